@@ -1,8 +1,8 @@
 """The shared types: frozen dataclasses of arrays, checked when made.
 
-Knows shapes, units and ranges (module docstring of `core` has the axis letters). Does not know who makes or stores them.
-Times are seconds; spans are half-open [start of the first frame, start of the frame after the last); frames count from 0;
-boxes are x1, y1, x2, y2 in pixels with x2, y2 exclusive and NaN where absent; present = object score > 0 and area > 0.
+Knows shapes, units and ranges (`core` has the axis letters). Does not know who makes or stores them.
+Times are seconds; spans are half-open [start of the first frame, start of the frame after the last); frames count
+from 0; boxes are x1, y1, x2, y2 in pixels with x2, y2 exclusive and NaN where absent; present = object score > 0 and area > 0.
 """
 
 from __future__ import annotations
@@ -165,7 +165,7 @@ class Track:
 class TrackSet:
     """A video's tracks and where they came from.
 
-    provenance: JSON-able facts (models, checkpoint hashes, settings, code version). `tracker_sha256` there names the weights.
+    provenance: JSON-able facts (models, checkpoint hashes, settings, code version); `tracker_sha256` names the weights.
     """
 
     video: VideoMeta
