@@ -2,7 +2,8 @@
 
 Knows shapes, units and ranges (`core` has the axis letters). Does not know who makes or stores them.
 Times are seconds; spans are half-open [start of the first frame, start of the frame after the last); frames count
-from 0; boxes are x1, y1, x2, y2 in pixels with x2, y2 exclusive and NaN where absent; present = object score > 0 and area > 0.
+from 0; boxes are x1, y1, x2, y2 in pixels with x2, y2 exclusive and NaN where absent; present = object score > 0
+and area > 0.
 """
 
 from __future__ import annotations
