@@ -1,0 +1,31 @@
+"""`python -m scripts NAME` and, once installed, `tracksift NAME`: the list of commands and nothing else."""
+
+import typer
+
+from core import cli
+from scripts import benchmark, demo, evaluate, generate, predict, train_selector
+
+app = typer.Typer(
+    name="tracksift",
+    help="Which object tracks, where in every frame, and when. A video is tracked once into a cache; "
+    "any number of expressions is then answered from it.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+app.command("generate")(generate.main)
+app.command("train-selector")(train_selector.main)
+app.command("evaluate")(evaluate.main)
+app.command("predict")(predict.main)
+app.command("demo")(demo.main)
+app.command("benchmark")(benchmark.main)
+
+
+def run() -> None:
+    """Run the command line."""
+    cli.run(app)
+
+
+if __name__ == "__main__":
+    run()
