@@ -14,6 +14,7 @@ from pycocotools import mask as coco
 from core.errors import InputError
 
 Size = tuple[int, int]
+_AREA_BATCH = 255
 
 
 def encode(masks: NDArray[np.bool_]) -> tuple[bytes, ...]:
@@ -39,7 +40,10 @@ def decode(counts: Sequence[bytes], size: Size) -> NDArray[np.bool_]:
 
 def areas(counts: Sequence[bytes], size: Size) -> NDArray[np.int64]:
     """Foreground pixels of each mask, [T]."""
-    return np.atleast_1d(np.asarray(coco.area(_objects(counts, size)), dtype=np.int64))
+    objects = _objects(counts, size)
+    # pycocotools 2.0.11 puts the number of masks into a uint8 on its way, which numpy 2 refuses beyond 255.
+    parts = [coco.area(objects[i : i + _AREA_BATCH]) for i in range(0, len(objects), _AREA_BATCH)]
+    return np.concatenate([np.zeros(0, dtype=np.int64), *(np.asarray(p, dtype=np.int64) for p in parts)])
 
 
 def boxes(counts: Sequence[bytes], size: Size) -> NDArray[np.float32]:

@@ -265,3 +265,22 @@ class Answer:
             )
         if len(self.masks) != self.video.frames:
             raise InputError(f"answer: expected {self.video.frames} masks, got {len(self.masks)}")
+
+
+@dataclass(frozen=True)
+class Labels:
+    """How well each track covers each ground-truth object: means over all frames, [N, O] float32 in 0..1."""
+
+    object_ids: tuple[str, ...]
+    iou: NDArray[np.float32]
+    precision: NDArray[np.float32]
+    recall: NDArray[np.float32]
+
+    def __post_init__(self) -> None:
+        """Refuse other shapes, values outside 0..1 and repeated ids."""
+        if len(set(self.object_ids)) != len(self.object_ids):
+            raise InputError(f"labels: expected distinct object ids, got {list(self.object_ids)}")
+        for name in ("iou", "precision", "recall"):
+            values = getattr(self, name)
+            check_array(f"labels {name}", values, [len(self.iou), len(self.object_ids)], "f")
+            check_probability(f"labels {name}", values)

@@ -1,0 +1,218 @@
+"""Reads a cache file lazily: opening checks the frame of the file, each read checks the data it returns.
+
+Trust runs down a chain: `complete` and the content hash vouch for each dataset's hash, and each dataset's hash for its
+bytes, so that tokens are verified without touching the masks. No file stays open: a `CacheFile` can be
+pickled, forked and kept. Knows `schema`. Does not know how files are written, nor what made them.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from cache import schema
+from core.errors import CacheCorruptError, CacheError, CacheForeignError, CacheVersionError, InputError
+from core.types import Labels, Prompt, Source, Track, TrackSet, VideoMeta
+
+_SIGNATURE = b"\x89HDF\r\n\x1a\n"
+_AGAIN = "run `tracksift generate` again to write it anew"
+# What h5py and numpy raise on broken bytes; anything else would be a bug of ours and must be seen.
+_BROKEN = (OSError, RuntimeError, KeyError, ValueError, TypeError, MemoryError, OverflowError)
+
+
+@dataclass(frozen=True)
+class CacheFile:
+    """One complete cache file. Each method reads, verifies and returns one thing.
+
+    Every method raises CacheCorruptError when its bytes are not those that were there at opening, and CacheError when
+    the file is gone.
+    """
+
+    path: Path
+    video: VideoMeta
+    provenance: Mapping[str, Any]
+    content_sha256: str
+    manifest: schema.Manifest
+    has_labels: bool
+
+    def __len__(self) -> int:
+        """N."""
+        return self.manifest.sizes["N"]
+
+    def tokens(self) -> NDArray[np.float16]:
+        """Object tokens [N, T, D] float16."""
+        return cast(NDArray[np.float16], self._read("tracks/tokens"))
+
+    def boxes(self) -> NDArray[np.float32]:
+        """Boxes [N, T, 4] float32 pixels, NaN where absent."""
+        return cast(NDArray[np.float32], self._read("tracks/boxes"))
+
+    def object_score(self) -> NDArray[np.float32]:
+        """Object score logits [N, T] float32, > 0 present."""
+        return cast(NDArray[np.float32], self._read("tracks/object_score"))
+
+    def predicted_iou(self) -> NDArray[np.float32]:
+        """The tracker's own estimate [N, T] float32 in 0..1."""
+        return cast(NDArray[np.float32], self._read("tracks/predicted_iou"))
+
+    def sources(self) -> tuple[Source, ...]:
+        """Where each track's prompt came from, [N]."""
+        with _named(self.path, "tracks/source"):
+            return tuple(schema.SOURCES[code] for code in self._read("tracks/source").tolist())
+
+    def prompts(self) -> tuple[Prompt, ...]:
+        """What each track started from, [N]."""
+        frame, score, stability = (self._read(f"prompts/{n}").tolist() for n in ("frame", "score", "stability"))
+        expression = self._json("prompts/expression")
+        with _named(self.path, "prompts"):
+            return tuple(Prompt(*row) for row in zip(frame, expression, score, stability, strict=True))
+
+    def masks(self) -> tuple[tuple[bytes, ...], ...]:
+        """COCO run-length masks, [N][T]."""
+        offsets, frames = self._read("tracks/rle_offsets").tolist(), self.video.frames
+        data = self._read("tracks/rle").tobytes()
+        with _named(self.path, "tracks/rle_offsets"):
+            expected = len(self) * frames + 1
+            if len(offsets) != expected or offsets[0] != 0 or offsets[-1] != len(data) or sorted(offsets) != offsets:
+                raise ValueError(f"expected {expected} rising offsets from 0 to {len(data)}, got others")
+        counts = [data[a:b] for a, b in itertools.pairwise(offsets)]
+        return tuple(tuple(counts[n * frames : (n + 1) * frames]) for n in range(len(self)))
+
+    def labels(self) -> Labels | None:
+        """Overlap of each track with each ground-truth object, or None where the file has none."""
+        if not self.has_labels:
+            return None
+        iou, precision, recall = (
+            cast(NDArray[np.float32], self._read(f"labels/{n}")) for n in ("iou", "precision", "recall")
+        )
+        ids = self._json("labels/object_ids")
+        with _named(self.path, "labels"):
+            return Labels(tuple(ids), iou, precision, recall)
+
+    def track_set(self) -> TrackSet:
+        """Everything but the labels."""
+        parts = (self.masks(), self.boxes(), self.tokens(), self.object_score(), self.predicted_iou())
+        rows = zip(self.sources(), self.prompts(), *parts, strict=True)
+        with _named(self.path, "tracks"):
+            tracks = tuple(Track(source, prompt, self.video.size, *rest) for source, prompt, *rest in rows)
+            return TrackSet(self.video, tracks, self.provenance)
+
+    def _read(self, path: str) -> NDArray[np.generic]:
+        with _opened(self.path) as file:
+            return _read(self.path, file, path, self.manifest.entries[path])
+
+    def _json(self, path: str) -> Any:
+        with _named(self.path, path):
+            return json.loads(self._read(path).tobytes())
+
+
+def open_cache(path: Path) -> CacheFile:
+    """Open a cache: checks marker, version, every hash and shape; reads video and provenance, no tracks.
+
+    Raises:
+        CacheError: when there is no such file, or it is corrupt, foreign or newer (its named subclasses).
+    """
+    path = Path(path)
+    with _opened(path) as file, _named(path, ""):
+        _check_frame(path, file)
+        entries = {c.path: _entry(file, c.path) for c in schema.CORE_COLUMNS}
+        content = _text(file, "content_sha256")
+        if schema.content_sha256(entries, schema.CORE_COLUMNS) != content:
+            raise ValueError("its content hash does not match its datasets")
+        columns: tuple[schema.Column, ...] = schema.CORE_COLUMNS
+        has_labels = schema.LABELS in file
+        if has_labels:
+            entries |= {c.path: _entry(file, c.path) for c in schema.LABEL_COLUMNS}
+            if schema.content_sha256(entries, schema.LABEL_COLUMNS) != _text(file[schema.LABELS], "sha256"):
+                raise ValueError("/labels: its hash does not match its datasets")
+            columns += schema.LABEL_COLUMNS
+        sizes = schema.axis_sizes(entries, columns)
+        info = json.loads(_read(path, file, "video/info", entries["video/info"]).tobytes())
+        times = cast(NDArray[np.float64], _read(path, file, "video/timestamps", entries["video/timestamps"]))
+        size = (info["height"], info["width"])
+        video = VideoMeta(info["id"], info["source"], size, times, info["end"], info["fingerprint"])
+        provenance = json.loads(_read(path, file, "provenance", entries["provenance"]).tobytes())
+    return CacheFile(path, video, provenance, content, schema.Manifest(entries, sizes), has_labels)
+
+
+def read_cache(path: Path) -> TrackSet:
+    """Every track of a cache file, verified; raises as `open_cache`."""
+    return open_cache(path).track_set()
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[h5py.File]:
+    try:
+        with path.open("rb") as handle:
+            head = handle.read(len(_SIGNATURE))
+    except FileNotFoundError as error:
+        raise CacheError(f"{path}: expected a cache file, got none; run `tracksift generate` first") from error
+    except OSError as error:
+        raise CacheError(f"{path}: expected a readable file, got {error.strerror or error}") from error
+    if head and head != _SIGNATURE[: len(head)]:
+        raise CacheForeignError(f"{path}: expected a TrackSift cache, got no HDF5 file; move it away, then {_AGAIN}")
+    with _named(path, ""), h5py.File(path, "r", locking=False) as file:
+        yield file
+
+
+@contextmanager
+def _named(path: Path, place: str) -> Iterator[None]:
+    """Turn what broken bytes raise into a CacheCorruptError that says file, place and what to run next."""
+    try:
+        yield
+    except (*_BROKEN, InputError) as error:
+        where = f"/{place}: " if place else ""
+        cause = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise CacheCorruptError(f"{path}: expected a whole cache file, got {where}{cause}; {_AGAIN}") from error
+
+
+def _check_frame(path: Path, file: h5py.File) -> None:
+    if "format" not in file.attrs or _text(file, "format") != schema.FORMAT.decode():
+        raise CacheForeignError(f"{path}: expected a TrackSift cache, got other HDF5; move it away, then {_AGAIN}")
+    version = int(file.attrs["schema_version"])
+    if version > schema.SCHEMA_VERSION:
+        raise CacheVersionError(
+            f"{path}: expected schema {schema.SCHEMA_VERSION} or older, got {version}; "
+            "upgrade TrackSift, or run `tracksift generate` into another folder"
+        )
+    if version < 1 or int(file.attrs["complete"]) != 1:
+        raise ValueError("no mark that it was completed")
+
+
+def _text(owner: h5py.HLObject, name: str) -> str:
+    value = owner.attrs[name]
+    if not isinstance(value, bytes):
+        raise ValueError(f"attribute {name}: expected fixed-size text, got {type(value).__name__}")
+    return value.decode("ascii")
+
+
+def _entry(file: h5py.File, path: str) -> schema.Entry:
+    """What the header says of a dataset; no data is read and none is allocated for absurd sizes."""
+    dataset = file[path]
+    if not isinstance(dataset, h5py.Dataset) or dataset.chunks is None:
+        raise ValueError(f"/{path}: expected a chunked dataset, got another object")
+    size = int(np.prod(dataset.shape, dtype=object)) * dataset.dtype.itemsize
+    chunk = int(np.prod(dataset.chunks, dtype=object)) * dataset.dtype.itemsize
+    stored = int(dataset.id.get_storage_size())
+    if size > schema.MAX_EXPANSION * stored or chunk > schema.MAX_CHUNK_BYTES:
+        raise ValueError(f"/{path}: {size} bytes cannot come from {stored} stored bytes in chunks of {chunk}")
+    return schema.Entry(dataset.dtype.str, dataset.shape, _text(dataset, "sha256"))
+
+
+def _read(path: Path, file: h5py.File, name: str, entry: schema.Entry) -> NDArray[np.generic]:
+    with _named(path, name):
+        if _entry(file, name) != entry:
+            raise ValueError("another content than when the file was opened")
+        data = file[name][...]
+        if schema.data_sha256(data) != entry.sha256:
+            raise ValueError("data that do not match their SHA-256")
+    return cast(NDArray[np.generic], data)

@@ -1,0 +1,163 @@
+"""Writes one video's tracks as one file, whole or not at all.
+
+The file is built in memory, then written to a temporary name, synced and renamed: a killed, failed or doubled write
+never leaves half a file under the final name, and a fault of the disk is an ordinary OSError, not an HDF5 state.
+Knows `schema`. Does not know how files are read.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import uuid
+from collections.abc import Mapping
+from pathlib import Path
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from cache import schema
+from core.errors import InputError, OutputError
+from core.types import Labels, TrackSet
+
+Arrays = dict[str, NDArray[np.generic]]
+
+
+def write_cache(path: Path, track_set: TrackSet, labels: Labels | None = None) -> str:
+    """Write `track_set` and `labels` to `path`, replacing what is there, and return the content hash.
+
+    The hash covers video, provenance, prompts and tracks, not the labels: scores stay valid when labels are added.
+
+    Raises:
+        InputError: when an array is not of the schema's dtype or shape, or the provenance is not JSON.
+        OutputError: when the place cannot be written; nothing is left behind.
+    """
+    if labels is not None and len(labels.iou) != len(track_set.tracks):
+        raise InputError(f"labels: expected rows for {len(track_set.tracks)} tracks, got {len(labels.iou)}")
+    image, content = _build(track_set_arrays(track_set), labels_arrays(labels) if labels is not None else None)
+    _replace(Path(path), image)
+    return content
+
+
+def track_set_arrays(track_set: TrackSet) -> Arrays:
+    """Path -> array of every core dataset."""
+    video, tracks = track_set.video, track_set.tracks
+    shape = (len(tracks), video.frames)
+    counts = [c for t in tracks for c in t.masks]
+    info = {
+        "id": video.id,
+        "source": video.source,
+        "height": int(video.size[0]),
+        "width": int(video.size[1]),
+        "end": float(video.end),
+        "fingerprint": video.fingerprint,
+    }
+    widths = sorted({t.tokens.shape[1] for t in tracks}) or [0]
+    if len(widths) > 1:
+        raise InputError(f"video {video.id!r}: expected tokens of one width, got {widths}")
+    return {
+        "provenance": _json("provenance", dict(track_set.provenance)),
+        "video/info": _json("video", info),
+        "video/timestamps": video.timestamps,
+        "prompts/frame": np.array([t.prompt.frame for t in tracks], dtype="<i4"),
+        "prompts/expression": _json("prompts", [t.prompt.expression_id for t in tracks]),
+        "prompts/score": np.array([t.prompt.score for t in tracks], dtype="<f8"),
+        "prompts/stability": np.array([t.prompt.stability for t in tracks], dtype="<f8"),
+        "tracks/source": np.array([schema.SOURCES.index(t.source) for t in tracks], dtype="|u1"),
+        "tracks/rle": np.frombuffer(b"".join(counts), dtype="|u1"),
+        "tracks/rle_offsets": np.cumsum([0, *map(len, counts)], dtype="<i8"),
+        "tracks/boxes": _stack([t.boxes for t in tracks], (*shape, 4), "<f4"),
+        "tracks/tokens": _stack([t.tokens for t in tracks], (*shape, widths[0]), "<f2"),
+        "tracks/object_score": _stack([t.object_score for t in tracks], shape, "<f4"),
+        "tracks/predicted_iou": _stack([t.predicted_iou for t in tracks], shape, "<f4"),
+    }
+
+
+def labels_arrays(labels: Labels) -> Arrays:
+    """Path -> array of every label dataset."""
+    return {
+        "labels/object_ids": _json("labels", list(labels.object_ids)),
+        "labels/iou": labels.iou,
+        "labels/precision": labels.precision,
+        "labels/recall": labels.recall,
+    }
+
+
+def _stack(parts: list[NDArray[np.generic]], shape: tuple[int, ...], dtype: str) -> NDArray[np.generic]:
+    return np.stack(parts) if parts else np.zeros(shape, dtype=dtype)
+
+
+def _json(name: str, value: object) -> NDArray[np.uint8]:
+    try:
+        text = json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{name}: expected values that JSON can hold, got {error}") from error
+    return np.frombuffer(text.encode(), dtype="|u1")
+
+
+def _build(core: Arrays, labels: Arrays | None) -> tuple[bytes, str]:
+    """The bytes of the file, and its content hash."""
+    buffer = io.BytesIO()
+    with h5py.File(buffer, "w", libver=schema.LIBRARY_VERSION) as file:
+        file.attrs.create("format", np.bytes_(schema.FORMAT))
+        file.attrs.create("schema_version", np.int64(schema.SCHEMA_VERSION))
+        content = _put(file, core, schema.CORE_COLUMNS)
+        if labels is not None:
+            group_hash = _put(file, labels, schema.LABEL_COLUMNS)
+            file[schema.LABELS].attrs.create("sha256", np.bytes_(group_hash))
+        file.attrs.create("content_sha256", np.bytes_(content))
+        file.attrs.create("complete", np.uint8(1))  # last: without it nothing of the file is believed
+    return buffer.getvalue(), content
+
+
+def _put(file: h5py.File, arrays: Mapping[str, NDArray[np.generic]], columns: tuple[schema.Column, ...]) -> str:
+    """Write every column; return their common hash."""
+    entries: dict[str, schema.Entry] = {}
+    for column in columns:
+        array = arrays[column.path]
+        if array.dtype != np.dtype(column.dtype):
+            raise InputError(f"cache /{column.path}: expected dtype {np.dtype(column.dtype)}, got {array.dtype}")
+        entry = schema.Entry(column.dtype, array.shape, schema.data_sha256(array))
+        entries[column.path] = entry
+        chunks = schema.chunk_shape(array.shape, array.itemsize)
+        dataset = file.create_dataset(
+            column.path,
+            data=np.ascontiguousarray(array, dtype=column.dtype),
+            chunks=chunks,
+            maxshape=tuple(max(n, 1) for n in array.shape),  # a chunk may not exceed it, and an axis may be 0
+            compression="gzip",
+            compression_opts=schema.COMPRESSION,
+            shuffle=True,
+            fletcher32=True,
+        )
+        dataset.attrs.create("sha256", np.bytes_(entry.sha256))
+    try:
+        schema.axis_sizes(entries, columns)
+    except ValueError as error:
+        raise InputError(f"cache {error}") from error
+    return schema.content_sha256(entries, columns)
+
+
+def _replace(path: Path, image: bytes) -> None:
+    """Put `image` at `path` atomically and durably."""
+    temporary = path.parent / f".{path.name}.{uuid.uuid4().hex}.tmp"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with temporary.open("xb") as handle:
+                handle.write(image)
+                handle.flush()
+                os.fsync(handle.fileno())
+            temporary.replace(path)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+    except OSError as error:
+        raise OutputError(f"{path}: expected a place that can be written, got {error.strerror or error}") from error
