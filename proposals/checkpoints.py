@@ -1,0 +1,208 @@
+"""SAM2 trackers from a hub id or from local files: a YAML of classes, and weights whose every key is checked.
+
+Knows the `sam2` package's configurations and checkpoints. Does not know videos, prompts or tracks.
+
+Post-processing of the package (hole filling, stability fall-back, binarised memories) stays off, so that one model
+gives the same masks whoever runs it.
+"""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import sam2
+import torch
+from huggingface_hub import hf_hub_download
+from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+from hydra.errors import InstantiationException
+from hydra.utils import get_class, instantiate
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from sam2.build_sam import HF_MODEL_ID_TO_FILENAMES
+from sam2.modeling.sam2_base import SAM2Base
+from torch import Tensor
+from yaml import YAMLError  # type: ignore[import-untyped]
+
+from core.errors import CheckpointError, InputError
+from core.hashing import file_sha256
+
+ALLOWED_TARGETS = ("sam2.", "torch.")
+SHOWN_KEYS = 3
+
+
+@dataclass(frozen=True)
+class LoadedTracker:
+    """A SAM2 in evaluation mode on its device, and the facts that name it in provenance.
+
+    sha256: of the weight file's bytes.   image_size: pixels of the square input.   token_width: D of object pointers.
+    """
+
+    model: SAM2Base
+    name: str
+    sha256: str
+    image_size: int
+    token_width: int
+    parameters: int
+
+
+def build_sam2(config: Path) -> SAM2Base:
+    """A SAM2 with random weights, from a YAML of `_target_`s (under `model:` or at the root), in training mode.
+
+    Raises:
+        CheckpointError: for a missing or malformed file, a `_target_` that is no module class of `sam2` or
+            `torch`, or arguments that those classes refuse.
+    """
+    if not config.is_file():
+        raise CheckpointError(f"SAM2 configuration: expected a YAML file, got nothing at {config}")
+    try:
+        loaded = OmegaConf.load(config)
+        OmegaConf.resolve(loaded)
+    except (YAMLError, OmegaConfBaseException, UnicodeDecodeError) as error:
+        raise CheckpointError(f"SAM2 configuration {config}: expected YAML, got {type(error).__name__}") from error
+    if not isinstance(loaded, DictConfig):
+        raise CheckpointError(f"SAM2 configuration {config}: expected a mapping, got a list")
+    root = loaded.get("model", loaded)
+    if "_target_" not in root:
+        raise CheckpointError(f"SAM2 configuration {config}: expected a `_target_`, got keys {sorted(map(str, root))}")
+    for target in _targets(OmegaConf.to_container(root)):
+        _check_target(config, target)
+    try:
+        model = instantiate(root, _recursive_=True)
+    except InstantiationException as error:
+        reason = str(error).splitlines()[0]
+        raise CheckpointError(f"SAM2 configuration {config}: the classes refused their arguments: {reason}") from error
+    if not isinstance(model, SAM2Base):
+        raise CheckpointError(f"SAM2 configuration {config}: expected a SAM2Base, got {type(model).__name__}")
+    return model
+
+
+def load_sam2(spec: str, device: str = "cpu") -> LoadedTracker:
+    """A tracker by hub id (`facebook/sam2.1-hiera-large`) or by a local .pt or .safetensors with its .yaml beside it.
+
+    Half-precision weights are widened to float32.
+
+    Raises:
+        CheckpointError: for weights that are missing, unreadable, of other keys or shapes, or hold code.
+        InputError: for a device that this machine does not have.
+    """
+    place = _device(device)
+    config, weights, name = _locate(spec)
+    model = build_sam2(config)
+    state = read_weights(weights)
+    check_weights(weights, model, state)
+    model.load_state_dict({key: value.float() for key, value in state.items()})
+    model = model.to(place).eval().requires_grad_(False)
+    return LoadedTracker(
+        model=model,
+        name=name,
+        sha256=file_sha256(weights),
+        image_size=int(model.image_size),
+        token_width=int(model.hidden_dim),
+        parameters=sum(p.numel() for p in model.parameters()),
+    )
+
+
+def read_weights(path: Path) -> dict[str, Tensor]:
+    """The tensors of a .safetensors file, or of a .pt file (`model` inside, or the state itself); never runs code."""
+    try:
+        if path.suffix == ".safetensors":
+            return dict(load_file(path))
+        loaded = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise CheckpointError(
+            f"weights {path}: expected tensors alone, got a damaged file or a pickle that would run code; "
+            "save the state_dict as .safetensors"
+        ) from error
+    except (SafetensorError, RuntimeError, EOFError, ValueError) as error:
+        raise CheckpointError(f"weights {path}: expected a complete {path.suffix} file, got a damaged one") from error
+    state = loaded.get("model", loaded) if isinstance(loaded, Mapping) else None
+    if not isinstance(state, Mapping) or not all(isinstance(value, Tensor) for value in state.values()):
+        raise CheckpointError(f"weights {path}: expected a mapping of names to tensors, got something else")
+    return dict(state)
+
+
+def check_weights(path: Path, model: SAM2Base, state: Mapping[str, Tensor]) -> None:
+    """Refuse weights whose keys or shapes are not exactly the model's, in a sentence that names the first few."""
+    wanted = {key: tuple(value.shape) for key, value in model.state_dict().items()}
+    found = {key: tuple(value.shape) for key, value in state.items()}
+    complaints = []
+    for word, keys in (("missing", wanted.keys() - found.keys()), ("unexpected", found.keys() - wanted.keys())):
+        if keys:
+            complaints.append(f"{len(keys)} {word} ({_some(sorted(keys))})")
+    wrong = [
+        f"{key} {list(found[key])} instead of {list(shape)}"
+        for key, shape in wanted.items()
+        if found.get(key, shape) != shape
+    ]
+    if wrong:
+        complaints.append(f"{len(wrong)} of another shape ({_some(wrong)})")
+    if complaints:
+        raise CheckpointError(
+            f"weights {path}: expected the {len(wanted)} tensors of its YAML, got {'; '.join(complaints)}"
+        )
+
+
+def _locate(spec: str) -> tuple[Path, Path, str]:
+    """Configuration, weights and name for a spec."""
+    if spec in HF_MODEL_ID_TO_FILENAMES:
+        config_name, weights_name = HF_MODEL_ID_TO_FILENAMES[spec]
+        config = Path(sam2.__path__[0]) / config_name
+        try:
+            return config, Path(hf_hub_download(repo_id=spec, filename=weights_name)), spec
+        except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
+            raise CheckpointError(
+                f"tracker {spec!r}: expected {weights_name} from the hub or its local copy, got "
+                f"{type(error).__name__}; without a network, give a local .pt or .safetensors with its .yaml beside it"
+            ) from error
+    path = Path(spec)
+    if path.suffix not in (".pt", ".safetensors"):
+        known = ", ".join(sorted(HF_MODEL_ID_TO_FILENAMES))
+        raise CheckpointError(f"tracker {spec!r}: expected a .pt or .safetensors file, or one of {known}")
+    if not path.is_file():
+        raise CheckpointError(f"tracker {spec!r}: expected a weight file, got nothing there")
+    return path.with_suffix(".yaml"), path, path.stem
+
+
+def _device(device: str) -> torch.device:
+    """The device, refused here in a sentence and not later in a traceback."""
+    try:
+        place = torch.device(device)
+    except RuntimeError as error:
+        raise InputError(f"device: expected cpu, cuda or cuda:N, got {device!r}") from error
+    if place.type == "cuda" and not torch.cuda.is_available():
+        raise InputError(f"device: expected one that this machine has, got {device!r} without CUDA; use cpu")
+    return place
+
+
+def _targets(node: object) -> Iterator[object]:
+    """Every `_target_` below a node."""
+    if isinstance(node, Mapping):
+        if "_target_" in node:
+            yield node["_target_"]
+        for value in node.values():
+            yield from _targets(value)
+    elif isinstance(node, list):
+        for value in node:
+            yield from _targets(value)
+
+
+def _check_target(config: Path, target: object) -> None:
+    """Refuse a `_target_` that is not a module class: a function (`torch.load`) could run a stranger's code."""
+    if not isinstance(target, str) or not target.startswith(ALLOWED_TARGETS):
+        raise CheckpointError(f"SAM2 configuration {config}: expected targets of sam2 or torch, got {target!r}")
+    try:
+        found = get_class(target)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise CheckpointError(f"SAM2 configuration {config}: expected a class, got {target!r}") from error
+    if not issubclass(found, torch.nn.Module):
+        raise CheckpointError(f"SAM2 configuration {config}: expected a torch module class, got {target!r}")
+
+
+def _some(keys: list[str]) -> str:
+    """The first few of a list, for a sentence."""
+    return ", ".join(keys[:SHOWN_KEYS]) + (", ..." if len(keys) > SHOWN_KEYS else "")
