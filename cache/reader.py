@@ -176,7 +176,8 @@ def _named(path: Path, place: str) -> Iterator[None]:
 
 
 def _check_frame(path: Path, file: h5py.File) -> None:
-    if "format" not in file.attrs or _text(file, "format") != schema.FORMAT.decode():
+    mark = file.attrs.get("format")
+    if not isinstance(mark, bytes) or mark != schema.FORMAT:
         raise CacheForeignError(f"{path}: expected a TrackSift cache, got other HDF5; move it away, then {_AGAIN}")
     version = int(file.attrs["schema_version"])
     if version > schema.SCHEMA_VERSION:

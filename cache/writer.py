@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
-import uuid
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -19,7 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cache import schema
-from core.errors import InputError, OutputError
+from core.atomic import atomic_path
+from core.errors import InputError
 from core.types import Labels, TrackSet
 
 Arrays = dict[str, NDArray[np.generic]]
@@ -37,7 +36,8 @@ def write_cache(path: Path, track_set: TrackSet, labels: Labels | None = None) -
     if labels is not None and len(labels.iou) != len(track_set.tracks):
         raise InputError(f"labels: expected rows for {len(track_set.tracks)} tracks, got {len(labels.iou)}")
     image, content = _build(track_set_arrays(track_set), labels_arrays(labels) if labels is not None else None)
-    _replace(Path(path), image)
+    with atomic_path(Path(path)) as temporary:
+        temporary.write_bytes(image)
     return content
 
 
@@ -138,26 +138,3 @@ def _put(file: h5py.File, arrays: Mapping[str, NDArray[np.generic]], columns: tu
     except ValueError as error:
         raise InputError(f"cache {error}") from error
     return schema.content_sha256(entries, columns)
-
-
-def _replace(path: Path, image: bytes) -> None:
-    """Put `image` at `path` atomically and durably."""
-    temporary = path.parent / f".{path.name}.{uuid.uuid4().hex}.tmp"
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with temporary.open("xb") as handle:
-                handle.write(image)
-                handle.flush()
-                os.fsync(handle.fileno())
-            temporary.replace(path)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
-    except OSError as error:
-        raise OutputError(f"{path}: expected a place that can be written, got {error.strerror or error}") from error

@@ -15,6 +15,7 @@ from core.errors import InputError
 
 Size = tuple[int, int]
 _AREA_BATCH = 255
+_MORE = 32  # the bit of a byte of compressed counts that says that its number goes on
 
 
 def encode(masks: NDArray[np.bool_]) -> tuple[bytes, ...]:
@@ -31,11 +32,35 @@ def decode(counts: Sequence[bytes], size: Size) -> NDArray[np.bool_]:
     """
     if not counts:
         return np.zeros((0, *size), dtype=bool)
-    try:
-        decoded = coco.decode(_objects(counts, size))  # [H, W, T]
-    except ValueError as error:
-        raise InputError(f"masks: expected COCO run lengths of size {size[0]}x{size[1]}, got {error}") from error
+    check(counts, size)
+    decoded = coco.decode(_objects(counts, size))  # [H, W, T]
     return np.ascontiguousarray(decoded.transpose(2, 0, 1)).astype(bool)
+
+
+def check(counts: Sequence[bytes], size: Size) -> None:
+    """Refuse counts that are not whole masks of `size`.
+
+    pycocotools believes what it is given, and answers broken counts with unwritten memory or the end of the process.
+
+    Raises:
+        InputError: naming the first mask that is not as expected.
+    """
+    lengths = np.array([len(c) for c in counts], dtype=np.int64)
+    codes = np.frombuffer(b"".join(counts), dtype=np.uint8).astype(np.int64) - 48
+    mask_of_code = np.repeat(np.arange(len(lengths)), lengths)
+    broken = lengths == 0
+    broken[mask_of_code[(codes < 0) | (codes > 63)]] = True
+    if not broken.any():
+        broken = (codes[np.cumsum(lengths) - 1] & _MORE) > 0  # ends within a number
+    if not broken.any():
+        runs, owner = _runs(codes, mask_of_code)
+        broken = np.bincount(owner, weights=runs, minlength=len(lengths)) != size[0] * size[1]
+        broken[owner[(runs < 0) | (runs > size[0] * size[1])]] = True
+    if broken.any():
+        at = int(np.argmax(broken))
+        raise InputError(
+            f"mask {at}: expected COCO run lengths of {size[0]}x{size[1]} pixels, got {bytes(counts[at][:40])!r}"
+        )
 
 
 def areas(counts: Sequence[bytes], size: Size) -> NDArray[np.int64]:
@@ -70,7 +95,7 @@ def from_json(value: Any, size: Size) -> bytes:
     """COCO's JSON form (compressed text, or a list of run lengths) -> counts; None is the empty mask.
 
     Raises:
-        InputError: when the form or its size is not as expected.
+        InputError: when the form, its size or its run lengths are not as expected.
     """
     if value is None:
         return encode(np.zeros((1, *size), dtype=bool))[0]
@@ -78,11 +103,38 @@ def from_json(value: Any, size: Size) -> bytes:
         raise InputError(f"mask: expected COCO RLE of size {list(size)}, got {str(value)[:80]}")
     counts = value.get("counts")
     if isinstance(counts, str):
-        return counts.encode("ascii")
-    if isinstance(counts, list):
-        return bytes(coco.frPyObjects({"size": list(size), "counts": counts}, *size)["counts"])
-    raise InputError(f"mask: expected counts as text or a list, got {type(counts).__name__}")
+        # Outside ASCII nothing is a run length; "?" is none either, and check says so.
+        compressed = counts.encode("ascii", "replace")
+    elif isinstance(counts, list) and all(isinstance(n, int) and n >= 0 for n in counts):
+        compressed = bytes(coco.frPyObjects({"size": list(size), "counts": counts}, *size)["counts"])
+    else:
+        raise InputError(f"mask: expected counts as text or a list of run lengths, got {str(counts)[:80]}")
+    check([compressed], size)
+    return compressed
 
 
 def _objects(counts: Sequence[bytes], size: Size) -> list[dict[str, Any]]:
     return [{"size": list(size), "counts": c} for c in counts]
+
+
+def _runs(codes: NDArray[np.int64], mask_of_code: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The run lengths in `codes` (bytes less 48) of whole masks, and the mask that each run belongs to.
+
+    COCO's code: a number is five bits a byte, lowest first, bit 5 for "more follows", bit 4 of its last byte the
+    sign; from a mask's fourth number on each is the difference to the number before the last.
+    """
+    last = np.flatnonzero((codes & _MORE) == 0)
+    first = np.append(0, last[:-1] + 1)
+    # Beyond six bytes a number is far outside any mask; the cap keeps the shift defined and the sum wrong.
+    place = np.minimum(np.arange(len(codes)) - np.repeat(first, last - first + 1), 11)
+    values = np.add.reduceat((codes & 31) << (5 * place), first)
+    values -= np.where(codes[last] & 16, np.int64(1) << (5 * (place[last] + 1)), 0)
+    owner = mask_of_code[last]
+    index = np.arange(len(owner)) - np.searchsorted(owner, owner)  # within the mask
+    chain = 3 * owner + np.where(index == 0, 0, np.where(index % 2 == 1, 1, 2))  # of numbers that add up
+    order = np.argsort(chain, kind="stable")
+    sums = np.cumsum(values[order])
+    starts = np.searchsorted(chain[order], chain[order])
+    runs = np.empty_like(values)
+    runs[order] = sums - sums[starts] + values[order][starts]
+    return runs, owner

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from core import rle
-from core.types import Prompt, Source, Track, TrackSet, VideoMeta
+from core.types import Labels, Prompt, Source, Track, TrackSet, VideoMeta
 
 
 def make_video(
@@ -80,3 +80,9 @@ def make_track_set(
     ]
     video = make_video(frames=frames, size=size, fps=fps, video_id=video_id)
     return TrackSet(video, tuple(built), {"tracker_sha256": "1" * 64, "settings": {"bin_size": 4}})
+
+
+def make_labels(tracks: int = 3, *, objects: int = 2, seed: int = 0) -> Labels:
+    """Random overlaps [tracks, objects] in 0..1."""
+    iou, precision, recall = np.random.default_rng(seed).random((3, tracks, objects)).astype(np.float32)
+    return Labels(tuple(f"object {i}" for i in range(objects)), iou, precision, recall)

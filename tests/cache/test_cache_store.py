@@ -4,17 +4,18 @@ import json
 import os
 import pickle
 from dataclasses import replace
+from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
-from cache_examples import make_labels, make_track_set
 
 from cache import cache_path, cache_state, list_caches, open_cache, read_cache, verify_cache, write_cache
 from cache import reader as reader_module
 from core.errors import CacheError, InputError, OutputError
 from core.hashing import json_sha256
-from core.types import Source
+from core.types import Prompt, Source
+from tests.factories import make_labels, make_track_set
 
 
 @pytest.fixture
@@ -41,12 +42,14 @@ def assert_same(a, b):
 
 
 def test_what_is_written_is_read_back_exactly(path):
-    tracks = make_track_set(tracks=3, frames=5)
-    digest = write_cache(path, tracks, make_labels(3))
+    tracks = make_track_set(3, frames=5, absent=[(), (0, 4), range(5)])
+    detected = replace(tracks.tracks[0], source=Source.GROUNDING_DINO, prompt=Prompt(4, "é 1", 1 / 3, 0.1))
+    tracks = replace(tracks, tracks=(*tracks.tracks, detected))
+    digest = write_cache(path, tracks, make_labels(4))
     assert_same(read_cache(path), tracks)
     file = open_cache(path)
     assert file.content_sha256 == digest
-    labels, expected = file.labels(), make_labels(3)
+    labels, expected = file.labels(), make_labels(4)
     assert labels.object_ids == expected.object_ids
     for name in ("iou", "precision", "recall"):
         np.testing.assert_array_equal(getattr(labels, name), getattr(expected, name))
@@ -54,7 +57,7 @@ def test_what_is_written_is_read_back_exactly(path):
 
 @pytest.mark.parametrize(("tracks", "frames"), [(0, 4), (1, 1), (2, 300)])
 def test_any_number_of_tracks_and_frames_round_trips(path, tracks, frames):
-    track_set = make_track_set(tracks=tracks, frames=frames)
+    track_set = make_track_set(tracks, frames=frames)
     write_cache(path, track_set, make_labels(tracks, objects=0))
     assert_same(read_cache(path), track_set)
     assert open_cache(path).tokens().shape == track_set.tokens().shape
@@ -62,12 +65,13 @@ def test_any_number_of_tracks_and_frames_round_trips(path, tracks, frames):
 
 
 def test_columns_read_alone_equal_those_of_the_tracks(path):
-    track_set = make_track_set(tracks=3, frames=5)
+    sources = (Source.GRID, Source.GROUND_TRUTH, Source.IMPORTED)
+    track_set = make_track_set(3, frames=5, sources=sources)
     write_cache(path, track_set)
     file = open_cache(path)
     assert len(file) == 3
     assert file.labels() is None
-    assert file.sources() == tuple(t.source for t in track_set.tracks) == (Source.GRID,) * 2 + (Source.GROUNDING_DINO,)
+    assert file.sources() == sources
     assert file.masks() == tuple(t.masks for t in track_set.tracks)
     assert file.prompts() == tuple(t.prompt for t in track_set.tracks)
     for name in ("boxes", "object_score", "predicted_iou"):
@@ -96,7 +100,7 @@ def test_same_content_makes_the_same_bytes_and_any_change_another_hash(tmp_path)
 def test_an_open_cache_can_be_pickled_and_keeps_no_file_open(path):
     write_cache(path, make_track_set())
     file = pickle.loads(pickle.dumps(open_cache(path)))
-    assert file.tokens().shape == (3, 5, 8)
+    assert file.tokens().shape == (3, 6, 8)
     assert not [f for f in os.listdir("/proc/self/fd") if os.path.realpath(f"/proc/self/fd/{f}") == str(path)]
 
 
@@ -153,7 +157,7 @@ def test_a_failed_write_leaves_the_old_file_and_no_other(path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(OutputError, match="No space left"):
+    with pytest.raises(OutputError, match="no space left"):
         write_cache(path, make_track_set(seed=2))
     assert path.read_bytes() == before
     assert os.listdir(path.parent) == [path.name]
@@ -210,3 +214,12 @@ def test_provenance_survives_as_json(path):
     provenance = {"models": {"tracker": {"sha256": "ab" * 32}}, "settings": {"bin_size": 4, "iou": 0.7}, "ü": [1, None]}
     write_cache(path, replace(make_track_set(tracks=1), provenance=provenance))
     assert json.dumps(open_cache(path).provenance, sort_keys=True) == json.dumps(provenance, sort_keys=True)
+
+
+def test_a_file_of_schema_1_still_opens():
+    """Written once by schema 1 and kept: never write it anew."""
+    file = verify_cache(Path(__file__).parent / "files" / "schema1.h5")
+    expected = make_track_set(2, frames=3, absent=[(), (1,)], sources=[Source.GRID, Source.GROUND_TRUTH])
+    assert_same(file.track_set(), expected)
+    assert file.content_sha256 == "2c66a50d2e22815a0ca45bc1718ec848eb38208f8f85b2e880c9f72b26d374d5"
+    np.testing.assert_array_equal(file.labels().iou, make_labels(2).iou)
