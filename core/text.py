@@ -1,0 +1,217 @@
+"""Frozen text encoders behind one protocol: an expression becomes token states, a mask and one pooled vector.
+
+Knows the folders of open_clip (`open_clip_config.json`, weights, a byte-pair merges file of its own if it has one)
+and of transformers sentence encoders (RoBERTa and its kin, by folder or hub id). Does not know what the features are
+for. Axis letters: B texts, L text tokens, C token width.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from core.errors import CheckpointError, InputError
+from core.hashing import file_sha256, json_sha256
+from core.validators import check_text
+from core.weights import load_strictly
+
+OPEN_CLIP_CONFIG = "open_clip_config.json"
+OPEN_CLIP_WEIGHTS = "open_clip_model.safetensors"
+MERGES = "bpe_merges.txt.gz"
+# Only what a text encoder reads, and no pickle.
+HUB_FILES = ("config.json", "tokenizer*", "vocab*", "merges.txt", "special_tokens_map.json", "model*.safetensors*")
+
+
+@dataclass(frozen=True)
+class TextFeatures:
+    """What an encoder says about B texts, on the encoder's device.
+
+    tokens: [B, L, C] float32 last hidden states, zero where `mask` is False.   mask: [B, L] bool, real tokens, special
+    ones included.   pooled: [B, C] float32; a sentence encoder's mean over the mask, open_clip's own text embedding
+    (its width is then that of the joint image-text space).
+    """
+
+    tokens: Tensor
+    mask: Tensor
+    pooled: Tensor
+
+
+class TextEncoder(Protocol):
+    """A frozen encoder; `sha256` names the bytes that decide its output, `width` is C."""
+
+    @property
+    def name(self) -> str:
+        """Folder name or hub id."""
+
+    @property
+    def sha256(self) -> str:
+        """Hash of weights, configuration and tokenizer."""
+
+    @property
+    def width(self) -> int:
+        """C."""
+
+    def encode(self, texts: Sequence[str]) -> TextFeatures:
+        """Features of B texts; L is the longest text's. Raises InputError for blank or too long texts."""
+
+
+class OpenClipText:
+    """The text tower of an open_clip model."""
+
+    def __init__(self, folder: Path, device: str | torch.device) -> None:
+        """Read the folder; CheckpointError where it does not fit open_clip's format."""
+        self.name = folder.name
+        self.model, self.tokenizer = load_open_clip(folder, device)
+        self.context = int(self.model.context_length)
+        self.width = int(self.model.token_embedding.weight.shape[1])
+        self.device = torch.device(device)
+        present = [folder / name for name in (OPEN_CLIP_CONFIG, OPEN_CLIP_WEIGHTS, MERGES) if (folder / name).exists()]
+        self.sha256 = _files_sha256(present)
+
+    @torch.no_grad()
+    def encode(self, texts: Sequence[str]) -> TextFeatures:
+        """See `TextEncoder`; every text is padded to the context length inside, so that batching changes nothing."""
+        _check_texts(texts)
+        lengths = [len(self.tokenizer.encode(text)) + 2 for text in texts]
+        for text, length in zip(texts, lengths, strict=True):
+            if length > self.context:
+                raise InputError(f"text {text!r}: expected at most {self.context} tokens, got {length}")
+        ids = self.tokenizer(list(texts), context_length=self.context).to(self.device)  # [B, context]
+        out = self.model.forward_intermediates(text=ids, text_indices=1, normalize=False, normalize_intermediates=True)
+        longest = max(lengths)
+        mask = torch.arange(longest, device=self.device) < torch.tensor(lengths, device=self.device)[:, None]
+        tokens = out["text_intermediates"][-1][:, :longest].float() * mask[..., None]
+        return TextFeatures(tokens, mask, out["text_features"].float())
+
+
+class SentenceText:
+    """A transformers sentence encoder: last hidden state, and its mean over the attention mask."""
+
+    def __init__(self, folder: Path, name: str, device: str | torch.device) -> None:
+        """Read the folder; CheckpointError where configuration, weights or tokenizer are missing or do not fit."""
+        from transformers import AutoModel, AutoTokenizer  # slow to import, and the offline default never needs it
+
+        weights = sorted(folder.glob("model*.safetensors"))
+        if not (folder / "config.json").is_file() or not weights:
+            raise CheckpointError(
+                f"{folder}: expected config.json and model*.safetensors (or open_clip files), got no such files"
+            )
+        try:
+            self.tokenizer = AutoTokenizer.from_pretrained(folder)
+            model = AutoModel.from_pretrained(folder, dtype=torch.float32, use_safetensors=True)
+        except (OSError, ValueError, KeyError, RuntimeError) as error:
+            raise CheckpointError(f"{folder}: expected a transformers sentence encoder, got: {error}") from error
+        self.model: nn.Module = freeze(model, device)
+        self.name = name
+        self.width = int(model.config.hidden_size)
+        self.limit = min(int(self.tokenizer.model_max_length), int(model.config.max_position_embeddings) - 2)
+        self.device = torch.device(device)
+        read = {"config.json", "tokenizer.json", "vocab.json", "merges.txt", "vocab.txt"}
+        self.sha256 = _files_sha256([*weights, *(path for path in sorted(folder.iterdir()) if path.name in read)])
+
+    @torch.no_grad()
+    def encode(self, texts: Sequence[str]) -> TextFeatures:
+        """See `TextEncoder`."""
+        _check_texts(texts)
+        batch = self.tokenizer(list(texts), padding=True, return_tensors="pt").to(self.device)
+        mask = batch["attention_mask"].bool()  # [B, L]
+        lengths = mask.sum(1)
+        if int(lengths.max()) > self.limit:
+            text = texts[int(lengths.argmax())]
+            raise InputError(f"text {text!r}: expected at most {self.limit} tokens, got {int(lengths.max())}")
+        states = self.model(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"]).last_hidden_state
+        tokens = states.float() * mask[..., None]
+        return TextFeatures(tokens, mask, masked_mean(tokens, mask))
+
+
+def masked_mean(tokens: Tensor, mask: Tensor) -> Tensor:
+    """Mean of tokens [B, L, C] over the True of mask [B, L]: [B, C]; zero for a mask without any."""
+    weight = mask[..., None].to(tokens.dtype)
+    return (tokens * weight).sum(1) / weight.sum(1).clamp(min=1)
+
+
+def freeze(model: nn.Module, device: str | torch.device) -> nn.Module:
+    """The model on `device`, in evaluation mode, without gradients."""
+    return model.to(device).eval().requires_grad_(False)
+
+
+def load_text_encoder(spec: str, device: str | torch.device) -> TextEncoder:
+    """The encoder in a local folder (open_clip's or transformers' files), or of a hub id ("owner/name")."""
+    folder = Path(spec)
+    if (folder / OPEN_CLIP_CONFIG).is_file():
+        return OpenClipText(folder, device)
+    if folder.is_dir():
+        return SentenceText(folder, folder.name, device)
+    if spec.startswith((".", "/", "~")) or spec.count("/") != 1:
+        raise CheckpointError(f"text encoder {spec!r}: expected a folder or a hub id like owner/name, got neither")
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+
+    try:
+        fetched = snapshot_download(spec, allow_patterns=list(HUB_FILES))
+    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
+        raise CheckpointError(
+            f"text encoder {spec!r}: expected a folder or a reachable hub id, got: {error}"
+        ) from error
+    return SentenceText(Path(fetched), spec, device)
+
+
+def load_open_clip(folder: Path, device: str | torch.device) -> tuple[Any, Any]:
+    """(open_clip.CLIP frozen in float32, its tokenizer) from a folder of open_clip's own format.
+
+    The weights must be safetensors and match the configuration exactly: CheckpointError otherwise.
+    """
+    import open_clip  # slow to import
+
+    config = read_open_clip_config(folder)
+    weights = folder / OPEN_CLIP_WEIGHTS
+    if not weights.is_file():
+        raise CheckpointError(f"{folder}: expected {OPEN_CLIP_WEIGHTS} beside {OPEN_CLIP_CONFIG}, got no such file")
+    if any(key in config["text_cfg"] for key in ("hf_model_name", "hf_tokenizer_name")):
+        raise CheckpointError(f"{folder}: expected open_clip's own text tower, got a Hugging Face one")
+    try:
+        model = open_clip.CLIP(**{key: value for key, value in config.items() if key != "custom_text"})
+    except (TypeError, AssertionError) as error:
+        raise CheckpointError(f"{folder / OPEN_CLIP_CONFIG}: expected open_clip's settings, got: {error}") from error
+    load_strictly(model, weights)
+    return freeze(model, device), open_clip_tokenizer(folder, int(model.context_length))
+
+
+def read_open_clip_config(folder: Path) -> dict[str, Any]:
+    """`model_cfg` of a folder's open_clip_config.json; CheckpointError where it is malformed."""
+    path = folder / OPEN_CLIP_CONFIG
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))["model_cfg"]
+        missing = {"embed_dim", "vision_cfg", "text_cfg"} - set(config)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise CheckpointError(f"{path}: expected JSON with model_cfg, got: {error!r}") from error
+    if missing:
+        raise CheckpointError(f"{path}: expected model_cfg with embed_dim, vision_cfg and text_cfg, missing {missing}")
+    return dict(config)
+
+
+def open_clip_tokenizer(folder: Path, context_length: int) -> Any:
+    """open_clip's byte-pair tokenizer, over the folder's own merges file or else over CLIP's."""
+    from open_clip.tokenizer import SimpleTokenizer
+
+    merges = folder / MERGES
+    if merges.exists():
+        return SimpleTokenizer(bpe_path=str(merges), context_length=context_length)
+    return SimpleTokenizer(context_length=context_length)
+
+
+def _check_texts(texts: Sequence[str]) -> None:
+    if not texts:
+        raise InputError("texts: expected at least one text to encode, got none")
+    for i, text in enumerate(texts):
+        check_text(f"text {i}", text)
+
+
+def _files_sha256(paths: Sequence[Path]) -> str:
+    return json_sha256({path.name: file_sha256(path) for path in paths})
