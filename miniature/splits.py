@@ -1,0 +1,51 @@
+"""The miniature's splits: disjoint ranges of seeds, each for one purpose.
+
+`train` to learn from; `calib` for thresholds and temperatures only; `valid` and `shifted_dev` to choose on; `test` and
+`shifted_test` measured once a released checkpoint. Seeds from RESERVED on are never used in this repository: they are
+for whoever wants to test on worlds that it has never seen. Does not know what a seed becomes.
+"""
+
+from dataclasses import dataclass
+
+from core.errors import InputError
+
+RESERVED = 900_000
+
+
+@dataclass(frozen=True)
+class Split:
+    """A named range of seeds [first_seed, first_seed + count), of shifted clips or not."""
+
+    name: str
+    first_seed: int
+    count: int
+    shifted: bool
+
+    @property
+    def seeds(self) -> range:
+        """All seeds of the split."""
+        return range(self.first_seed, self.first_seed + self.count)
+
+
+SPLITS: dict[str, Split] = {
+    s.name: s
+    for s in (
+        Split("train", 0, 3000, False),
+        Split("calib", 100_000, 100, False),
+        Split("valid", 200_000, 100, False),
+        Split("shifted_dev", 300_000, 60, True),
+        Split("test", 400_000, 120, False),
+        Split("shifted_test", 500_000, 60, True),
+    )
+}
+
+
+def find_split(name: str) -> Split:
+    """The split of a name.
+
+    Raises:
+        InputError: for a name that is none of SPLITS.
+    """
+    if name not in SPLITS:
+        raise InputError(f"split: expected one of {', '.join(SPLITS)}, got {name!r}")
+    return SPLITS[name]

@@ -1,0 +1,138 @@
+"""Which objects a clip holds: looks in groups of twins, a motion each, depth, and paths that keep twins apart.
+
+Knows the draw. Does not know pixels or words. Twins share shape, colour, texture and size, and differ in motion.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from miniature.world.motion import PROGRAMS, Program
+from miniature.world.spec import COLOURS, SHAPES, SIDE, SIZES, TEXTURES, UNSEEN_TEXTURES, ObjectSpec, Path
+
+Rng = np.random.Generator
+Rgb = tuple[int, int, int]
+TRIES = 24
+_GROUPS: dict[int, tuple[tuple[int, ...], ...]] = {
+    4: ((2, 1, 1), (2, 2), (2, 2)),
+    5: ((2, 2, 1), (2, 2, 1), (3, 1, 1), (2, 1, 1, 1)),
+    6: ((2, 2, 1, 1), (2, 2, 2), (3, 2, 1)),
+    7: ((2, 2, 2, 1), (3, 2, 1, 1), (2, 2, 1, 1, 1)),
+    8: ((2, 2, 2, 1, 1), (3, 2, 2, 1), (3, 2, 1, 1, 1)),
+    9: ((2, 2, 2, 2, 1), (3, 2, 2, 1, 1), (3, 2, 2, 2)),
+}
+
+
+@dataclass(frozen=True)
+class _Look:
+    shape: str
+    colour: str
+    texture: str
+    size: str
+    rgb: Rgb
+    mark: Rgb
+
+
+def clip_length(rng: Rng, shifted: bool, long: bool) -> int:
+    """Frames of a clip: 24..64, shifted 40..64, long 240..480."""
+    low, high = (240, 480) if long else (40, 64) if shifted else (24, 64)
+    return int(rng.integers(low, high + 1))
+
+
+def _jittered(rng: Rng, rgb: Rgb) -> Rgb:
+    r, g, b = (int(v) for v in np.clip(np.array(rgb) + rng.integers(-10, 11, 3), 0, 255))
+    return r, g, b
+
+
+def _mark_of(rgb: Rgb) -> Rgb:
+    """A darker tone of the same hue, or a lighter one for dark colours."""
+    values = np.array(rgb, dtype=np.float64)
+    dark = values.mean() < 110 and values.max() < 200
+    r, g, b = (int(v) for v in (values * 0.45 + 255 * 0.55 if dark else values * 0.5))
+    return r, g, b
+
+
+def _draw_look(rng: Rng, earlier: list[_Look], textures: tuple[str, ...], plain: float) -> _Look:
+    """A look that differs from the earlier ones, but shares words with them more often than chance would."""
+    taken = {(e.shape, e.colour, e.texture) for e in earlier}
+    while True:
+        colour, shape = str(rng.choice(list(COLOURS))), str(rng.choice(SHAPES))
+        texture = "plain" if rng.random() < plain else str(rng.choice([t for t in textures if t != "plain"]))
+        if earlier:
+            like = earlier[int(rng.integers(len(earlier)))]
+            shape = like.shape if rng.random() < 0.4 else shape
+            colour = like.colour if rng.random() < 0.4 else colour
+        if (shape, colour, texture) not in taken:
+            break
+    rgb = _jittered(rng, COLOURS[colour])
+    return _Look(shape, colour, texture, str(rng.choice(SIZES)), rgb, _mark_of(rgb))
+
+
+def _draw_radius(rng: Rng, size: str) -> float:
+    return float(rng.uniform(15, 20) if size == "small" else rng.uniform(32, 42))
+
+
+def _suits(program: Program, look: _Look, frames: int) -> bool:
+    """Whether a motion can be seen on a look in so many frames: a plain disc shows no turning."""
+    if not program.least <= frames <= program.most:
+        return False
+    return not (program.name == "rotate" and look.texture == "plain" and look.shape in ("disc", "ring"))
+
+
+def _draw_program(rng: Rng, look: _Look, frames: int, avoid: set[str]) -> Program:
+    fit = [p for p in PROGRAMS if _suits(p, look, frames)]
+    fresh = [p for p in fit if p.name not in avoid] or fit
+    weights = np.array([p.weight for p in fresh])
+    return fresh[int(rng.choice(len(fresh), p=weights / weights.sum()))]
+
+
+def _inside(path: Path) -> NDArray[np.bool_]:
+    reach = path.radius[:, None]
+    return path.shown & ((path.centre > -reach) & (path.centre < SIDE + reach)).all(axis=1)
+
+
+def conflict(path: Path, other: Path, twins: bool) -> float:
+    """How badly two paths clash: the share of frames in touch, and much more for twins that ever touch."""
+    both = _inside(path) & _inside(other)
+    gap = np.hypot(*(path.centre - other.centre).T) - 0.85 * (path.radius + other.radius)
+    close = both & (gap < 0)
+    share = float(close.mean())
+    if twins:
+        return 20.0 * float(close.any()) + share
+    return share if share > 0.3 else 0.15 * share
+
+
+def _draw_path(rng: Rng, program: Program, frames: int, radius: float, others: list[tuple[Path, bool]]) -> Path:
+    """The least clashing of several draws."""
+    best, least = program.draw(rng, frames, radius), np.inf
+    for attempt in range(TRIES):
+        path = best if attempt == 0 else program.draw(rng, frames, radius)
+        cost = sum(conflict(path, other, twins) for other, twins in others)
+        if cost < least:
+            best, least = path, cost
+        if least < 0.05:
+            break
+    return best
+
+
+def draw_scene(rng: Rng, frames: int, shifted: bool) -> tuple[ObjectSpec, ...]:
+    """The objects of a clip of `frames` frames, ids "1", "2", ... in random order of look, motion and depth."""
+    count = int(rng.integers(6, 10) if shifted else rng.integers(4, 8))
+    sizes = _GROUPS[count][int(rng.integers(len(_GROUPS[count])))]
+    textures = TEXTURES + UNSEEN_TEXTURES if shifted else TEXTURES
+    looks: list[_Look] = []
+    for _ in sizes:
+        looks.append(_draw_look(rng, looks, textures, 0.35 if shifted else 0.45))
+    group = rng.permutation(np.repeat(np.arange(len(sizes)), sizes))
+    depth = rng.permutation(count)
+    objects: list[ObjectSpec] = []
+    for i, g in enumerate(int(v) for v in group):
+        look = looks[g]
+        motions = {o.motion for o in objects if o.twin_of == g}
+        program = _draw_program(rng, look, frames, motions)
+        others = [(o.path, o.twin_of == g) for o in objects]
+        path = _draw_path(rng, program, frames, _draw_radius(rng, look.size), others)
+        words = (look.shape, look.colour, look.texture, look.size)
+        objects.append(ObjectSpec(str(i + 1), *words, program.name, int(depth[i]), g, look.rgb, look.mark, path))
+    return tuple(objects)
