@@ -183,9 +183,9 @@ def _track(form: _Track, video: VideoMeta, where: str) -> SelectedTrack:
 
 
 def _masks(forms: list[_Mask | None], video: VideoMeta, where: str) -> tuple[bytes, ...]:
-    """Masks [T] as counts; each is decoded once, so that a bad one is found here and not when it is drawn."""
+    """Masks [T] as counts, checked here, so that a bad one is found before it is drawn."""
     if len(forms) != video.frames:
         raise InputError(f"{where}: expected {video.frames} masks, got {len(forms)}")
     counts = tuple(rle.from_json(None if f is None else f.model_dump(), video.size) for f in forms)
-    rle.decode(counts, video.size)
+    rle.check(counts, video.size)
     return counts

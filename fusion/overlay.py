@@ -1,0 +1,88 @@
+"""An answer as a video that opens anywhere: H.264 in MP4, with the exact times of the source's frames.
+
+Knows PyAV. Does not know how frames are drawn (`fusion.drawing`) nor where they come from.
+"""
+
+from collections.abc import Iterable, Sequence
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+from numpy.typing import NDArray
+
+from core.atomic import atomic_path
+from core.errors import InputError, OutputError, VideoError
+from core.reporting import Progress
+from core.types import Answer, VideoMeta
+from fusion.drawing import Canvas, captions, layers
+
+_ENCODER = "libx264"
+_TICKS = 90_000  # a second; both 1/25 and 1001/30000 are whole numbers of ticks
+
+
+def write_overlay(
+    path: Path,
+    frames: Iterable[NDArray[np.uint8]],
+    answers: Answer | Sequence[Answer],
+    progress: Progress | None = None,
+) -> None:
+    """Draw answers about one video on its frames and write an MP4 (H.264, yuv420p, even size).
+
+    One answer has a colour for each of its tracks; several have a colour each. Frames keep their times, counted from
+    the first, so that a video of uneven times plays as it was. Memory does not grow with the video.
+
+    Args:
+        path: ends in .mp4.
+        frames: all frames of the video in order, [H, W, 3] uint8 RGB.
+        answers: one or more, all of the same video.
+        progress: called with (frames done, frames in all).
+
+    Raises:
+        InputError: when `path` is no .mp4, there is no answer, or answers are of different videos.
+        VideoError: when frames are of another number or size than the video's.
+        OutputError: when `path` cannot be written or PyAV lacks the encoder.
+    """
+    every = [answers] if isinstance(answers, Answer) else list(answers)
+    video = _video(path, every)
+    if _ENCODER not in av.codecs_available:
+        raise OutputError(f"overlay {path}: expected the encoder {_ENCODER} in PyAV, got a build without it")
+    canvas = Canvas(video, layers(every), captions(every))
+    ticks = np.round((np.append(video.timestamps, video.end) - video.timestamps[0]) * _TICKS).astype(np.int64)
+    options = {"movflags": "+faststart"}  # a browser can start before it has the whole file
+    with atomic_path(path) as temporary, av.open(str(temporary), "w", format="mp4", options=options) as container:
+        rate = Fraction(video.frames * _TICKS, max(1, int(ticks[-1])))
+        stream = container.add_stream(_ENCODER, rate=rate.limit_denominator(1001))
+        stream.height, stream.width = canvas.size
+        stream.pix_fmt = "yuv420p"
+        stream.options = {"crf": "20", "preset": "veryfast"}
+        stream.codec_context.time_base = Fraction(1, _TICKS)
+        done = 0
+        for frame in frames:
+            if done == video.frames or frame.shape != (*video.size, 3):
+                raise VideoError(
+                    f"video {video.id!r}: expected {video.frames} frames of {video.size}, "
+                    f"got frame {done + 1} of {frame.shape[:2]}"
+                )
+            drawn = av.VideoFrame.from_ndarray(canvas.draw(frame, done), format="rgb24")
+            drawn.pts, drawn.time_base = int(ticks[done]), Fraction(1, _TICKS)
+            drawn.duration = int(ticks[done + 1] - ticks[done])
+            container.mux(stream.encode(drawn))
+            done += 1
+            if progress is not None:
+                progress(done, video.frames)
+        if done < video.frames:
+            raise VideoError(f"video {video.id!r}: expected {video.frames} frames, got {done}")
+        container.mux(stream.encode(None))
+
+
+def _video(path: Path, answers: Sequence[Answer]) -> VideoMeta:
+    """The one video of all answers."""
+    if path.suffix.lower() != ".mp4":
+        raise InputError(f"overlay {path}: expected a name that ends in .mp4, got {path.suffix or 'none'}")
+    if not answers:
+        raise InputError(f"overlay {path}: expected at least one answer, got none")
+    ids = {a.video.id for a in answers}
+    if len(ids) > 1:
+        raise InputError(f"overlay {path}: expected answers of one video, got {len(ids)}: {', '.join(sorted(ids))}")
+    return answers[0].video
