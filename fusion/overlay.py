@@ -55,7 +55,8 @@ def write_overlay(
         stream = container.add_stream(_ENCODER, rate=rate.limit_denominator(1001))
         stream.height, stream.width = canvas.size
         stream.pix_fmt = "yuv420p"
-        stream.options = {"crf": "20", "preset": "veryfast"}
+        # Without B-frames packets leave in the order of time, and MP4 can hold how long the last one lasts.
+        stream.options = {"crf": "20", "preset": "veryfast", "bf": "0"}
         stream.codec_context.time_base = Fraction(1, _TICKS)
         done = 0
         for frame in frames:
@@ -66,14 +67,21 @@ def write_overlay(
                 )
             drawn = av.VideoFrame.from_ndarray(canvas.draw(frame, done), format="rgb24")
             drawn.pts, drawn.time_base = int(ticks[done]), Fraction(1, _TICKS)
-            drawn.duration = int(ticks[done + 1] - ticks[done])
-            container.mux(stream.encode(drawn))
+            container.mux(_timed(stream.encode(drawn), ticks))
             done += 1
             if progress is not None:
                 progress(done, video.frames)
         if done < video.frames:
             raise VideoError(f"video {video.id!r}: expected {video.frames} frames, got {done}")
-        container.mux(stream.encode(None))
+        container.mux(_timed(stream.encode(None), ticks))
+
+
+def _timed(packets: list[av.Packet], ticks: NDArray[np.int64]) -> list[av.Packet]:
+    """Packets with the duration of their frame, which the encoder does not pass on; else the last would be a guess."""
+    for packet in packets:
+        at = int(np.searchsorted(ticks, packet.pts))
+        packet.duration = int(ticks[at + 1] - ticks[at])
+    return packets
 
 
 def _video(path: Path, answers: Sequence[Answer]) -> VideoMeta:
