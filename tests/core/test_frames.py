@@ -20,16 +20,18 @@ def frame(i, size=SIZE):
     return picture
 
 
-def write_video(path, count=20, codec="libx264", *, gop=6, rate=10, ticks=None, options=None, pixels="yuv420p"):
-    with av.open(str(path), "w") as out:
+def write_video(
+    path, count=20, codec="libx264", *, gop=6, rate=10, ticks=None, options=None, pixels="yuv420p", container=None
+):
+    with av.open(str(path), "w", options=container or {}) as out:
         stream = out.add_stream(codec, rate=rate)
-        stream.width, stream.height, stream.pix_fmt = SIZE[1], SIZE[0], pixels
+        stream.width, stream.height, stream.pix_fmt = SIZE[1], SIZE[0], "yuv420p"
         stream.bit_rate = 4_000_000
         stream.gop_size = gop
         stream.options = options or {}
         for i in range(count):
             picture = av.VideoFrame.from_ndarray(frame(i), format="rgb24")
-            picture = picture.reformat(format=pixels)
+            picture = picture.reformat(format="yuv420p")
             picture.pts = i if ticks is None else ticks[i]
             out.mux(stream.encode(picture))
         out.mux(stream.encode(None))
@@ -134,21 +136,11 @@ def test_a_file_that_changed_after_opening_is_refused(tmp_path):
 
 
 def test_a_truncated_file_is_refused(tmp_path):
-    path = write_video(tmp_path / "a.mp4", options={"movflags": "faststart"})
+    path = write_video(tmp_path / "a.mp4", container={"movflags": "faststart"})
     content = path.read_bytes()
-    with (
-        av.open(str(tmp_path / "fast.mp4"), "w", options={"movflags": "faststart"}) as out,
-        av.open(str(path)) as source,
-    ):
-        stream = out.add_stream_from_template(source.streams.video[0])
-        for packet in source.demux(source.streams.video[0]):
-            if packet.size:
-                packet.stream = stream
-                out.mux(packet)
-    content = (tmp_path / "fast.mp4").read_bytes()
-    (tmp_path / "cut.mp4").write_bytes(content[: int(len(content) * 0.8)])
-    with pytest.raises(VideoError, match=r"cut\.mp4"):
-        open_video(tmp_path / "cut.mp4")
+    path.write_bytes(content[: int(len(content) * 0.8)])
+    with pytest.raises(VideoError, match=r"a\.mp4: expected a whole video, got one cut short after \d+ frames"):
+        open_video(path)
 
 
 def no_stream(path):

@@ -1,0 +1,93 @@
+"""What decides which tracks a video gets. Changing any of these makes a cache stale.
+
+Knows numbers and their ranges. Does not know how the work is done; `Resources` holds what changes only its speed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from core.errors import InputError
+from core.types import Source
+from core.validators import check_probability
+
+# Detector and user prompts come with later releases; each is a new source here and a new module beside `grid`.
+KNOWN_SOURCES = (Source.GRID, Source.GROUND_TRUTH)
+
+
+@dataclass(frozen=True)
+class GridSettings:
+    """Automatic masks on key frames: every `bin_size` frames, or the first and the middle one for 0.
+
+    The thresholds are those of SAM2's automatic mask generator, with its defaults. part_overlap: a mask with more than
+    this share inside a larger one is a part of it, and dropped (SOLA). max_area: a mask over more than this share of
+    the frame is scenery, and dropped before parts are looked for.
+    """
+
+    bin_size: int = 0
+    points_per_side: int = 32
+    pred_iou_thresh: float = 0.8
+    stability_score_thresh: float = 0.95
+    stability_score_offset: float = 1.0
+    box_nms_thresh: float = 0.7
+    part_overlap: float = 0.7
+    max_area: float = 0.95
+
+    def __post_init__(self) -> None:
+        """Refuse negative counts and shares outside 0..1."""
+        if self.bin_size < 0:
+            raise InputError(f"grid bin_size: expected 0 or more frames, got {self.bin_size}")
+        if self.points_per_side < 1:
+            raise InputError(f"grid points_per_side: expected 1 or more, got {self.points_per_side}")
+        for name in ("pred_iou_thresh", "stability_score_thresh", "box_nms_thresh", "part_overlap", "max_area"):
+            check_probability(f"grid {name}", getattr(self, name))
+
+    def key_frames(self, frames: int) -> tuple[int, ...]:
+        """Rising frame indices of the key frames of a video of `frames` frames."""
+        return tuple(range(0, frames, self.bin_size)) if self.bin_size else tuple(sorted({0, frames // 2}))
+
+
+@dataclass(frozen=True)
+class ProposalSettings:
+    """Sources of prompts and rules for tracks.
+
+    explained_iou: a prompt that overlaps an earlier track at its frame by more than this IoU is not tracked.
+    duplicate_iou: a track that overlaps a better one by more than this mean IoU is dropped.
+    max_tracks: the most grid tracks a video keeps.   largest_share: ground truth is prompted where an object shows
+    at least this share of its largest visible area, at as few frames as possible.
+    """
+
+    sources: tuple[Source, ...] = (Source.GRID,)
+    grid: GridSettings = field(default_factory=GridSettings)
+    explained_iou: float = 0.7
+    duplicate_iou: float = 0.7
+    max_tracks: int = 64
+    largest_share: float = 0.9
+
+    def __post_init__(self) -> None:
+        """Refuse unknown or no sources and numbers out of range."""
+        if not self.sources or not set(self.sources) <= set(KNOWN_SOURCES):
+            known = ", ".join(KNOWN_SOURCES)
+            raise InputError(f"sources: expected some of {known}, got {', '.join(self.sources) or 'none'}")
+        if self.max_tracks < 1:
+            raise InputError(f"max_tracks: expected 1 or more, got {self.max_tracks}")
+        for name in ("explained_iou", "duplicate_iou", "largest_share"):
+            check_probability(name, getattr(self, name))
+
+
+@dataclass(frozen=True)
+class Resources:
+    """How much is done at once: frames an encoder pass, objects a tracking step, grid points a decoder pass, and bytes
+    of frame features held before frames are encoded again. None of it changes the tracks beyond rounding.
+    """
+
+    encoder_batch: int = 8
+    objects: int = 64
+    points: int = 128
+    feature_bytes: int = 16 * 2**30
+
+    def __post_init__(self) -> None:
+        """Refuse numbers below 1."""
+        for name in ("encoder_batch", "objects", "points", "feature_bytes"):
+            if getattr(self, name) < 1:
+                raise InputError(f"resources: expected {name} of 1 or more, got {getattr(self, name)}")
