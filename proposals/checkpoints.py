@@ -28,7 +28,8 @@ from sam2.modeling.sam2_base import SAM2Base
 from torch import Tensor
 from yaml import YAMLError  # type: ignore[import-untyped]
 
-from core.errors import CheckpointError, InputError
+from core.devices import pick_device
+from core.errors import CheckpointError
 from core.hashing import file_sha256
 
 ALLOWED_TARGETS = ("sam2.", "torch.")
@@ -90,7 +91,7 @@ def load_sam2(spec: str, device: str = "cpu") -> LoadedTracker:
         CheckpointError: for weights that are missing, unreadable, of other keys or shapes, or hold code.
         InputError: for a device that this machine does not have.
     """
-    place = _device(device)
+    place = pick_device(device)
     config, weights, name = _locate(spec)
     model = build_sam2(config)
     state = read_weights(weights)
@@ -166,17 +167,6 @@ def _locate(spec: str) -> tuple[Path, Path, str]:
     if not path.is_file():
         raise CheckpointError(f"tracker {spec!r}: expected a weight file, got nothing there")
     return path.with_suffix(".yaml"), path, path.stem
-
-
-def _device(device: str) -> torch.device:
-    """The device, refused here in a sentence and not later in a traceback."""
-    try:
-        place = torch.device(device)
-    except RuntimeError as error:
-        raise InputError(f"device: expected cpu, cuda or cuda:N, got {device!r}") from error
-    if place.type == "cuda" and not torch.cuda.is_available():
-        raise InputError(f"device: expected one that this machine has, got {device!r} without CUDA; use cpu")
-    return place
 
 
 def _targets(node: object) -> Iterator[object]:

@@ -1,0 +1,208 @@
+"""The training forward of SAM2, built from the parts of the package's own `track_step`, with logits before the gate.
+
+Knows SAM2Base. Does not know losses, data or schedules.
+
+The package overwrites the mask of an object whose score is not positive by a large negative constant; no loss can act on
+that, so here every decode keeps its logits, and only what goes into the memory is gated. With `gate` absent the
+outputs, memories and pointers are those of the package in evaluation mode (tests/miniature/test_sam2_forward.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from sam2.modeling.sam2_base import NO_OBJ_SCORE, SAM2Base
+from torch import Tensor
+from torch.nn import functional as F
+
+MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+POINTER_SPAN = 16
+"""Frames told to the package, so that pointer times are divided by 15 as in every clip of 16 frames or more."""
+
+Memory = dict[str, Tensor | list[Tensor]]
+Memories = dict[str, dict[int, Memory]]
+MaskDecoder = Callable[..., tuple[Tensor, Tensor, Tensor, Tensor]]
+
+
+@dataclass(frozen=True)
+class Prompts:
+    """First-frame prompts of N objects in three groups, each of whole clips: masks, then boxes, then points.
+
+    masks: [M, 1, H, W] float 0 or 1.   boxes: [K, 2, 2] float pixels, (x, y) of two corners.   points: [P, 1, 2] float
+    pixels, every one a positive click.   Any group may have length 0.
+    """
+
+    masks: Tensor
+    boxes: Tensor
+    points: Tensor
+
+
+@dataclass(frozen=True)
+class Features:
+    """Backbone features of a batch of images, as the package lays them out: levels of [HW, B, C], fine to coarse."""
+
+    levels: tuple[Tensor, ...]
+    positions: tuple[Tensor, ...]
+    sizes: tuple[tuple[int, int], ...]
+
+    def pick(self, index: Tensor) -> Features:
+        """The features of the images at `index` [N], repeats allowed."""
+        return Features(
+            tuple(level[:, index] for level in self.levels),
+            tuple(position[:, index] for position in self.positions),
+            self.sizes,
+        )
+
+    def coarse(self) -> Tensor:
+        """The coarsest level as [B, C, h, w]."""
+        return self.levels[-1].permute(1, 2, 0).unflatten(2, self.sizes[-1])
+
+    def fine(self) -> list[Tensor]:
+        """The finer levels as [B, C, h, w]."""
+        return [
+            level.permute(1, 2, 0).unflatten(2, size)
+            for level, size in zip(self.levels[:-1], self.sizes[:-1], strict=True)
+        ]
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """What the decoder says of N objects on one frame, before any gate.
+
+    masks: [N, 4, h, w] logits of the single-mask token and the three others.   ious: [N, 4] in 0..1.   chosen: [N] which
+    of the four is the answer.   score: [N, 1] object-present logit.   pointer: [N, C] before the gate.
+    """
+
+    masks: Tensor
+    ious: Tensor
+    chosen: Tensor
+    score: Tensor
+    pointer: Tensor
+
+    def answer(self) -> Tensor:
+        """The chosen masks, [N, 1, h, w]."""
+        return self.masks[torch.arange(len(self.chosen), device=self.chosen.device), self.chosen].unsqueeze(1)
+
+
+def normalise(frames: Tensor) -> Tensor:
+    """Images [..., H, W, 3] uint8 to the float [..., 3, H, W] that the encoder expects."""
+    mean = torch.tensor(MEAN, device=frames.device)
+    std = torch.tensor(STD, device=frames.device)
+    return ((frames.float() / 255 - mean) / std).movedim(-1, -3)
+
+
+def encode(model: SAM2Base, images: Tensor) -> Features:
+    """Backbone features of images [B, 3, H, W]."""
+    _, levels, positions, sizes = model._prepare_backbone_features(model.forward_image(images))
+    return Features(tuple(levels), tuple(positions), tuple(sizes))
+
+
+def decode(
+    model: SAM2Base,
+    pixels: Tensor,
+    fine: list[Tensor],
+    *,
+    points: tuple[Tensor, Tensor] | None = None,
+    masks: Tensor | None = None,
+    multimask: bool = True,
+    decoder: MaskDecoder | None = None,
+) -> Decoded:
+    """One decode of N objects: `pixels` [N, C, h, w] with or without memory, prompts as the package takes them.
+
+    points: coordinates [N, P, 2] and labels [N, P].   masks: [N, 1, 4h, 4w] logits.   multimask: choose among the three
+    tokens by predicted IoU, instead of the single-mask token.
+    """
+    count, device = len(pixels), pixels.device
+    if points is None:
+        points = (
+            torch.zeros(count, 1, 2, device=device),
+            -torch.ones(count, 1, dtype=torch.int32, device=device),
+        )
+    sparse, dense = model.sam_prompt_encoder(points=points, boxes=None, masks=masks)
+    logits, ious, tokens, score = (decoder or model.sam_mask_decoder.predict_masks)(
+        image_embeddings=pixels,
+        image_pe=model.sam_prompt_encoder.get_dense_pe(),
+        sparse_prompt_embeddings=sparse,
+        dense_prompt_embeddings=dense,
+        repeat_image=False,
+        high_res_features=fine,
+    )
+    chosen = ious[:, 1:].argmax(dim=1) + 1 if multimask else torch.zeros(count, dtype=torch.long, device=device)
+    token = tokens[torch.arange(count, device=device), chosen]
+    return Decoded(logits.float(), ious.float(), chosen, score.float(), model.obj_ptr_proj(token))
+
+
+def decode_prompts(model: SAM2Base, features: Features, prompts: Prompts) -> Decoded:
+    """Decode the first frame of N objects from their prompts; `features` holds the N objects' images in that order."""
+    parts, start = [], 0
+    bare, fine = features.coarse(), features.fine()
+    fused = bare + model.no_mem_embed.view(1, -1, 1, 1)
+    for kind, value in (("masks", prompts.masks), ("boxes", prompts.boxes), ("points", prompts.points)):
+        here = slice(start, start + len(value))
+        start = here.stop
+        if not len(value):
+            continue
+        levels = [level[here] for level in fine]
+        if kind == "masks":  # the package adds no memory embedding on this path, and takes the single-mask token
+            dense = model.mask_downsample(value)
+            parts.append(decode(model, bare[here], levels, masks=dense, multimask=False))
+        else:
+            corners = kind == "boxes"
+            labels = torch.tensor([[2, 3]] if corners else [[1]], dtype=torch.int32, device=value.device)
+            points = (value, labels.expand(len(value), -1))
+            parts.append(decode(model, fused[here], levels, points=points, multimask=not corners))
+    return Decoded(*(torch.cat([getattr(p, name) for p in parts]) for name in Decoded.__dataclass_fields__))
+
+
+def first_answer(decoded: Decoded, prompts: Prompts) -> tuple[Tensor, Tensor]:
+    """What the first frame answers: mask logits [N, 1, h, w] and object score [N, 1].
+
+    A mask prompt is its own answer with logits of 10, as in the package; the other prompts keep what was decoded.
+    """
+    logits, score, given = decoded.answer(), decoded.score, len(prompts.masks)
+    if not given:
+        return logits, score
+    size = logits.shape[-2:]
+    sharp = F.interpolate(prompts.masks * 20 - 10, size=size, mode="bilinear", align_corners=False, antialias=True)
+    present = prompts.masks.flatten(1).any(dim=1, keepdim=True).float() * 20 - 10
+    return torch.cat([sharp, logits[given:]]), torch.cat([present, score[given:]])
+
+
+def remember(
+    model: SAM2Base, features: Features, logits: Tensor, gate: Tensor, pointer: Tensor, pointer_gate: Tensor
+) -> Memory:
+    """The memory of one frame in the package's layout, from mask logits [N, 1, h, w] and pointers [N, C] before the gate.
+
+    gate, pointer_gate: [N] bool, whether the object counts as present for the mask memory and for the pointer. In the
+    package both are `score > 0`, but for a mask prompt the first is "the mask is not empty".
+    """
+    kept = torch.where(gate[:, None, None, None], logits, NO_OBJ_SCORE)
+    size = (model.image_size, model.image_size)
+    memory, positions = model._encode_new_memory(
+        current_vision_feats=list(features.levels),
+        feat_sizes=list(features.sizes),
+        pred_masks_high_res=F.interpolate(kept.float(), size=size, mode="bilinear", align_corners=False),
+        object_score_logits=torch.where(gate[:, None], 1.0, -1.0),
+        is_mask_from_pts=False,
+    )
+    return {
+        "maskmem_features": memory,
+        "maskmem_pos_enc": positions,
+        "obj_ptr": torch.where(pointer_gate[:, None], pointer, model.no_obj_ptr),
+    }
+
+
+def recall(model: SAM2Base, features: Features, memories: Memories, frame: int) -> Tensor:
+    """Features [N, C, h, w] of a later frame, conditioned on the memories so far by the package's memory attention."""
+    fused: Tensor = model._prepare_memory_conditioned_features(
+        frame_idx=frame,
+        is_init_cond_frame=False,
+        current_vision_feats=[features.levels[-1]],
+        current_vision_pos_embeds=[features.positions[-1]],
+        feat_sizes=[features.sizes[-1]],
+        output_dict=memories,
+        num_frames=POINTER_SPAN,
+    )
+    return fused

@@ -1,0 +1,165 @@
+"""Rendered clips: by worker processes into files, from there into one tensor on the training device, refreshed for ever.
+
+Knows `make_clip` and its masks. Does not know batches, prompts or models.
+
+A clip is one uint8 array [T, H, W, 4]: red, green, blue, and a label map (0 background, i + 1 the i-th object), since
+visible masks never overlap. Workers hand it over as a file, because a pipe would keep the training thread waiting.
+"""
+
+from __future__ import annotations
+
+import itertools
+import multiprocessing
+import os
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from core.errors import InputError
+from miniature.splits import find_split
+from miniature.world import make_clip
+
+MOST_OBJECTS = 12
+FRAMES = 24
+FIRST_SEED, LAST_SEED = 10_000, 99_999
+"""Seeds of training clips: between the `train` and the `calib` split, so that no other split is touched."""
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """One clip: pixels uint8 [T, H, W, 4] (RGB and label map), visible area int32 [MOST_OBJECTS, T], objects."""
+
+    seed: int
+    pixels: NDArray[np.uint8]
+    area: NDArray[np.int32]
+    objects: int
+
+
+def render(seed: int, shifted: bool = False, frames: int = FRAMES) -> Rendered:
+    """Render one clip into the pool's layout."""
+    clip = make_clip(seed, shifted=shifted, frames=frames)
+    count = len(clip.masks)
+    if count > MOST_OBJECTS:
+        raise InputError(f"clip {seed}: expected at most {MOST_OBJECTS} objects, got {count}")
+    numbers = np.arange(1, count + 1, dtype=np.uint8)[:, None, None, None]
+    labels = (clip.masks * numbers).max(axis=0, initial=0)  # [T, H, W]
+    area = np.zeros((MOST_OBJECTS, frames), dtype=np.int32)
+    area[:count] = clip.masks.sum(axis=(2, 3))
+    return Rendered(seed, np.concatenate([clip.frames, labels[..., None]], axis=-1), area, count)
+
+
+def split_seeds(split: str, clips: int) -> tuple[list[int], bool]:
+    """The first seeds of a split and whether it is a shifted one.
+
+    Raises:
+        InputError: for a split that does not exist, or more clips than it has.
+    """
+    chosen = find_split(split)
+    if not 1 <= clips <= chosen.count:
+        raise InputError(f"clips: expected 1 to {chosen.count} of split {split!r}, got {clips}")
+    return list(chosen.seeds[:clips]), chosen.shifted
+
+
+def render_many(seeds: Sequence[int], *, shifted: bool, workers: int, frames: int = FRAMES) -> Iterator[Rendered]:
+    """Clips in the order of `seeds`, rendered by `workers` processes (0: here)."""
+    if workers == 0:
+        yield from (render(seed, shifted, frames) for seed in seeds)
+        return
+    with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as executor:
+        _one_thread_each()
+        count = len(seeds)
+        yield from executor.map(render, seeds, itertools.repeat(shifted, count), itertools.repeat(frames, count))
+
+
+class Pool:
+    """`size` clips on `device`, filled and then refreshed by `workers` processes; 0 workers render on request, here.
+
+    pixels: uint8 [size, T, H, W, 4] on the device.   area: int32 [size, MOST_OBJECTS, T] on the CPU.   filled: clips that
+    may be drawn from.   rendered: clips that ever arrived.
+    """
+
+    def __init__(self, size: int, device: torch.device, *, workers: int, skip: int = 0, side: int = 256) -> None:
+        self.pixels = torch.zeros(size, FRAMES, side, side, 4, dtype=torch.uint8, device=device)
+        self.area = np.zeros((size, MOST_OBJECTS, FRAMES), dtype=np.int32)
+        self.filled = self.rendered = 0
+        span = LAST_SEED - FIRST_SEED + 1
+        self._seeds = (FIRST_SEED + (skip + i) % span for i in itertools.count())
+        self._folder = tempfile.TemporaryDirectory(prefix="clips-")
+        self._workers = workers
+        self._waiting: set[Future[tuple[Path, NDArray[np.int32]]]] = set()
+        self._executor: ProcessPoolExecutor | None = None
+        if workers:
+            _one_thread_each()
+            self._executor = ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"))
+            self._ask()
+
+    def wait_for(self, clips: int) -> Iterator[int]:
+        """Take clips until `clips` are there; yields how many are, for a progress bar."""
+        while self.filled < min(clips, len(self.area)):
+            if self._executor is None:
+                clip = render(next(self._seeds))
+                self._store(clip.pixels, clip.area)
+            else:
+                wait(self._waiting, return_when=FIRST_COMPLETED)
+                self.take(len(self._waiting))
+            yield self.filled
+
+    def take(self, most: int) -> int:
+        """Store up to `most` clips that have arrived, without waiting; how many they were."""
+        ready = list(itertools.islice((future for future in self._waiting if future.done()), most))
+        for future in ready:
+            self._waiting.remove(future)
+            path, area = future.result()
+            self._store(np.load(path, mmap_mode="c"), area)
+            path.unlink()
+        if ready:
+            self._ask()
+        return len(ready)
+
+    def close(self) -> None:
+        """Stop the workers and delete their files."""
+        if self._executor is not None:
+            self._executor.shutdown(wait=True, cancel_futures=True)
+        self._folder.cleanup()
+
+    def _ask(self) -> None:
+        """Keep two clips a worker on order, so that none idles and the folder stays small."""
+        assert self._executor is not None
+        while len(self._waiting) < 2 * self._workers:
+            self._waiting.add(self._executor.submit(_render_to, next(self._seeds), self._folder.name))
+
+    def _store(self, pixels: NDArray[np.uint8], area: NDArray[np.int32]) -> None:
+        place = self.rendered % len(self.area)
+        clip: Tensor = torch.from_numpy(pixels)
+        if self.pixels.is_cuda:
+            clip = clip.pin_memory()  # so that the copy queues behind the steps instead of stopping them
+        self.pixels[place].copy_(clip, non_blocking=True)
+        self.area[place] = area
+        self.rendered += 1
+        self.filled = min(self.rendered, len(self.area))
+
+
+def stack(clips: Iterable[Rendered]) -> tuple[Tensor, list[int]]:
+    """Clips of equal length as one tensor uint8 [K, T, H, W, 4], and the number of objects of each."""
+    kept = list(clips)
+    return torch.from_numpy(np.stack([clip.pixels for clip in kept])), [clip.objects for clip in kept]
+
+
+def _render_to(seed: int, folder: str) -> tuple[Path, NDArray[np.int32]]:
+    clip = render(seed)
+    path = Path(folder) / f"{seed}.npy"
+    np.save(path, clip.pixels)
+    return path, clip.area
+
+
+def _one_thread_each() -> None:
+    """Tell worker processes, started later, to use one thread; this process has read these variables already."""
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ[name] = "1"
