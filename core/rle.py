@@ -34,7 +34,7 @@ def decode(counts: Sequence[bytes], size: Size) -> NDArray[np.bool_]:
         return np.zeros((0, *size), dtype=bool)
     check(counts, size)
     decoded = coco.decode(_objects(counts, size))  # [H, W, T]
-    return np.ascontiguousarray(decoded.transpose(2, 0, 1)).astype(bool)
+    return np.ascontiguousarray(decoded.transpose(2, 0, 1)).view(np.bool_)  # 0 and 1 alone
 
 
 def check(counts: Sequence[bytes], size: Size) -> None:
