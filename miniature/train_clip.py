@@ -105,8 +105,8 @@ class ClipTrainer(nn.Module):
         row = captions.draw(data.crop_facts[crop])
         images = F.normalize(self.clip.encode_image(to_pixels(pixels, IMAGE_SIZE, augment=True)), dim=-1)
         texts = F.normalize(self.clip.encode_text(torch.cat([captions.ids[row], data.pairs[pair]])), dim=-1)
-        crops, hits, misses, frames = images.float().split([batch, len(pair), len(pair), len(frame)])
-        said, expressions = texts.float().split([batch, len(pair)])
+        crops, hits, misses, frames = torch.split(images.float(), [batch, len(pair), len(pair), len(frame)])
+        said, expressions = torch.split(texts.float(), [batch, len(pair)])
         scale, bias = self.clip.logit_scale.exp(), self.clip.logit_bias
         labels = torch.cat(
             [holds(captions.facts[row], data.crop_facts[crop]), holds(captions.facts[row], data.frame_facts[frame])]
@@ -151,7 +151,7 @@ def optimise(
             with autocast(device):
                 parts = trainer.losses(data, captions, settings.batch)
             optimiser.zero_grad(set_to_none=True)
-            torch.stack(list(parts.values())).sum().backward()
+            torch.autograd.backward(torch.stack(list(parts.values())).sum())
             nn.utils.clip_grad_norm_(trainer.parameters(), 1.0)
             optimiser.step()
             step += 1

@@ -6,6 +6,7 @@ world's list; UNSAID (-1) where a caption is silent. Axis letters: L text tokens
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
 from typing import Any
@@ -13,11 +14,20 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from miniature.world.phrases import ANY_NOUNS, SHAPE_NOUNS, TEXTURE_TAILS, TEXTURE_WORDS, plural
 from miniature.world.spec import COLOURS, SHAPES, TEXTURES
 
 UNSAID = -1
 NAMES = (SHAPES, tuple(COLOURS), TEXTURES)
-ARTICLES = ("the", "a", "")
+# Article, which synonym, texture after the noun, plural; the first is the one that evaluation asks with.
+VARIANTS = (
+    ("the", 0, False, False),
+    ("a", 1, False, False),
+    ("", 0, True, False),
+    ("the", 1, True, False),
+    ("all the", 0, False, True),
+    ("each of the", 1, False, True),
+)
 SAY = 0.75  # chance that a drawn caption says a fact
 
 
@@ -25,8 +35,8 @@ SAY = 0.75  # chance that a drawn caption says a fact
 class Captions:
     """All captions: `texts`, their token rows `ids` [K, L] and `facts` [K, 3].
 
-    The caption of facts (s, c, t) with article a lies in row ((s + 1) * (C + 1) + c + 1) * (T + 1) + t + 1, times the
-    number of articles, plus a; the first rows, which say nothing, are never drawn.
+    The caption of facts (s, c, t) in variant v lies in row ((s + 1) * (C + 1) + c + 1) * (T + 1) + t + 1, times the
+    number of variants, plus v; the first rows, which say nothing, are never drawn.
     """
 
     texts: tuple[str, ...]
@@ -39,26 +49,35 @@ class Captions:
         said = torch.rand(facts.shape, device=device) < SAY
         forced = torch.randint(3, (len(facts), 1), device=device) == torch.arange(3, device=device)
         said |= forced & ~said.any(1, keepdim=True)
-        return rows(torch.where(said, facts, UNSAID), torch.randint(len(ARTICLES), (len(facts),), device=device))
+        return rows(torch.where(said, facts, UNSAID), torch.randint(len(VARIANTS), (len(facts),), device=device))
 
 
-def rows(facts: Tensor, article: Tensor | int) -> Tensor:
-    """Rows [K] of the captions that say `facts` [K, 3] with an article."""
+def rows(facts: Tensor, variant: Tensor | int) -> Tensor:
+    """Rows [K] of the captions that say `facts` [K, 3] in a variant."""
     shape, colour, texture = (facts + 1).unbind(-1)
     row = (shape * (len(NAMES[1]) + 1) + colour) * (len(NAMES[2]) + 1) + texture
-    return row * len(ARTICLES) + article
+    return row * len(VARIANTS) + variant
 
 
-def caption_texts() -> list[tuple[str, tuple[int, int, int]]]:
+def caption_texts() -> list[tuple[str, tuple[int, ...]]]:
     """Text and facts of every caption, in the order of `Captions`."""
-    found: list[tuple[str, tuple[int, int, int]]] = []
-    for s, c, t in product(*(range(UNSAID, len(names)) for names in NAMES)):
-        colour, texture, shape = (NAMES[k][i] if i != UNSAID else "" for k, i in ((1, c), (2, t), (0, s)))
-        for article in ARTICLES:
-            # Without a shape there is no noun: "the red" becomes "the red one", as people say it.
-            words = [article, texture, colour, shape or ("one" if article else "")]
-            found.append((" ".join(word for word in words if word) or "one", (s, c, t)))
-    return found
+    return [
+        (phrase(facts, *variant), facts)
+        for facts in product(*(range(UNSAID, len(names)) for names in NAMES))
+        for variant in VARIANTS
+    ]
+
+
+def phrase(facts: Sequence[int], article: str, synonym: int, tail: bool, many: bool) -> str:
+    """Words for facts: "the red striped star", "all the red stars with stripes", "a red thing"."""
+    shape, colour, texture = facts
+    nouns = SHAPE_NOUNS[SHAPES[shape]] if shape != UNSAID else ANY_NOUNS
+    noun = nouns[synonym % len(nouns)]
+    said = TEXTURES[texture] if texture != UNSAID else None
+    after = TEXTURE_TAILS.get(said, "") if said is not None and tail else ""
+    before = TEXTURE_WORDS[said][synonym % len(TEXTURE_WORDS[said])] if said is not None and not after else ""
+    words = (article, NAMES[1][colour] if colour != UNSAID else "", before, plural(noun) if many else noun, after)
+    return " ".join(word for word in words if word)
 
 
 def make_captions(tokenizer: Any, device: torch.device) -> Captions:

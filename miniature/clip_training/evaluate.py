@@ -50,10 +50,12 @@ def retrieval(folder: Path, views: Sequence[ClipViews], device: str | torch.devi
     facts = torch.tensor([fact_indices(name) for name in names], device=device)
     known = (facts >= 0).all(1)
     pixels = to_pixels(torch.from_numpy(crops).to(device)[known], int(model.visual.image_size[0]), augment=False)
-    images = torch.cat([F.normalize(model.encode_image(part), dim=-1) for part in pixels.split(256)])
+    images = torch.cat([F.normalize(model.encode_image(part), dim=-1) for part in torch.split(pixels, 256)])
     captions = make_captions(tokenizer, torch.device(device))
     queries = rows(torch.unique(facts[known], dim=0), 0)
-    texts = torch.cat([F.normalize(model.encode_text(part), dim=-1) for part in captions.ids[queries].split(256)])
+    texts = torch.cat(
+        [F.normalize(model.encode_text(part), dim=-1) for part in torch.split(captions.ids[queries], 256)]
+    )
     right = holds(captions.facts[queries], facts[known])  # [G, K]
     best = (images @ texts.T).argmax(0)  # [K]
     hits = right[best, torch.arange(len(queries), device=right.device)]

@@ -1,0 +1,224 @@
+"""SOLA's track selector as a plain module: object tokens and word states in, one logit per track out.
+
+Written from the description in the paper (Kim et al., arXiv 2412.01136) and of the release; the defaults of
+`SelectorSettings` give the names and shapes of its 84 tensors. Knows tensors and masks. Does not know caches, text
+encoders, losses or thresholds. Axis letters: B expressions, N tracks, T frames, T' frames after the strides, D token
+width, L text tokens, C text width, E embedding width, K = L + negatives.
+
+Scores depend on which tracks are scored together, since group statistics cover all of them; with masks, padding never
+counts. Frame and track masks are True first and False last.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+from selector.masked import Attention, MaskedGroupNorm, StandardisedConv1d
+from selector.settings import SelectorSettings
+
+POSITION_SCALE = 100.0
+
+
+class AlignmentLayer(nn.Module):
+    """Attention among the tracks of a step, along each track, and to the words; each followed by a normed residual."""
+
+    def __init__(self, settings: SelectorSettings) -> None:
+        """Three attentions, and a feed-forward network where the settings ask for one."""
+        super().__init__()
+        width, heads, dropout = settings.embed_width, settings.heads, settings.dropout
+        self.obj_attn = Attention(width, heads, dropout)
+        self.motion_attn = Attention(width, heads, dropout)
+        self.object2lang_attn = Attention(width, heads, dropout)
+        norms = 4 if settings.feed_forward else 3
+        self.norm = nn.ModuleList(MaskedGroupNorm(settings.groups, width) for _ in range(norms))
+        self.feed_forward = feed_forward(width, settings.feed_forward, dropout) if settings.feed_forward else None
+
+    def forward(
+        self, objects: Tensor, language: Tensor, position: Tensor, track: Tensor | None, step: Tensor | None,
+        word: Tensor | None,
+    ) -> Tensor:  # fmt: skip
+        """objects [B, N, T', E], language [B, K, E], position [T', E]; masks [B, N], [B, T'], [B, K]."""
+        batch, tracks, steps, _ = objects.shape
+        both = None if track is None or step is None else track[:, :, None] & step[:, None, :]  # [B, N, T']
+
+        x = objects.transpose(1, 2).flatten(0, 1)  # [B*T', N, E]
+        keys = None if track is None else track[:, None].expand(-1, steps, -1).flatten(0, 1)
+        among = None if both is None else both.transpose(1, 2).flatten(0, 1)
+        x = self._normed(0, x + self.obj_attn(x, x, x, keys), among)
+        objects = torch.unflatten(x, 0, (batch, steps)).transpose(1, 2)
+
+        x = objects.flatten(0, 1)  # [B*N, T', E]
+        keys = None if step is None else step[:, None].expand(-1, tracks, -1).flatten(0, 1)
+        along = None if both is None else both.flatten(0, 1)
+        placed = x + position
+        x = self._normed(1, x + self.motion_attn(placed, placed, x, keys), along)
+
+        x = torch.unflatten(x, 0, (batch, tracks)).flatten(1, 2)  # [B, N*T', E]
+        every = None if both is None else both.flatten(1, 2)
+        x = self._normed(2, x + self.object2lang_attn(x, language, language, word), every)
+        if self.feed_forward is not None:
+            x = self._normed(3, x + self.feed_forward(x), every)
+        return torch.unflatten(x, 1, (tracks, steps))
+
+    def _normed(self, index: int, x: Tensor, mask: Tensor | None) -> Tensor:
+        normed: Tensor = self.norm[index](x.transpose(1, 2), mask)
+        return normed.transpose(1, 2)
+
+
+class TextLayer(nn.Module):
+    """One pre-norm transformer layer over word states, for text encoders that stay frozen."""
+
+    def __init__(self, settings: SelectorSettings) -> None:
+        """Width of the embedding."""
+        super().__init__()
+        width = settings.embed_width
+        self.norm = nn.ModuleList([nn.LayerNorm(width), nn.LayerNorm(width)])
+        self.attention = Attention(width, settings.heads, settings.dropout)
+        self.feed_forward = feed_forward(width, 2 * width, settings.dropout)
+
+    def forward(self, words: Tensor, mask: Tensor | None) -> Tensor:
+        """words [B, L, E] under mask [B, L]."""
+        x = self.norm[0](words)
+        words = words + self.attention(x, x, x, mask)
+        return cast(Tensor, words + self.feed_forward(self.norm[1](words)))
+
+
+class TrackSelector(nn.Module):
+    """The module; `forward` says everything about its input."""
+
+    def __init__(self, settings: SelectorSettings) -> None:
+        """Random weights; `settings` are kept for whoever saves them."""
+        super().__init__()
+        self.settings = settings
+        width = settings.embed_width
+        self.short_motion_encoder = motion_encoder(settings)
+        self.object_lang_align_layers = nn.ModuleList(AlignmentLayer(settings) for _ in range(settings.layers))
+        self.negative_token = nn.Embedding(settings.negatives, width)
+        self.positional_encoding_gaussian_matrix = nn.Buffer(torch.randn(1, width // 2))
+        self.text_projection = nn.Linear(settings.text_width, width) if settings.text_width != width else None
+        self.text_layers = nn.ModuleList(TextLayer(settings) for _ in range(settings.text_layers))
+        if settings.normalise:
+            self.input_mean = nn.Buffer(torch.zeros(settings.input_width))
+            self.input_deviation = nn.Buffer(torch.ones(settings.input_width))
+
+    def forward(
+        self,
+        tokens: Tensor,
+        text: Tensor,
+        track_mask: Tensor | None = None,
+        frame_mask: Tensor | None = None,
+        text_mask: Tensor | None = None,
+    ) -> tuple[Tensor, Tensor]:
+        """Score tracks against expressions.
+
+        tokens: [B, N, T, D] (with geometry: D + 8).   text: [B, L, C].   masks: bool [B, N], [B, T], [B, L], True for
+        what is real; each video needs a real track and frame. Give both track and frame mask, or neither.
+
+        Returns:
+            logits [B, N] float32 and track embeddings [B, N, E]; 0 for padded tracks.
+        """
+        return self.select(tokens, self.read(text, text_mask), track_mask, frame_mask, text_mask)
+
+    def read(self, text: Tensor, text_mask: Tensor | None = None) -> Tensor:
+        """Word states [B, L, C] in the selector's own width: [B, L, E]; SOLA's settings leave them as they are."""
+        words = text if self.text_projection is None else self.text_projection(text)
+        for layer in self.text_layers:
+            words = layer(words, text_mask)
+        return cast(Tensor, words)
+
+    def select(
+        self, tokens: Tensor, words: Tensor, track_mask: Tensor | None, frame_mask: Tensor | None,
+        text_mask: Tensor | None,
+    ) -> tuple[Tensor, Tensor]:  # fmt: skip
+        """`forward` after `read`: words [B, L, E]."""
+        objects, step_mask = self.encode_motion(tokens, track_mask, frame_mask)  # [B, N, T', E]
+        negatives = self.negative_token.weight.expand(len(words), -1, -1)
+        language = torch.cat([words.float(), negatives], dim=1)  # [B, K, E]
+        word_mask = None
+        if text_mask is not None:
+            word_mask = torch.cat([text_mask, text_mask.new_ones(len(words), negatives.shape[1])], dim=1)
+        position = self.position(objects.shape[2])
+        for layer in self.object_lang_align_layers:
+            objects = layer(objects, language, position, track_mask, step_mask, word_mask)
+        return pool(objects, language, track_mask, step_mask, word_mask)
+
+    def encode_motion(
+        self, tokens: Tensor, track_mask: Tensor | None, frame_mask: Tensor | None
+    ) -> tuple[Tensor, Tensor | None]:
+        """tokens [B, N, T, D] -> ([B, N, T', E], mask [B, T'])."""
+        batch, tracks = tokens.shape[:2]
+        if self.settings.normalise:
+            tokens = (tokens - self.input_mean) / self.input_deviation
+        x = tokens.flatten(0, 1).transpose(1, 2)  # [B*N, D, T]
+        mask = None
+        if track_mask is not None and frame_mask is not None:
+            mask = (track_mask[:, :, None] & frame_mask[:, None, :]).flatten(0, 1)  # [B*N, T]
+            x = x * mask[:, None, :].to(x.dtype)
+        for layer in self.short_motion_encoder:
+            if isinstance(layer, StandardisedConv1d):
+                x = layer(x)
+                if mask is not None and frame_mask is not None:
+                    # Zeros beyond the end are what the convolution's own padding would have been.
+                    mask, frame_mask = mask[:, :: layer.stride[0]], frame_mask[:, :: layer.stride[0]]
+                    x = x * mask[:, None, :].to(x.dtype)
+            elif isinstance(layer, MaskedGroupNorm):
+                x = layer(x, mask)
+            else:
+                x = layer(x)
+        return torch.unflatten(x.float().transpose(1, 2), 0, (batch, tracks)), frame_mask
+
+    def position(self, steps: int) -> Tensor:
+        """pe(t) = [sin, cos](2 pi t g / 100) with the fixed random g: [T', E]."""
+        matrix = self.positional_encoding_gaussian_matrix
+        time = torch.arange(steps, device=matrix.device, dtype=matrix.dtype)[:, None]
+        angle = 2 * math.pi * (time / POSITION_SCALE) @ matrix
+        return torch.cat([angle.sin(), angle.cos()], dim=-1)
+
+    def fit_input(self, mean: Tensor, deviation: Tensor) -> None:
+        """Set the input's normalisation [D (+ 8)]; channels that never vary stay as they are."""
+        self.input_mean.copy_(mean)
+        self.input_deviation.copy_(torch.where(deviation > 1e-6, deviation, torch.ones_like(deviation)))
+
+
+def motion_encoder(settings: SelectorSettings) -> nn.Sequential:
+    """Convolutions along time; after each but the last: group norm, leaky ReLU, dropout."""
+    layers: list[nn.Module] = []
+    before = settings.input_width
+    shapes = zip(settings.motion_widths, settings.motion_kernels, settings.motion_strides, strict=True)
+    for i, (width, kernel, stride) in enumerate(shapes):
+        layers.append(StandardisedConv1d(before, width, kernel, stride, kernel // 2))
+        if i < len(settings.motion_widths) - 1:
+            layers += [MaskedGroupNorm(settings.groups, width), nn.LeakyReLU(), nn.Dropout(settings.motion_dropout)]
+        before = width
+    return nn.Sequential(*layers)
+
+
+def feed_forward(width: int, hidden: int, dropout: float) -> nn.Sequential:
+    """Two linear layers around a GELU."""
+    return nn.Sequential(nn.Linear(width, hidden), nn.GELU(), nn.Dropout(dropout), nn.Linear(hidden, width))
+
+
+def pool(
+    objects: Tensor, language: Tensor, track: Tensor | None, step: Tensor | None, word: Tensor | None
+) -> tuple[Tensor, Tensor]:
+    """Mean similarity to the language weighs the steps of a track; the same similarity of their sum is the score.
+
+    objects [B, N, T', E], language [B, K, E] -> logits [B, N], embeddings [B, N, E]. No scaling anywhere.
+    """
+    if word is None:
+        mean = language.mean(1)  # [B, E]; the mean of products is the product with the mean
+    else:
+        real = word[..., None].to(language.dtype)
+        mean = (language * real).sum(1) / real.sum(1)
+    similarity = torch.einsum("bnte,be->bnt", objects, mean)
+    if step is not None:
+        similarity = similarity.masked_fill(~step[:, None], float("-inf"))
+    embedding = torch.einsum("bnt,bnte->bne", similarity.softmax(-1), objects)
+    logits = torch.einsum("bne,be->bn", embedding, mean)
+    if track is not None:
+        logits, embedding = logits * track, embedding * track[..., None]
+    return logits, embedding
