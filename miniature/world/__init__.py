@@ -17,7 +17,7 @@ __all__ = ["FPS", "SIDE", "Clip", "ObjectSpec", "make_clip"]
 
 
 def make_clip(seed: int, *, shifted: bool = False, long: bool = False, frames: int | None = None) -> Clip:
-    """Draw the clip of a seed: 24 to 64 frames (shifted 40 to 64, long 240 to 480, or `frames`) of 256x256 at 8 a second.
+    """Draw the clip of a seed: 256x256, 8 fps, `frames` frames or else 24 to 64 (shifted 40 to 64, long 240 to 480).
 
     Shifted clips have unseen backgrounds, textures and wordings and more objects. Expressions are true of exactly
     their targets; those that would be doubtful are left out.

@@ -27,13 +27,15 @@ def smooth_noise(rng: np.random.Generator, cells: int) -> Plane:
 
 def _slope(rng: np.random.Generator) -> Plane:
     turn = rng.uniform(0, 2 * np.pi)
-    return _X * np.float32(np.cos(turn)) + _Y * np.float32(np.sin(turn))
+    out: Plane = _X * np.float32(np.cos(turn)) + _Y * np.float32(np.sin(turn))
+    return out
 
 
 def gradient(rng: np.random.Generator) -> Plane:
     """A slope in any direction."""
     slope = _slope(rng)
-    return (slope - slope.min()) / (slope.max() - slope.min())
+    out: Plane = (slope - slope.min()) / (slope.max() - slope.min())
+    return out
 
 
 def noise(rng: np.random.Generator) -> Plane:
@@ -51,7 +53,8 @@ def tiles(rng: np.random.Generator) -> Plane:
 
 def stripes(rng: np.random.Generator) -> Plane:
     """Broad soft bars."""
-    return np.float32(0.5) + np.float32(0.5) * np.sin(_slope(rng) * np.float32(2 * np.pi * rng.uniform(3, 9)))
+    out: Plane = np.float32(0.5) + np.float32(0.5) * np.sin(_slope(rng) * np.float32(2 * np.pi * rng.uniform(3, 9)))
+    return out
 
 
 def blobs(rng: np.random.Generator) -> Plane:
@@ -60,13 +63,17 @@ def blobs(rng: np.random.Generator) -> Plane:
     for _ in range(int(rng.integers(5, 10))):
         cx, cy, width = rng.random(), rng.random(), rng.uniform(0.07, 0.2)
         plane += np.exp(-((_X - np.float32(cx)) ** 2 + (_Y - np.float32(cy)) ** 2) / np.float32(2 * width**2))
-    return np.clip(plane, 0, 1)
+    out: Plane = np.clip(plane, 0, 1)
+    return out
 
 
 def ripples(rng: np.random.Generator) -> Plane:
     """Rings around a point."""
     cx, cy = rng.uniform(-0.2, 1.2, 2).astype(np.float32)
-    return np.float32(0.5) + np.float32(0.5) * np.sin(np.hypot(_X - cx, _Y - cy) * np.float32(rng.uniform(35, 70)))
+    out: Plane = np.float32(0.5) + np.float32(0.5) * np.sin(
+        np.hypot(_X - cx, _Y - cy) * np.float32(rng.uniform(35, 70))
+    )
+    return out
 
 
 def patches(rng: np.random.Generator) -> Plane:
@@ -74,14 +81,16 @@ def patches(rng: np.random.Generator) -> Plane:
     count = int(rng.integers(10, 20))
     points, values = rng.random((count, 2)).astype(np.float32), rng.random(count).astype(np.float32)
     distance = (_X[..., None] - points[:, 0]) ** 2 + (_Y[..., None] - points[:, 1]) ** 2
-    return values[distance.argmin(axis=-1)]
+    out: Plane = values[distance.argmin(axis=-1)]
+    return out
 
 
 def weave(rng: np.random.Generator) -> Plane:
     """Crossing fine threads."""
     count = np.float32(2 * np.pi * rng.uniform(9, 16))
     bend = np.float32(0.04) * np.sin(_Y * np.float32(12))
-    return np.float32(0.5) + np.float32(0.25) * (np.sin((_X + bend) * count) + np.sin(_Y * count))
+    out: Plane = np.float32(0.5) + np.float32(0.25) * (np.sin((_X + bend) * count) + np.sin(_Y * count))
+    return out
 
 
 Draw = Callable[[np.random.Generator], Plane]
@@ -92,7 +101,8 @@ UNSEEN_KINDS: tuple[Draw, ...] = (ripples, patches, weave)
 def _muted(rng: np.random.Generator, light: float) -> NDArray[np.float32]:
     """A greyish colour of about the given lightness."""
     tint = rng.uniform(-14, 14, 3)
-    return (light + tint - tint.mean()).astype(np.float32)
+    out: Plane = (light + tint - tint.mean()).astype(np.float32)
+    return out
 
 
 def make_backdrop(rng: np.random.Generator, shifted: bool) -> NDArray[np.float32]:
@@ -101,4 +111,5 @@ def make_backdrop(rng: np.random.Generator, shifted: bool) -> NDArray[np.float32
     plane = kinds[int(rng.integers(len(kinds)))](rng)[..., None]  # [256, 256, 1]
     middle, spread = rng.uniform(100, 155), rng.uniform(10, 24)
     low, high = _muted(rng, middle - spread), _muted(rng, middle + spread)
-    return low + (high - low) * plane + (smooth_noise(rng, 40)[..., None] - np.float32(0.5)) * np.float32(10)
+    out: Plane = low + (high - low) * plane + (smooth_noise(rng, 40)[..., None] - np.float32(0.5)) * np.float32(10)
+    return out

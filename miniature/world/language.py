@@ -6,31 +6,41 @@ Knows drafts and their truth. Does not know how a meaning is worded or measured.
 from collections.abc import Callable
 
 import numpy as np
+from numpy.typing import NDArray
 
 from core.types import Expression, TimeSpan
 from miniature.world.drafts import Draft, attribute, motion
-from miniature.world.facts import YES, Facts, sure
+from miniature.world.facts import Facts
 from miniature.world.phrases import Wording, wording
 from miniature.world.relations import relation
+from miniature.world.truth import chosen, sure
 
 Rng = np.random.Generator
 Maker = Callable[[Rng, Facts, Wording, bool], Draft | None]
 MAKERS: dict[str, Maker] = {"attribute": attribute, "motion": motion, "relation": relation}
-TRIES = 40
-NO_TARGET = 0.16
-MOST_TARGETS = 4
+TRIES = {"attribute": 40, "motion": 40, "relation": 120}  # relations that hold are rare
+NO_TARGET = 0.16  # share of expressions that try to have no target
+HARD = 0.8  # share of motions and relations that try to tell a target from its twin
+SINGLE = 0.65  # share of attributes that try to have one target
 LEAST_SEEN = 0.25  # share of frames in which every target is seen
+MOST_TARGETS = 4
 
 
-def _keep(draft: Draft | None, absent: bool, seen: np.ndarray) -> bool:
+def _valid(draft: Draft, absent: bool, seen: NDArray[np.floating]) -> bool:
     """Whether a draft is certain, has the wanted sort of answer, and targets that are seen long enough."""
-    if draft is None or not sure(draft.truth):
+    if not sure(draft.truth):
         return False
-    targets = draft.truth == YES
-    count = int(targets.sum())
-    if absent or not count:
-        return absent and not count
-    return count <= min(MOST_TARGETS, len(seen) - 1) and bool((seen[targets] >= LEAST_SEEN).all())
+    targets = chosen(draft.truth)
+    if absent or not targets:
+        return absent and not targets
+    return len(targets) <= min(MOST_TARGETS, len(seen) - 1) and all(seen[i] >= LEAST_SEEN for i in targets)
+
+
+def _tells_twins(facts: Facts, draft: Draft) -> bool:
+    """Whether a target has a twin that is not one."""
+    targets = chosen(draft.truth)
+    looks = [o.look for o in facts.objects]
+    return any(looks[i] == look and j not in targets for i in targets for j, look in enumerate(looks))
 
 
 def _merged(spans: list[TimeSpan]) -> tuple[TimeSpan, ...]:
@@ -44,54 +54,38 @@ def _merged(spans: list[TimeSpan]) -> tuple[TimeSpan, ...]:
     return tuple(out)
 
 
-def _twin_target(facts: Facts, draft: Draft) -> bool:
-    """Whether a target has a twin that is not one."""
-    looks = [o.look for o in facts.objects]
-    chosen = draft.truth == YES
-    return any(
-        chosen[i] and not chosen[j] for i, a in enumerate(looks) for j, b in enumerate(looks) if i != j and a == b
-    )
-
-
-def _drawn(
-    rng: Rng, facts: Facts, words: Wording, kind: str, absent: bool, seen: np.ndarray, old: set[str]
-) -> Draft | None:
-    """A new draft of a kind; for motions and relations, one that tells twins apart if one turns up soon."""
+def _draw(rng: Rng, facts: Facts, words: Wording, kind: str, seen: NDArray[np.floating], old: set[str]) -> Draft | None:
+    """A new draft of a kind: with a target or without, and of the wanted difficulty if one turns up in time."""
+    absent = bool(rng.random() < NO_TARGET)
+    wanted = bool(rng.random() < (SINGLE if kind == "attribute" else HARD)) and not absent
     spare: Draft | None = None
-    hard = kind != "attribute" and not absent and rng.random() < 0.75
-    for attempt in range(TRIES):
+    for _ in range(TRIES[kind]):
         draft = MAKERS[kind](rng, facts, words, absent)
-        if draft is None or draft.text in old or not _keep(draft, absent, seen):
+        if draft is None or draft.text in old or not _valid(draft, absent, seen):
             continue
-        if not hard or _twin_target(facts, draft):
+        fine = len(chosen(draft.truth)) == 1 if kind == "attribute" else _tells_twins(facts, draft)
+        if fine or not wanted:
             return draft
         spare = spare or draft
-        if attempt > TRIES // 2:
-            break
     return spare
 
 
 def describe(rng: Rng, facts: Facts, shifted: bool) -> tuple[Expression, ...]:
-    """The expressions of a clip; fewer than 8 only where the scene allows no more."""
+    """The expressions of a clip, in random order; fewer than 8 only where the scene allows no more."""
     words = wording(shifted)
-    seen = facts.visible.mean(axis=1)
-    count = int(rng.integers(8, 13))
-    kinds = [
-        ("attribute", "motion", "relation")[(k + int(rng.integers(3)) * (k == count - 1)) % 3] for k in range(count)
-    ]
+    seen: NDArray[np.floating] = facts.visible.mean(axis=1)
+    first = int(rng.integers(3))
     drafts: list[Draft] = []
-    texts: set[str] = set()
-    for kind in kinds:
-        absent = bool(rng.random() < NO_TARGET)
-        draft = _drawn(rng, facts, words, kind, absent, seen, texts)
+    for slot in range(int(rng.integers(8, 13))):
+        kind = tuple(MAKERS)[(first + slot) % 3]
+        draft = _draw(rng, facts, words, kind, seen, {d.text for d in drafts})
         if draft is not None:
             drafts.append(draft)
-            texts.add(draft.text)
     order = rng.permutation(len(drafts))
     return tuple(_expression(str(k), drafts[int(d)], facts) for k, d in enumerate(order))
 
 
 def _expression(name: str, draft: Draft, facts: Facts) -> Expression:
-    targets = tuple(facts.objects[int(i)].id for i in np.flatnonzero(draft.truth == YES))
+    targets = tuple(facts.objects[i].id for i in chosen(draft.truth))
     spans = None if draft.spans is None else _merged(list(draft.spans.values()))
     return Expression(name, draft.text, targets, spans, draft.kind)

@@ -7,9 +7,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from miniature.world.facts import Facts, Truth
+from miniature.world.facts import Facts
 from miniature.world.phrases import ANY_NOUNS, SHAPE_NOUNS, SIZE_WORDS, TEXTURE_TAILS, TEXTURE_WORDS, plural
 from miniature.world.spec import COLOURS, SHAPES, SIZES, TEXTURES, ObjectSpec
+from miniature.world.truth import Truth
 
 Rng = np.random.Generator
 
@@ -76,7 +77,7 @@ def _pick(rng: Rng, words: tuple[str, ...]) -> str:
     return words[0] if rng.random() < 0.6 else words[int(rng.integers(len(words)))]
 
 
-def name(rng: Rng, look: Look) -> Noun:
+def name_look(rng: Rng, look: Look) -> Noun:
     """A phrase for a look."""
     front: list[str] = []
     tail = ""

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from miniature.world.motion import PROGRAMS, Program
+from miniature.world.passages import PROGRAMS, Program
 from miniature.world.spec import COLOURS, SHAPES, SIDE, SIZES, TEXTURES, UNSEEN_TEXTURES, ObjectSpec, Path
 
 Rng = np.random.Generator
 Rgb = tuple[int, int, int]
-TRIES = 24
+TRIES_EACH = 20  # draws of one motion
+TRIES = 3 * TRIES_EACH
 _GROUPS: dict[int, tuple[tuple[int, ...], ...]] = {
     4: ((2, 1, 1), (2, 2), (2, 2)),
     5: ((2, 2, 1), (2, 2, 1), (3, 1, 1), (2, 1, 1, 1)),
@@ -103,16 +104,23 @@ def conflict(path: Path, other: Path, twins: bool) -> float:
     return share if share > 0.3 else 0.15 * share
 
 
-def _draw_path(rng: Rng, program: Program, frames: int, radius: float, others: list[tuple[Path, bool]]) -> Path:
-    """The least clashing of several draws."""
-    best, least = program.draw(rng, frames, radius), np.inf
+def _draw_motion(
+    rng: Rng, look: _Look, frames: int, avoid: set[str], others: list[tuple[Path, bool]]
+) -> tuple[str, Path]:
+    """A motion's name and path: the least clashing of several draws, of another motion where one never fits."""
+    radius = _draw_radius(rng, look.size)
+    best: tuple[str, Path] | None = None
+    least = np.inf
     for attempt in range(TRIES):
-        path = best if attempt == 0 else program.draw(rng, frames, radius)
+        if attempt % TRIES_EACH == 0:
+            program = _draw_program(rng, look, frames, avoid)
+        path = program.draw(rng, frames, radius)
         cost = sum(conflict(path, other, twins) for other, twins in others)
-        if cost < least:
-            best, least = path, cost
-        if least < 0.05:
+        if best is None or cost < least:
+            best, least = (program.name, path), cost
+        if least < 0.05 or (attempt % TRIES_EACH == TRIES_EACH - 1 and least < 1):
             break
+    assert best is not None
     return best
 
 
@@ -129,10 +137,9 @@ def draw_scene(rng: Rng, frames: int, shifted: bool) -> tuple[ObjectSpec, ...]:
     objects: list[ObjectSpec] = []
     for i, g in enumerate(int(v) for v in group):
         look = looks[g]
-        motions = {o.motion for o in objects if o.twin_of == g}
-        program = _draw_program(rng, look, frames, motions)
-        others = [(o.path, o.twin_of == g) for o in objects]
-        path = _draw_path(rng, program, frames, _draw_radius(rng, look.size), others)
+        motions = {o.motion for o in objects if o.group == g}
+        others = [(o.path, o.group == g) for o in objects]
+        motion, path = _draw_motion(rng, look, frames, motions, others)
         words = (look.shape, look.colour, look.texture, look.size)
-        objects.append(ObjectSpec(str(i + 1), *words, program.name, int(depth[i]), g, look.rgb, look.mark, path))
+        objects.append(ObjectSpec(str(i + 1), *words, motion, int(depth[i]), g, look.rgb, look.mark, path))
     return tuple(objects)

@@ -55,7 +55,8 @@ def cross(x: Plane, y: Plane) -> Plane:
     """Two bars, half length 0.95, half width 0.32."""
     x, y = np.abs(x), np.abs(y)
     long, wide = np.float32(0.95), np.float32(0.32)
-    return np.minimum(np.maximum(x - long, y - wide), np.maximum(x - wide, y - long))
+    out: Plane = np.minimum(np.maximum(x - long, y - wide), np.maximum(x - wide, y - long))
+    return out
 
 
 def heart(x: Plane, y: Plane) -> Plane:
@@ -65,13 +66,15 @@ def heart(x: Plane, y: Plane) -> Plane:
     at = half * np.float32(np.sqrt(0.5))
     corner = np.maximum(np.abs(x + y), np.abs(x - y)) * np.float32(np.sqrt(0.5)) - half
     lobe = np.hypot(np.abs(x) - at, y + at) - half
-    return np.minimum(corner, lobe)
+    out: Plane = np.minimum(corner, lobe)
+    return out
 
 
 def crescent(x: Plane, y: Plane) -> Plane:
     """A disc without a smaller one at its right."""
     x = x - np.float32(0.15)
-    return np.maximum(np.hypot(x, y) - np.float32(0.98), np.float32(0.76) - np.hypot(x - np.float32(0.48), y))
+    out: Plane = np.maximum(np.hypot(x, y) - np.float32(0.98), np.float32(0.76) - np.hypot(x - np.float32(0.48), y))
+    return out
 
 
 DISTANCES: dict[str, Callable[[Plane, Plane], Plane]] = {

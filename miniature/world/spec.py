@@ -40,7 +40,8 @@ HEADINGS = ("right", "up and right", "up", "up and left", "left", "down and left
 def heading_vector(heading: int) -> NDArray[np.float64]:
     """Unit vector (x, y down) of a heading 0..7."""
     turn = heading * math.pi / 4
-    return np.array([math.cos(turn), -math.sin(turn)])
+    # Rounded: a main heading must not move the other coordinate by a rounding error.
+    return np.round(np.array([math.cos(turn), -math.sin(turn)]), 12)
 
 
 @dataclass(frozen=True)
@@ -83,8 +84,8 @@ class Path:
 class ObjectSpec:
     """One object: how it looks, which motion it was given, how deep it lies (0 nearest to the viewer), its path.
 
-    `rgb` is the exact colour, `mark` that of the texture's marks, `twin_of` the number of its look: objects of the
-    same number have the same shape, colour, texture and size.
+    `rgb` is the exact colour, `mark` that of the texture's marks. Objects of one `group` are twins: same shape, colour,
+    texture and size.
     """
 
     id: str
@@ -94,7 +95,7 @@ class ObjectSpec:
     size: str
     motion: str
     depth: int
-    twin_of: int
+    group: int
     rgb: tuple[int, int, int]
     mark: tuple[int, int, int]
     path: Path

@@ -15,11 +15,13 @@ _STEP = np.float32(0.55)  # period of the patterns, in radii: 8 px on the smalle
 
 def _hard(wave: Plane, sharpness: float = 3.0) -> Plane:
     """A wave around zero as a weight with short soft edges."""
-    return np.clip(wave * np.float32(sharpness) + np.float32(0.5), 0, 1)
+    out: Plane = np.clip(wave * np.float32(sharpness) + np.float32(0.5), 0, 1)
+    return out
 
 
-def _sine(value: Plane) -> Plane:
-    return np.sin(value * np.float32(2 * np.pi))
+def _sine(value: NDArray[np.floating]) -> Plane:
+    out: Plane = np.sin(value * np.float32(2 * np.pi))
+    return out
 
 
 def plain(x: Plane, y: Plane) -> Plane:
@@ -44,7 +46,7 @@ def checkered(x: Plane, y: Plane) -> Plane:
 
 def chevron(x: Plane, y: Plane) -> Plane:
     """Bars folded into arrow heads."""
-    fold = np.abs((x / np.float32(0.8)) % np.float32(1) - np.float32(0.5))
+    fold: Plane = np.abs((x / np.float32(0.8)) % np.float32(1) - np.float32(0.5))
     return _hard(_sine((y + fold * np.float32(0.7)) / _STEP))
 
 
@@ -61,7 +63,8 @@ def speckled(x: Plane, y: Plane) -> Plane:
 
 def shaded(x: Plane, y: Plane) -> Plane:
     """A slow change from one side to the other."""
-    return np.clip(np.float32(0.5) + y * np.float32(0.5), 0, 1)
+    out: Plane = np.clip(np.float32(0.5) + y * np.float32(0.5), 0, 1)
+    return out
 
 
 MARKS: dict[str, Callable[[Plane, Plane], Plane]] = {
