@@ -1,0 +1,144 @@
+"""J and F by hand, against a plain reading of the definition, and against the official evaluator's figures."""
+
+import json
+import math
+
+import numpy as np
+import pytest
+from PIL import Image
+from scipy import ndimage
+
+from benchmarks.metrics.boundary import boundary_f, outline, tolerance
+from benchmarks.metrics.region import region_similarity
+from core.errors import InputError
+from tests.real_data import real_data
+
+
+def square(top, left, side, size=(40, 50)):
+    mask = np.zeros((1, *size), dtype=bool)
+    mask[0, top : top + side, left : left + side] = True
+    return mask
+
+
+EMPTY = np.zeros((1, 40, 50), dtype=bool)
+FULL = ~EMPTY
+
+
+@pytest.mark.parametrize(
+    ("predicted", "truth", "j"),
+    [
+        (EMPTY, EMPTY, 1.0),
+        (square(5, 5, 10), EMPTY, 0.0),
+        (EMPTY, square(5, 5, 10), 0.0),
+        (square(5, 5, 10), square(5, 5, 10), 1.0),
+        (square(5, 5, 10), square(5, 10, 10), 50 / 150),
+        (square(0, 0, 4), square(0, 0, 2), 4 / 16),
+    ],
+)
+def test_j_is_intersection_over_union_and_1_where_both_are_empty(predicted, truth, j):
+    assert region_similarity(predicted, truth).tolist() == [j]
+
+
+def test_each_frame_is_scored_apart():
+    predicted = np.concatenate([EMPTY, square(5, 5, 10), square(0, 0, 4)])
+    truth = np.concatenate([EMPTY, EMPTY, square(0, 0, 2)])
+    assert region_similarity(predicted, truth).tolist() == [1.0, 0.0, 0.25]
+    assert boundary_f(predicted, truth)[:2].tolist() == [1.0, 0.0]
+    assert region_similarity(predicted[:0], truth[:0]).shape == boundary_f(predicted[:0], truth[:0]).shape == (0,)
+
+
+@pytest.mark.parametrize(
+    ("size", "pixels"), [((480, 854), 8), ((720, 1280), 12), ((1080, 1920), 18), ((120, 160), 2), ((256, 256), 3)]
+)
+def test_the_tolerance_grows_with_the_diagonal(size, pixels):
+    assert tolerance(*size) == pixels
+
+
+def test_the_outline_lies_half_a_pixel_up_and_left():
+    mask = np.zeros((1, 4, 5), dtype=bool)
+    mask[0, 2, 2] = True
+    assert np.argwhere(outline(mask)[0]).tolist() == [[1, 1], [1, 2], [2, 1], [2, 2]]
+
+
+def test_at_the_last_row_and_column_the_outline_follows_the_edge_only():
+    mask = np.zeros((1, 3, 3), dtype=bool)
+    mask[0, 2, 2] = True
+    assert np.argwhere(outline(mask)[0]).tolist() == [[1, 1], [1, 2], [2, 1]]
+    assert not outline(np.ones((1, 3, 3), dtype=bool)).any()
+
+
+@pytest.mark.parametrize(
+    ("predicted", "truth", "f"),
+    [
+        (EMPTY, EMPTY, 1.0),
+        (square(5, 5, 10), EMPTY, 0.0),
+        (EMPTY, square(5, 5, 10), 0.0),
+        (FULL, EMPTY, 1.0),  # a full frame has no outline
+        (square(5, 5, 20), square(5, 5, 20), 1.0),
+        (square(5, 5, 20), square(5, 6, 20), 1.0),  # tolerance 1
+        (square(0, 0, 4), square(30, 40, 4), 0.0),
+    ],
+)
+def test_f_of_plain_cases(predicted, truth, f):
+    assert boundary_f(predicted, truth).tolist() == [f]
+
+
+def plain_f(predicted, truth):
+    """F of one frame by the definition's words, with scipy's dilation by an explicit disk."""
+    radius = math.ceil(0.008 * math.hypot(*truth.shape))
+    y, x = np.mgrid[-radius : radius + 1, -radius : radius + 1]
+    disk = x * x + y * y <= radius * radius
+    p, t = outline(predicted[None])[0], outline(truth[None])[0]
+    if not p.any() or not t.any():
+        return float(p.any() == t.any())
+    precision = (p & ndimage.binary_dilation(t, disk)).sum() / p.sum()
+    recall = (t & ndimage.binary_dilation(p, disk)).sum() / t.sum()
+    return 2 * precision * recall / (precision + recall) if precision + recall else 0.0
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 300), (7, 5), (90, 120), (300, 500)])
+def test_f_equals_a_plain_reading_of_the_definition(size):
+    random = np.random.default_rng(0)
+    fields = ndimage.gaussian_filter(random.normal(size=(2, 4, *size)), (0, 0, 2, 2))
+    predicted, truth = fields > np.quantile(fields, 0.8)
+    expected = [plain_f(p, t) for p, t in zip(predicted, truth, strict=True)]
+    np.testing.assert_allclose(boundary_f(predicted, truth), expected, atol=1e-12)
+    np.testing.assert_allclose(boundary_f(truth, predicted), expected, atol=1e-12)  # symmetric
+
+
+@pytest.mark.parametrize("metric", [region_similarity, boundary_f])
+def test_masks_that_cannot_be_compared_are_refused(metric):
+    with pytest.raises(InputError, match="expected predicted and true ones of one shape"):
+        metric(EMPTY, EMPTY[:, :-1])
+    with pytest.raises(InputError, match="predicted masks: expected bool"):
+        metric(EMPTY.astype(np.uint8), EMPTY)
+    with pytest.raises(InputError, match="true masks: expected bool"):
+        metric(EMPTY, EMPTY[0])
+
+
+SEQUENCES = "blackswan breakdance camel car-roundabout cows dance-twirl dog drift-straight goat libby parkour"
+
+
+def check_official(sequence):
+    record = json.loads(real_data("expected.json").read_text())["davis_osvos_vs_real_gt_13seq"]
+    truth = load_masks(real_data(f"davis_eorvos/Annotations/480p/{sequence}"))
+    predicted = load_masks(real_data(f"davis_eval_results/osvos/{sequence}"))
+    for rule, frames in (("unsupervised(all frames)", slice(None)), ("semi_supervised(frames 1..-1)", slice(1, -1))):
+        j, f = record[rule]["per_sequence_J_F"][sequence]
+        assert region_similarity(predicted[frames], truth[frames]).mean() == pytest.approx(j, abs=1e-6)
+        assert boundary_f(predicted[frames], truth[frames]).mean() == pytest.approx(f, abs=1e-6)
+
+
+def load_masks(folder):
+    return np.stack([np.asarray(Image.open(path)) > 0 for path in sorted(folder.glob("*.png"))])
+
+
+@pytest.mark.parametrize("sequence", ["car-shadow", "drift-chicane"])
+def test_official_figures_of_two_davis_sequences(sequence):
+    check_official(sequence)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("sequence", SEQUENCES.split())
+def test_official_figures_of_the_other_davis_sequences(sequence):
+    check_official(sequence)
