@@ -24,6 +24,7 @@ _TICKS = 90_000  # a second; both 1/25 and 1001/30000 are whole numbers of ticks
 def write_overlay(
     path: Path,
     frames: Iterable[NDArray[np.uint8]],
+    video: VideoMeta,
     answers: Answer | Sequence[Answer],
     progress: Progress | None = None,
 ) -> None:
@@ -35,16 +36,17 @@ def write_overlay(
     Args:
         path: ends in .mp4.
         frames: all frames of the video in order, [H, W, 3] uint8 RGB.
-        answers: one or more, all of the same video.
+        video: identity and times of those frames.
+        answers: any number, all about that video; with none, the film shows the frames and their times.
         progress: called with (frames done, frames in all).
 
     Raises:
-        InputError: when `path` is no .mp4, there is no answer, or answers are of different videos.
+        InputError: when `path` is no .mp4, or an answer is about another video.
         VideoError: when frames are of another number or size than the video's.
         OutputError: when `path` cannot be written or PyAV lacks the encoder.
     """
     every = [answers] if isinstance(answers, Answer) else list(answers)
-    video = _video(path, every)
+    _check(path, video, every)
     if _ENCODER not in av.codecs_available:
         raise OutputError(f"overlay {path}: expected the encoder {_ENCODER} in PyAV, got a build without it")
     canvas = Canvas(video, layers(every), captions(every))
@@ -84,13 +86,12 @@ def _timed(packets: list[av.Packet], ticks: NDArray[np.int64]) -> list[av.Packet
     return packets
 
 
-def _video(path: Path, answers: Sequence[Answer]) -> VideoMeta:
-    """The one video of all answers."""
+def _check(path: Path, video: VideoMeta, answers: Sequence[Answer]) -> None:
     if path.suffix.lower() != ".mp4":
         raise InputError(f"overlay {path}: expected a name that ends in .mp4, got {path.suffix or 'none'}")
-    if not answers:
-        raise InputError(f"overlay {path}: expected at least one answer, got none")
-    ids = {a.video.id for a in answers}
-    if len(ids) > 1:
-        raise InputError(f"overlay {path}: expected answers of one video, got {len(ids)}: {', '.join(sorted(ids))}")
-    return answers[0].video
+    for answer in answers:
+        if (answer.video.id, answer.video.frames) != (video.id, video.frames):
+            raise InputError(
+                f"overlay {path}: expected answers about video {video.id!r} of {video.frames} frames, "
+                f"got one about {answer.video.id!r} of {answer.video.frames}"
+            )

@@ -33,7 +33,7 @@ def decode(path):
 def test_overlay_is_h264_of_even_size_with_the_times_of_the_source(tmp_path):
     answer = make_answer()
     uneven = replace(answer.video, timestamps=np.array([1.0, 1.1, 1.5, 1.6, 2.0, 2.1]), end=2.5)
-    write_overlay(tmp_path / "a.mp4", grey(), replace(answer, video=uneven))
+    write_overlay(tmp_path / "a.mp4", grey(), uneven, replace(answer, video=uneven))
     frames = decode(tmp_path / "a.mp4")
     assert [t for t, _ in frames] == pytest.approx([0.0, 0.1, 0.5, 0.6, 1.0, 1.1], abs=1e-4)
     with av.open(str(tmp_path / "a.mp4")) as container:
@@ -46,7 +46,7 @@ def test_overlay_is_h264_of_even_size_with_the_times_of_the_source(tmp_path):
 
 def test_masks_are_coloured_where_the_track_is_and_nowhere_else(tmp_path):
     answer = make_answer((0.9, 0.1))
-    write_overlay(tmp_path / "a.mp4", grey(), answer)
+    write_overlay(tmp_path / "a.mp4", grey(), answer.video, answer)
     times = decode(tmp_path / "a.mp4")
     scale = 4  # 121 rows are enlarged to about 480
     inside, outside = (15 * scale, 10 * scale), (100 * scale, 140 * scale)
@@ -98,9 +98,18 @@ def test_label_of_a_box_at_the_top_stays_inside_the_picture():
     assert label.any()
 
 
+def test_film_without_answers_shows_the_frames_as_they_are(tmp_path):
+    write_overlay(tmp_path / "a.mp4", grey(), make_answer().video, [])
+    frames = decode(tmp_path / "a.mp4")
+    assert len(frames) == COUNT
+    assert np.abs(frames[3][1][: 121 * 4].astype(int) - 100).max() < 6
+
+
 def test_progress_counts_every_frame(tmp_path):
     calls = []
-    write_overlay(tmp_path / "a.mp4", grey(), [make_answer()], lambda done, of: calls.append((done, of)))
+    write_overlay(
+        tmp_path / "a.mp4", grey(), make_answer().video, [make_answer()], lambda done, of: calls.append((done, of))
+    )
     assert calls == [(i, COUNT) for i in range(1, COUNT + 1)]
 
 
@@ -115,7 +124,7 @@ def test_progress_counts_every_frame(tmp_path):
 )
 def test_frames_that_do_not_fit_the_video_leave_nothing_behind(tmp_path, frames, message):
     with pytest.raises(VideoError, match=message):
-        write_overlay(tmp_path / "a.mp4", frames, make_answer())
+        write_overlay(tmp_path / "a.mp4", frames, make_answer().video, make_answer())
     assert list(tmp_path.iterdir()) == []
 
 
@@ -123,22 +132,26 @@ def test_frames_that_do_not_fit_the_video_leave_nothing_behind(tmp_path, frames,
     ("name", "answers", "message"),
     [
         ("a.avi", [make_answer()], r"a name that ends in \.mp4"),
-        ("a.mp4", [], "at least one answer"),
-        ("a.mp4", [make_answer(), make_answer(video_id="other")], "answers of one video, got 2: clip, other"),
+        (
+            "a.mp4",
+            [make_answer(), make_answer(video_id="other")],
+            "about video 'clip' of 6 frames, got one about 'other'",
+        ),
+        ("a.mp4", make_answer(frames=5), "got one about 'clip' of 5"),
     ],
 )
 def test_requests_that_make_no_sense_are_refused(tmp_path, name, answers, message):
     with pytest.raises(InputError, match=message):
-        write_overlay(tmp_path / name, grey(), answers)
+        write_overlay(tmp_path / name, grey(), make_answer().video, answers)
 
 
 def test_missing_encoder_is_named(tmp_path, monkeypatch):
     monkeypatch.setattr(av, "codecs_available", set())
     with pytest.raises(OutputError, match="encoder libx264 in PyAV"):
-        write_overlay(tmp_path / "a.mp4", grey(), make_answer())
+        write_overlay(tmp_path / "a.mp4", grey(), make_answer().video, make_answer())
 
 
 def test_unwritable_place_is_named(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(OutputError, match="place that can be written"):
-        write_overlay(tmp_path / "file" / "a.mp4", grey(), make_answer())
+        write_overlay(tmp_path / "file" / "a.mp4", grey(), make_answer().video, make_answer())
