@@ -2,9 +2,9 @@
 
 Knows splits, prompts and figures. Does not know training, grids, caches or language.
 
-A track is one object with at least LEAST_VISIBLE visible pixels on frame 0 of a clip of 24 frames. J is the IoU of visible
-pixels at 256 x 256, 1 where neither shows anything. A track's J is the mean over frames 1 and later; all figures are
-then means over tracks. An object counts as visible on a frame where at least one pixel of it is.
+A track is one object with at least LEAST_VISIBLE visible pixels on frame 0 of a clip of 24 frames. J is the IoU of
+visible pixels at 256 x 256, 1 where neither shows anything. A track's J is the mean over frames 1 and later; all
+figures are then means over tracks. An object counts as visible on a frame where at least one pixel of it is.
 """
 
 from __future__ import annotations
@@ -30,7 +30,19 @@ from proposals.checkpoints import load_sam2
 WEIGHTS = Path(__file__).parent / "weights" / "sam2.safetensors"
 LEAST_VISIBLE = 64
 LATE = 16
-COLUMNS = ("split", "prompt", "tracks", "J", "median J", "J frame 0", "J 16+", "J < 0.5", "present", "visible", "absent")
+COLUMNS = (
+    "split",
+    "prompt",
+    "tracks",
+    "J",
+    "median J",
+    "J frame 0",
+    "J 16+",
+    "J < 0.5",
+    "present",
+    "visible",
+    "absent",
+)
 app = typer.Typer(add_completion=False, help=(__doc__ or "").split("\n", maxsplit=1)[0])
 
 
@@ -39,9 +51,9 @@ class Figures:
     """Figures of one prompt, all in 0..1 but `tracks`.
 
     j: mean J, frames 1 and later.   median_j.   first_j: J on frame 0.   late_j: J, frames 16 and later (NaN in shorter
-    clips).   below_half: share of tracks with J < 0.5.   present: share of track-frames from 1 on whose object score says
-    rightly whether the object is visible; present_visible and present_absent: the same where it is and where it is
-    not (NaN where no such frame exists).
+    clips).   below_half: share of tracks with J < 0.5.   present: share of track-frames from 1 on whose object score
+    says rightly whether the object is visible; present_visible and present_absent: the same where it is and where it
+    is not (NaN where no such frame exists).
     """
 
     tracks: int
@@ -96,8 +108,10 @@ def evaluate_split(
 def rows(split: str, figures: dict[str, Figures]) -> list[list[object]]:
     """Table rows under COLUMNS."""
     return [
-        [split, p, f.tracks, f.j, f.median_j, f.first_j, f.late_j, f.below_half]
-        + [f.present, f.present_visible, f.present_absent]
+        [
+            *(split, p, f.tracks, f.j, f.median_j, f.first_j, f.late_j, f.below_half),
+            *(f.present, f.present_visible, f.present_absent),
+        ]
         for p, f in figures.items()
     ]
 

@@ -48,7 +48,9 @@ def draw(rng: np.random.Generator, area: NDArray[np.int32], batch: int, frames: 
     """
     length = area.shape[2]
     most = max(1, min(3, (length - 1) // max(frames - 1, 1)))
-    clips, windows, objects = [], [], []
+    clips: list[int] = []
+    windows: list[NDArray[np.int64]] = []
+    objects: list[NDArray[np.int64]] = []
     while len(clips) < batch:
         clip = int(rng.integers(len(area)))
         stride = int(rng.integers(1, most + 1))
@@ -97,13 +99,14 @@ def make_batch(pool: Pool, drawn: Draw, generator: Generator, *, background: flo
 def turn(pixels: Tensor, generator: Generator) -> Tensor:
     """One of the eight symmetries of the square for each clip of [T, B, H, W, C]."""
     flips = torch.rand(3, pixels.shape[1], device=pixels.device, generator=generator) < 0.5
-    for flip, moved in zip(flips, (lambda x: x.flip(2), lambda x: x.flip(3), lambda x: x.transpose(2, 3)), strict=True):
-        pixels = torch.where(flip[None, :, None, None, None], moved(pixels), pixels)
+    for axis, flip in enumerate(flips[:, None, :, None, None, None]):
+        moved = pixels.transpose(2, 3) if axis == 2 else pixels.flip(axis + 2)
+        pixels = torch.where(flip, moved, pixels)
     return pixels
 
 
 def recolour(frames: Tensor, generator: Generator) -> Tensor:
-    """Channels swapped in a third of the clips, contrast, brightness and gain changed in all; [T, B, H, W, 3] 0..255."""
+    """Channels swapped in a third of the clips, contrast and brightness changed in all; [T, B, H, W, 3] 0..255."""
     clips, device = frames.shape[1], frames.device
 
     def uniform(low: float, high: float, *shape: int) -> Tensor:

@@ -2,9 +2,9 @@
 
 Knows SAM2Base. Does not know losses, data or schedules.
 
-The package overwrites the mask of an object whose score is not positive by a large negative constant; no loss can act on
-that, so here every decode keeps its logits, and only what goes into the memory is gated. With `gate` absent the
-outputs, memories and pointers are those of the package in evaluation mode (tests/miniature/test_sam2_forward.py).
+The package overwrites the mask of an object whose score is not positive by a large negative constant; no loss can act
+on that, so here every decode keeps its logits, and only what goes into the memory is gated. Gated by the score alone,
+outputs, memories and pointers are those of the package (tests/miniature/test_train_sam2.py).
 """
 
 from __future__ import annotations
@@ -57,22 +57,19 @@ class Features:
 
     def coarse(self) -> Tensor:
         """The coarsest level as [B, C, h, w]."""
-        return self.levels[-1].permute(1, 2, 0).unflatten(2, self.sizes[-1])
+        return _planes(self.levels[-1], self.sizes[-1])
 
     def fine(self) -> list[Tensor]:
         """The finer levels as [B, C, h, w]."""
-        return [
-            level.permute(1, 2, 0).unflatten(2, size)
-            for level, size in zip(self.levels[:-1], self.sizes[:-1], strict=True)
-        ]
+        return [_planes(level, size) for level, size in zip(self.levels[:-1], self.sizes[:-1], strict=True)]
 
 
 @dataclass(frozen=True)
 class Decoded:
     """What the decoder says of N objects on one frame, before any gate.
 
-    masks: [N, 4, h, w] logits of the single-mask token and the three others.   ious: [N, 4] in 0..1.   chosen: [N] which
-    of the four is the answer.   score: [N, 1] object-present logit.   pointer: [N, C] before the gate.
+    masks: [N, 4, h, w] logits of the single-mask token and the three others.   ious: [N, 4] in 0..1.   chosen: [N]
+    which of the four is the answer.   score: [N, 1] object-present logit.   pointer: [N, C] before the gate.
     """
 
     masks: Tensor
@@ -173,7 +170,7 @@ def first_answer(decoded: Decoded, prompts: Prompts) -> tuple[Tensor, Tensor]:
 def remember(
     model: SAM2Base, features: Features, logits: Tensor, gate: Tensor, pointer: Tensor, pointer_gate: Tensor
 ) -> Memory:
-    """The memory of one frame in the package's layout, from mask logits [N, 1, h, w] and pointers [N, C] before the gate.
+    """The memory of one frame in the package's layout, from mask logits [N, 1, h, w] and pointers [N, C], ungated.
 
     gate, pointer_gate: [N] bool, whether the object counts as present for the mask memory and for the pointer. In the
     package both are `score > 0`, but for a mask prompt the first is "the mask is not empty".
@@ -206,3 +203,8 @@ def recall(model: SAM2Base, features: Features, memories: Memories, frame: int) 
         num_frames=POINTER_SPAN,
     )
     return fused
+
+
+def _planes(level: Tensor, size: tuple[int, int]) -> Tensor:
+    """A level [HW, B, C] as [B, C, H, W]."""
+    return level.permute(1, 2, 0).reshape(level.shape[1], level.shape[2], *size)

@@ -1,4 +1,4 @@
-"""Rendered clips: by worker processes into files, from there into one tensor on the training device, refreshed for ever.
+"""Rendered clips: by worker processes into files, from there into one tensor on the training device, ever refreshed.
 
 Knows `make_clip` and its masks. Does not know batches, prompts or models.
 
@@ -81,8 +81,8 @@ def render_many(seeds: Sequence[int], *, shifted: bool, workers: int, frames: in
 class Pool:
     """`size` clips on `device`, filled and then refreshed by `workers` processes; 0 workers render on request, here.
 
-    pixels: uint8 [size, T, H, W, 4] on the device.   area: int32 [size, MOST_OBJECTS, T] on the CPU.   filled: clips that
-    may be drawn from.   rendered: clips that ever arrived.
+    pixels: uint8 [size, T, H, W, 4] on the device.   area: int32 [size, MOST_OBJECTS, T] on the CPU.   filled: clips
+    that may be drawn from.   rendered: clips that ever arrived.
     """
 
     def __init__(self, size: int, device: torch.device, *, workers: int, skip: int = 0, side: int = 256) -> None:

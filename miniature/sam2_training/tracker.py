@@ -59,9 +59,7 @@ def track_clips(model: SAM2Base, frames: Tensor, owner: Tensor, first: Tensor, p
     return Tracked(torch.stack(masks), torch.stack(scores))
 
 
-def prompt_inputs(
-    first: Tensor, prompt: str, device: torch.device
-) -> tuple[dict[str, Tensor] | None, Tensor | None]:
+def prompt_inputs(first: Tensor, prompt: str, device: torch.device) -> tuple[dict[str, Tensor] | None, Tensor | None]:
     """The package's point inputs and mask inputs for masks [N, H, W]; the point is the pixel deepest inside.
 
     Raises:

@@ -1,0 +1,236 @@
+"""`python -m miniature.train_sam2`: trains the miniature SAM2 on rendered clips, from nothing, in minutes on one GPU.
+
+Knows the trainer, the schedule and the files that a training leaves. Does not know forward passes or losses.
+
+Two stages (images, then clips of a few frames with memory) share the wall clock, so that the cosine ends on time. In
+`--out`: `state.pt` (to go on with `--resume`), `log.jsonl`, and at the end `sam2.safetensors` (float16), `sam2.yaml`
+and `sam2.json`, the record of seed, device, minutes, data, curve and figures.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import shutil
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Annotated
+
+import torch
+import typer
+from safetensors.torch import save_file
+from sam2.modeling.sam2_base import SAM2Base
+
+from core import cli
+from core.atomic import atomic_path
+from core.devices import pick_device
+from core.errors import InputError, TrackSiftError
+from core.hashing import file_sha256
+from core.reporting import Progress, emit, environment, print_table, progress_bar, track
+from miniature.eval_sam2 import COLUMNS, Figures, evaluate_sam2, evaluate_split, flat, rows
+from miniature.sam2_training.pool import FIRST_SEED, Pool, Rendered, render_many, split_seeds
+from miniature.sam2_training.schedule import STAGES, Clock, stage_at
+from miniature.sam2_training.steps import compiled_parts, plain_parts
+from miniature.sam2_training.trainer import SMOKE, Settings, Trainer
+from proposals.checkpoints import build_sam2, load_sam2
+
+CONFIG = Path(__file__).parent / "weights" / "sam2.yaml"
+LOG_EVERY = 20
+MEASURED = ("valid", "shifted_dev")
+app = typer.Typer(add_completion=False, help=(__doc__ or "").split("\n", maxsplit=1)[0])
+
+
+@dataclass
+class Run:
+    """One invocation: where it writes, when it began, when it last measured, and the curve so far."""
+
+    out: Path
+    began: float
+    every: float
+    held_out: Sequence[Rendered]
+    judge: SAM2Base
+    measured: float = field(default=0.0)
+
+    def log(self, **line: object) -> None:
+        """Append one line to the log."""
+        with (self.out / "log.jsonl").open("a") as handle:
+            handle.write(json.dumps({"seconds": round(time.monotonic() - self.began, 2), **line}) + "\n")
+
+
+def train(trainer: Trainer, pool: Pool, clock: Clock, run: Run, tell: Progress) -> None:
+    """Steps until the clock says 1; logs, measures and saves on the way.
+
+    Raises:
+        TrackSiftError: when the loss is no longer a finite number.
+    """
+    last = LOG_EVERY if clock.steps is None else min(LOG_EVERY, max(1, clock.steps // 4))
+    run.measured = time.monotonic()
+    while (progress := clock.progress(trainer.step)) < 1:
+        trainer.progress = progress
+        stage = stage_at(progress)
+        losses = trainer.advance(pool, stage.name)
+        # While the pool fills, take all there is; afterwards no more than keeps the steps waiting for nothing.
+        full = pool.filled == len(pool.area)
+        pool.take(trainer.settings.refresh if full else 4 * trainer.settings.refresh)
+        trainer.rendered = pool.rendered
+        if trainer.step % last == 0:
+            values = {name: round(float(value.detach()), 5) for name, value in vars(losses).items()}
+            run.log(step=trainer.step, stage=stage.name, progress=round(progress, 4), clips=pool.rendered, **values)
+            if not values["total"] < float("inf"):
+                raise TrackSiftError(f"training: expected a finite loss, got {values['total']} at step {trainer.step}")
+            tell(round(1000 * progress), 1000)
+        if time.monotonic() - run.measured >= run.every:
+            measure(trainer, run)
+            trainer.save(run.out / "state.pt")
+    trainer.progress = 1.0
+    trainer.save(run.out / "state.pt")
+
+
+def measure(trainer: Trainer, run: Run) -> None:
+    """One line of the curve: J on the held-out clips with the weights as they are."""
+    run.judge.load_state_dict(trainer.model.state_dict())
+    figures = evaluate_sam2(run.judge.eval(), run.held_out, together=len(run.held_out))
+    values = {f"{prompt}_j": round(f.j, 4) for prompt, f in figures.items()}
+    run.log(step=trainer.step, progress=round(trainer.progress, 4), held_out=values)
+    run.measured = time.monotonic()
+
+
+def write_weights(model: SAM2Base, out: Path) -> Path:
+    """`sam2.safetensors` in float16 and its `sam2.yaml`; the path of the first."""
+    state = {key: value.detach().half().cpu().contiguous() for key, value in model.state_dict().items()}
+    with atomic_path(out / "sam2.yaml") as temporary:
+        shutil.copyfile(CONFIG, temporary)
+    with atomic_path(out / "sam2.safetensors") as temporary:
+        save_file(state, temporary)
+    return out / "sam2.safetensors"
+
+
+def write_record(out: Path, trainer: Trainer, seconds: float, figures: dict[str, float | int]) -> None:
+    """`sam2.json`: what was trained, on what, for how long, how it went and what came of it."""
+    lines = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
+    steps = [line for line in lines if "total" in line]
+    record = {
+        "sha256": file_sha256(out / "sam2.safetensors"),
+        "seed": trainer.settings.seed,
+        "minutes": round(seconds / 60, 2),
+        "steps": trainer.step,
+        **environment(),
+        "device": str(trainer.device) if trainer.device.type == "cpu" else torch.cuda.get_device_name(trainer.device),
+        "settings": asdict(trainer.settings),
+        "stages": [asdict(stage) for stage in STAGES],
+        "data": {
+            "world": "miniature.world",
+            "seeds": [FIRST_SEED, FIRST_SEED + trainer.rendered - 1],
+            "frames": 24,
+            "measured_on": list(MEASURED),
+        },
+        "figures": {name: value if math.isfinite(value) else None for name, value in figures.items()},
+        "curve": [line for line in lines if "held_out" in line],
+        "log": steps[:: max(1, len(steps) // 60)],
+    }
+    with atomic_path(out / "sam2.json") as temporary:
+        temporary.write_text(json.dumps(record, indent=1) + "\n")
+
+
+def prepare(trainer: Trainer, pool: Pool, run: Run, *, resume: bool, warm: bool) -> None:
+    """Fill the pool far enough to begin, compile, and take up a saved state."""
+    first = trainer.settings.first
+    with progress_bar("clips rendered", first) as tell:
+        for count in pool.wait_for(first):
+            tell(min(count, first), first)
+    if warm:
+        trainer.warm_up(pool)
+    if resume:
+        trainer.restore(run.out / "state.pt")
+    run.log(begin=True, resumed=resume, step=trainer.step, clips=pool.filled, settings=asdict(trainer.settings))
+
+
+def finish(trainer: Trainer, run: Run, *, clips: int, workers: int) -> tuple[dict[str, Figures], ...]:
+    """Write the weights, measure the written file, write the record; the figures of each split of MEASURED."""
+    weights = write_weights(trainer.model, run.out)
+    tracker = load_sam2(str(weights), str(trainer.device))
+    together = max(1, len(run.held_out))
+    measured = tuple(
+        evaluate_split(tracker.model, split, clips, workers=workers, together=together) for split in MEASURED
+    )
+    figures = {name: value for s, f in zip(MEASURED, measured, strict=True) for name, value in flat(s, f).items()}
+    write_record(run.out, trainer, time.monotonic() - run.began, figures)
+    return measured
+
+
+def held_out_clips(count: int) -> list[Rendered]:
+    """The first clips of `valid`, for the curve; rendered here, a tenth of a second each."""
+    seeds, _ = split_seeds("valid", count)
+    rendered: Iterator[Rendered] = render_many(seeds, shifted=False, workers=0)
+    return list(track(rendered, "held-out clips rendered", total=count))
+
+
+@app.command()
+def main(
+    out: Annotated[Path, typer.Option(help="Folder for state, log, weights and record.")],
+    seed: Annotated[int, typer.Option(help="Seed of weights and batches.", min=0)] = 0,
+    minutes: Annotated[float, typer.Option(help="Minutes from the start of the command to the last step.")] = 6.5,
+    steps: Annotated[int | None, typer.Option(help="Steps in all, instead of minutes.", min=1)] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
+    workers: Annotated[int, typer.Option(help="Processes that render; 0 renders once, here.", min=0)] = 14,
+    clips: Annotated[int, typer.Option(help="Clips of each split measured at the end.", min=1)] = 60,
+    compile: Annotated[bool, typer.Option(help="Compile the parts of one shape (CUDA, about a minute).")] = True,
+    resume: Annotated[bool, typer.Option(help="Go on from OUT/state.pt.")] = False,
+    dry_run: Annotated[bool, typer.Option(help="Say what would be done, and write nothing.")] = False,
+    smoke: Annotated[bool, typer.Option(help="Tiny sizes and 4 steps, to see that everything runs.")] = False,
+) -> None:
+    """Train the miniature SAM2 and leave weights, log and record in OUT."""
+    began = time.monotonic()
+    place = pick_device(device)
+    settings = replace(SMOKE if smoke else Settings(), seed=seed)
+    workers, clips, steps = (0, 1, steps or 4) if smoke else (workers, clips, steps)
+    check(out, resume=resume, minutes=minutes)
+    if dry_run:
+        plan = {"out": out, "device": place, "minutes": minutes, "steps": steps or "by time", **asdict(settings)}
+        print_table("would train", ("setting", "value"), [[name, str(value)] for name, value in plan.items()])
+        return
+    torch.manual_seed(seed)
+    torch.set_float32_matmul_precision("high")
+    torch.backends.cudnn.benchmark = place.type == "cuda"
+    out.mkdir(parents=True, exist_ok=True)
+    warm = compile and place.type == "cuda" and not smoke
+    model = build_sam2(CONFIG).to(place)
+    trainer = Trainer(model, compiled_parts(model) if warm else plain_parts(model), settings)
+    done = saved_clips(out / "state.pt", settings) if resume else 0
+    with closing(Pool(settings.pool, place, workers=workers, skip=done)) as pool:
+        held_out = held_out_clips(1 if smoke else 8)
+        run = Run(out, began, 60.0, held_out, build_sam2(CONFIG).to(place))
+        prepare(trainer, pool, run, resume=resume, warm=warm)
+        left = 60 * minutes - (time.monotonic() - began)
+        clock = Clock(trainer.progress, steps, left, time.monotonic, time.monotonic())
+        with progress_bar("training, thousandths", 1000) as tell:
+            train(trainer, pool, clock, run, tell)
+    measured = finish(trainer, run, clips=clips, workers=workers)
+    table = [row for split, figures in zip(MEASURED, measured, strict=True) for row in rows(split, figures)]
+    print_table(f"miniature SAM2 after {trainer.step} steps, {clips} clips a split", COLUMNS, table)
+    emit(json.loads((out / "sam2.json").read_text())["figures"], {"seed": seed, "steps": trainer.step})
+
+
+def check(out: Path, *, resume: bool, minutes: float) -> None:
+    """Refuse what could only fail later."""
+    if minutes <= 0:
+        raise InputError(f"--minutes: expected more than 0, got {minutes}")
+    if resume and not (out / "state.pt").is_file():
+        raise InputError(f"--resume: expected {out / 'state.pt'} of an earlier training, got nothing there")
+    if not resume and (out / "state.pt").exists():
+        raise InputError(
+            f"--out: expected a folder without a training, got {out / 'state.pt'}; add --resume or delete it"
+        )
+
+
+def saved_clips(state: Path, settings: Settings) -> int:
+    """How many seeds an earlier training has used up, so that a refreshed pool goes on behind them."""
+    saved = torch.load(state, map_location="cpu", weights_only=True)
+    return max(0, int(saved["rendered"]) - settings.pool)
+
+
+if __name__ == "__main__":
+    cli.run(app)
