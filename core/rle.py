@@ -45,6 +45,8 @@ def check(counts: Sequence[bytes], size: Size) -> None:
     Raises:
         InputError: naming the first mask that is not as expected.
     """
+    if not counts:
+        return
     lengths = np.array([len(c) for c in counts], dtype=np.int64)
     codes = np.frombuffer(b"".join(counts), dtype=np.uint8).astype(np.int64) - 48
     mask_of_code = np.repeat(np.arange(len(lengths)), lengths)
@@ -99,13 +101,13 @@ def from_json(value: Any, size: Size) -> bytes:
     """
     if value is None:
         return encode(np.zeros((1, *size), dtype=bool))[0]
-    if not isinstance(value, dict) or tuple(value.get("size", ())) != tuple(size):
+    if not isinstance(value, dict) or value.get("size") != list(size):
         raise InputError(f"mask: expected COCO RLE of size {list(size)}, got {str(value)[:80]}")
     counts = value.get("counts")
     if isinstance(counts, str):
         # Outside ASCII nothing is a run length; "?" is none either, and check says so.
         compressed = counts.encode("ascii", "replace")
-    elif isinstance(counts, list) and all(isinstance(n, int) and n >= 0 for n in counts):
+    elif isinstance(counts, list) and all(isinstance(n, int) and 0 <= n <= size[0] * size[1] for n in counts):
         compressed = bytes(coco.frPyObjects({"size": list(size), "counts": counts}, *size)["counts"])
     else:
         raise InputError(f"mask: expected counts as text or a list of run lengths, got {str(counts)[:80]}")

@@ -87,8 +87,9 @@ class VideoMeta:
         check_array(f"video {self.id!r}: timestamps", self.timestamps, [None], "f")
         if len(self.timestamps) == 0 or min(self.size) < 1:
             raise InputError(f"video {self.id!r}: expected at least one frame of at least one pixel, got none")
-        check_finite(f"video {self.id!r}: timestamps", self.timestamps)
-        check_rising(f"video {self.id!r}: timestamps", np.append(self.timestamps, self.end))
+        edges = np.append(self.timestamps, self.end)
+        check_finite(f"video {self.id!r}: timestamps", edges)
+        check_rising(f"video {self.id!r}: timestamps", edges)
 
     @property
     def frames(self) -> int:

@@ -38,18 +38,21 @@ def check_probability(name: str, value: float | NDArray[np.floating]) -> None:
 
 
 def check_boxes(name: str, boxes: NDArray[np.floating]) -> None:
-    """Refuse boxes [*, 4] that are partly NaN or not x1 < x2, y1 < y2 (pixels, x2 and y2 exclusive)."""
+    """Refuse boxes [*, 4] that are partly NaN, infinite or not x1 < x2, y1 < y2 (pixels, x2 and y2 exclusive)."""
     missing = np.isnan(boxes)
     if (missing.any(axis=-1) != missing.all(axis=-1)).any():
         raise InputError(f"{name}: expected a box to be all numbers or all NaN, got a mixed one")
+    if np.isinf(boxes).any():
+        raise InputError(f"{name}: expected finite numbers or NaN, got infinite ones")
     if ((boxes[..., 2] <= boxes[..., 0]) | (boxes[..., 3] <= boxes[..., 1])).any():
         raise InputError(f"{name}: expected x1 < x2 and y1 < y2, got an empty or inverted box")
 
 
 def check_rising(name: str, values: NDArray[np.floating]) -> None:
     """Refuse values that do not rise strictly."""
-    if (np.diff(values) <= 0).any():
-        at = int(np.argmax(np.diff(values) <= 0)) + 1
+    stops = ~(np.diff(values) > 0)  # true for NaN as well
+    if stops.any():
+        at = int(np.argmax(stops)) + 1
         raise InputError(f"{name}: expected rising values, got {values[at]} after {values[at - 1]} at index {at}")
 
 
