@@ -144,7 +144,8 @@ class TrackSelector(nn.Module):
         position = self.position(objects.shape[2])
         for layer in self.object_lang_align_layers:
             objects = layer(objects, language, position, track_mask, step_mask, word_mask)
-        return pool(objects, language, track_mask, step_mask, word_mask)
+        with torch.autocast(objects.device.type, enabled=False):  # unscaled sums over E would lose bits in bfloat16
+            return pool(objects.float(), language, track_mask, step_mask, word_mask)
 
     def encode_motion(
         self, tokens: Tensor, track_mask: Tensor | None, frame_mask: Tensor | None

@@ -65,7 +65,8 @@ class TrainingSettings:
     """A training recipe; the defaults are SOLA's except for the batch and the schedule (see `SOLA_TRAINING`).
 
     schedule: `cosine` (with `warm_up`, a share of all steps) or `plateau` (halved after `patience` epochs without a
-    better validation loss).   batch: expressions a step.   track_dropout: chance that a grid track is left out.
+    better validation loss).   batch: expressions a step.   track_dropout: chance that a track is left out of a step.
+    truth_share: share of expressions that also see the ground-truth tracks.
     token_noise: deviation of noise on the input, in units of each channel's deviation.
     """
 
@@ -81,6 +82,7 @@ class TrainingSettings:
     alignment_weight: float = 0.3
     positive_iou: float = 0.7
     track_dropout: float = 0.0
+    truth_share: float = 1.0
     token_noise: float = 0.0
     seed: int = 42
 
@@ -90,7 +92,12 @@ class TrainingSettings:
             raise InputError(f"training settings: expected epochs and batch of at least 1, got {self}")
         if self.schedule not in ("cosine", "plateau"):
             raise InputError(f"training settings: expected the schedule cosine or plateau, got {self.schedule!r}")
-        if not (self.learning_rate > 0 and 0 <= self.warm_up < 1 and 0 <= self.track_dropout < 1):
+        if not (
+            self.learning_rate > 0
+            and 0 <= self.warm_up < 1
+            and 0 <= self.track_dropout < 1
+            and 0 <= self.truth_share <= 1
+        ):
             raise InputError(f"training settings: expected a rate above 0, shares in 0..1, got {self}")
 
 
@@ -112,7 +119,7 @@ MINIATURE = SelectorSettings(
 SOLA_TRAINING = TrainingSettings()
 MINIATURE_TRAINING = TrainingSettings(
     epochs=24, batch=128, learning_rate=6e-4, weight_decay=0.02, schedule="cosine", warm_up=0.05, track_dropout=0.1,
-    token_noise=0.05, seed=0,
+    truth_share=0.3, token_noise=0.05, seed=0,
 )  # fmt: skip
 PRESETS = {"sola": (SOLA, SOLA_TRAINING), "miniature": (MINIATURE, MINIATURE_TRAINING)}
 

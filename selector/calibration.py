@@ -1,0 +1,120 @@
+"""From logits to probabilities and decisions, fitted on the calibration split only.
+
+Knows logits of competing tracks and the overlaps of labels. Does not know models or masks. A track's probability is
+sigmoid(logit / temperature). Presence is a logistic function of the best logit. The two thresholds are those of
+fusion's rule: tracks above `threshold` are selected; where there are none, the best track is, unless the probability
+of no target reaches `no_target_threshold`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import minimize
+
+from core.errors import InputError
+from core.types import Expression, Labels
+from core.validators import check_probability
+from selector.labels import overlap_score, positives
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """The fitted numbers; the defaults are SOLA's plain sigmoid(logit) > 0.5."""
+
+    temperature: float = 1.0
+    presence_scale: float = 1.0
+    presence_offset: float = 0.0
+    threshold: float = 0.5
+    no_target_threshold: float = 0.5
+
+    def __post_init__(self) -> None:
+        """Refuse what would turn scores around."""
+        check_probability("calibration threshold", self.threshold)
+        check_probability("calibration no-target threshold", self.no_target_threshold)
+        if not (self.temperature > 0 and self.presence_scale >= 0 and np.isfinite(self.presence_offset)):
+            raise InputError(f"calibration: expected a temperature above 0 and a scale of at least 0, got {self}")
+
+    def probability(self, logits: NDArray[np.floating]) -> NDArray[np.float64]:
+        """Probability of each track."""
+        return sigmoid(np.asarray(logits, dtype=np.float64) / self.temperature)
+
+    def presence(self, logits: NDArray[np.floating]) -> float:
+        """Probability that any of the competing tracks' expression is there at all; 0 without tracks."""
+        if not len(logits):
+            return 0.0
+        return float(sigmoid(np.float64(logits.max()) * self.presence_scale + self.presence_offset))
+
+
+@dataclass(frozen=True)
+class Scored:
+    """Logits [N] of the tracks that compete for an expression, and the labels of just those tracks."""
+
+    logits: NDArray[np.float64]
+    labels: Labels
+    expression: Expression
+
+
+def sigmoid(x: NDArray[np.float64] | np.float64) -> NDArray[np.float64]:
+    """1 / (1 + exp(-x)), without overflow."""
+    return np.asarray(0.5 * (1 + np.tanh(np.asarray(x, dtype=np.float64) / 2)))
+
+
+def choose(
+    probability: NDArray[np.float64], presence: float, threshold: float, no_target_threshold: float
+) -> NDArray[np.bool_]:
+    """Fusion's rule on competing tracks: [N] bool."""
+    chosen = np.asarray(probability > threshold)
+    if not chosen.any() and len(chosen) and 1 - presence < no_target_threshold:
+        chosen[int(np.argmax(probability))] = True
+    return chosen
+
+
+def mean_score(scored: Sequence[Scored], calibration: Calibration) -> float:
+    """Mean `overlap_score` of the rule over expressions."""
+    scores = []
+    for item in scored:
+        probability, presence = calibration.probability(item.logits), calibration.presence(item.logits)
+        chosen = choose(probability, presence, calibration.threshold, calibration.no_target_threshold)
+        scores.append(overlap_score(item.labels, item.expression, chosen))
+    return float(np.mean(scores))
+
+
+def fit_calibration(scored: Sequence[Scored]) -> Calibration:
+    """Temperature and presence by likelihood, then the two thresholds by a grid on the mean `overlap_score`.
+
+    Raises:
+        InputError: when there is nothing to fit on.
+    """
+    scored = [item for item in scored if len(item.logits)]
+    if not scored:
+        raise InputError("calibration: expected at least one expression with competing tracks, got none")
+    logits = np.concatenate([item.logits for item in scored])
+    truth = np.concatenate([positives(item.labels, item.expression) for item in scored])
+    best = np.array([item.logits.max() for item in scored])
+    there = np.array([bool(item.expression.target_ids) for item in scored])
+    temperature = float(np.exp(_fit(lambda p: _nll(logits * np.exp(-p[0]), truth), [0.0])[0]))
+    scale, offset = _fit(lambda p: _nll(best * np.exp(p[0]) + p[1], there), [0.0, 0.0])
+    fitted = [
+        Calibration(temperature, float(np.exp(scale)), float(offset), threshold, absent)
+        for threshold in np.round(np.arange(0.1, 0.91, 0.05), 2).tolist()
+        for absent in np.round(np.arange(0.1, 0.91, 0.1), 2).tolist()
+    ]
+    # Among equals the middle is the safest.
+    return max(
+        fitted, key=lambda c: (mean_score(scored, c), -abs(c.threshold - 0.5) - abs(c.no_target_threshold - 0.5))
+    )
+
+
+def _fit(objective: Callable[[NDArray[np.float64]], float], start: list[float]) -> NDArray[np.float64]:
+    """A minimum near `start`, within e^-6..e^6 of scale, where separable data would run to infinity."""
+    bounds = [(-6.0, 6.0)] + [(-30.0, 30.0)] * (len(start) - 1)
+    return np.asarray(minimize(objective, start, method="L-BFGS-B", bounds=bounds).x)
+
+
+def _nll(logits: NDArray[np.float64], truth: NDArray[np.bool_]) -> float:
+    """Mean negative log-likelihood of sigmoid(logits)."""
+    return float(np.mean(np.logaddexp(0, np.where(truth, -logits, logits))))

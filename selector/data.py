@@ -1,0 +1,256 @@
+"""Tracks, labels and word states of a split, held flat on one device, and batches gathered from them in a few calls.
+
+Knows caches, expressions and text encoders. Does not know models or losses. Nothing is padded in memory; a batch is
+padded to its own largest member, and expressions of videos of like size share a batch.
+Axis letters: B expressions, N tracks, T frames, D width of a track's numbers, L text tokens, C text width, U distinct
+texts, R rows (one per track and frame), X all expressions.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from cache import open_cache
+from core.candidates import candidates
+from core.errors import InputError, ScorerMismatchError
+from core.reporting import Progress
+from core.text import TextEncoder
+from core.types import Expression, Labels, Source
+from selector.inputs import VideoTracks, read_tracks
+from selector.labels import positives
+
+Example = tuple[Path, Sequence[Expression]]
+"""A cache file with labels, and expressions about its video with annotated targets."""
+
+TEXT_BATCH = 256
+
+
+@dataclass(frozen=True)
+class LabelledVideo:
+    """What is learnt from one cache."""
+
+    tracks: VideoTracks
+    labels: Labels
+    expressions: tuple[Expression, ...]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """B expressions with their videos' tracks: values [B, N, T, D] float32, words [B, L, C]; masks and labels bool.
+
+    track_mask [B, N]: who takes part.   labels [B, N].   frame_mask [B, T].   text_mask [B, L].
+    """
+
+    values: Tensor
+    words: Tensor
+    track_mask: Tensor
+    frame_mask: Tensor
+    text_mask: Tensor
+    labels: Tensor
+
+
+@dataclass(frozen=True)
+class SelectorData:
+    """A split. Per video [V]: first row, tracks, frames. Per expression [X]: video, text, first track flag.
+
+    flags: uint8 [sum of N over expressions], the bits COMPETES, TRUTH (a ground-truth track) and POSITIVE.
+    `shape` holds tracks and frames of each expression's video on the CPU, so that batching never waits for a device.
+    """
+
+    values: Tensor
+    first_row: Tensor
+    tracks: Tensor
+    frames: Tensor
+    video: Tensor
+    text: Tensor
+    first_flag: Tensor
+    flags: Tensor
+    words: Tensor
+    word_mask: Tensor
+    shape: NDArray[np.int64]
+    word_count: NDArray[np.int64]
+    tracker: str
+    items: tuple[tuple[LabelledVideo, int], ...]
+
+    COMPETES, TRUTH, POSITIVE = 1, 2, 4
+
+    def __len__(self) -> int:
+        """X."""
+        return len(self.shape)
+
+    def batch(self, index: NDArray[np.int64], *, truth_share: float = 0.0, drop_share: float = 0.0) -> Batch:
+        """Gather expressions `index` [B]; only tracks that may compete take part.
+
+        For training, `truth_share` of the expressions also see the ground-truth tracks, and each other track is left
+        out with the chance `drop_share`; an expression that would be left without tracks sees all of them.
+        """
+        device = self.values.device
+        rows = torch.from_numpy(index).to(device)
+        most_tracks, most_frames = (int(n) for n in self.shape[index].max(0))
+        video = self.video[rows]
+        n, t = (torch.arange(size, device=device) for size in (most_tracks, most_frames))
+        count, length = self.tracks[video], self.frames[video]
+        there, frame_mask = n < count[:, None], t < length[:, None]
+        row = self.first_row[video][:, None, None] + n[:, None] * length[:, None, None] + t
+        inside = there[:, :, None] & frame_mask[:, None]
+        values = self.values[torch.where(inside, row, 0)].float() * inside[..., None]
+        flag = self.flags[torch.where(there, self.first_flag[rows][:, None] + n, 0)]
+        truth = there & (flag & self.TRUTH > 0)
+        taking = there & (flag & self.COMPETES > 0)
+        if drop_share:
+            taking &= torch.rand(taking.shape, device=device) >= drop_share
+        if truth_share:
+            taking |= truth & (torch.rand(len(rows), 1, device=device) < truth_share)
+        taking = torch.where(taking.any(1, keepdim=True), taking, there)
+        longest = int(self.word_count[index].max())
+        text = self.text[rows]
+        return Batch(
+            values=values,
+            words=self.words[text, :longest],
+            track_mask=taking,
+            frame_mask=frame_mask,
+            text_mask=self.word_mask[text, :longest],
+            labels=there & (flag & self.POSITIVE > 0),
+        )
+
+    def epoch(self, size: int, generator: np.random.Generator | None) -> list[NDArray[np.int64]]:
+        """All expressions once, in batches of like-sized videos; shuffled by the generator, in fixed order without."""
+        order = np.arange(len(self)) if generator is None else generator.permutation(len(self))
+        work = self.shape.prod(1)
+        pool = 32 * size  # sizes are sorted within pools, so that batches stay random
+        pools = [order[i : i + pool] for i in range(0, len(order), pool)]
+        ordered = np.concatenate([part[np.argsort(work[part], kind="stable")] for part in pools])
+        batches = [ordered[i : i + size] for i in range(0, len(ordered), size)]
+        if generator is not None:
+            generator.shuffle(batches)
+        return batches
+
+    def moments(self) -> tuple[Tensor, Tensor]:
+        """Mean and deviation [D] of the values over all rows."""
+        total = torch.zeros(self.values.shape[1], dtype=torch.float64, device=self.values.device)
+        square = torch.zeros_like(total)
+        for part in torch.split(self.values, 1 << 18):  # float64 of all rows at once would not fit
+            total += part.double().sum(0)
+            square += part.double().square().sum(0)
+        mean = total / len(self.values)
+        return mean.float(), (square / len(self.values) - mean.square()).clamp(min=0).sqrt().float()
+
+
+def read_example(example: Example, *, geometry: bool) -> LabelledVideo:
+    """Tracks and labels of one example; InputError where the cache has no labels."""
+    path, expressions = example
+    cache = open_cache(path)
+    labels = cache.labels()
+    if labels is None:
+        raise InputError(f"{path}: expected a cache with labels to learn from, got one without")
+    return LabelledVideo(read_tracks(cache, geometry=geometry), labels, tuple(expressions))
+
+
+def read_examples(
+    examples: Sequence[Example], *, geometry: bool, workers: int = 0, progress: Progress | None = None
+) -> list[LabelledVideo]:
+    """Read many examples in order, by `workers` processes (0: in this one)."""
+    job = partial(read_example, geometry=geometry)
+    if workers == 0:
+        return list(_counted(map(job, examples), len(examples), progress))
+    with multiprocessing.get_context("spawn").Pool(workers) as pool:
+        return list(_counted(pool.imap(job, examples, chunksize=16), len(examples), progress))
+
+
+def build_data(
+    videos: Sequence[LabelledVideo], encoder: TextEncoder, device: torch.device, positive_iou: float = 0.7
+) -> SelectorData:
+    """Put videos on the device; those without tracks or expressions are left out, since nothing is learnt from them.
+
+    Raises:
+        InputError: when nothing is left.
+        ScorerMismatchError: when the caches come from different trackers.
+    """
+    videos = [v for v in videos if len(v.tracks.values) and v.expressions]
+    if not videos:
+        raise InputError("selector data: expected at least one cache with tracks and expressions, got none")
+    trackers = {v.tracks.tracker for v in videos}
+    if len(trackers) > 1:
+        raise ScorerMismatchError(f"selector data: expected caches of one tracker, got {len(trackers)}: {trackers}")
+    items = [(video, i) for video in videos for i in range(len(video.expressions))]
+    numbers = [v for v, video in enumerate(videos) for _ in video.expressions]
+    sizes = np.array([v.tracks.values.shape[:2] for v in videos], dtype=np.int64)  # [V, 2]
+    flags = [track_flags(video, i, positive_iou) for video, i in items]
+    texts = {text: u for u, text in enumerate(dict.fromkeys(video.expressions[i].text for video, i in items))}
+    words, word_mask = encode_texts(list(texts), encoder)
+    text = np.array([texts[video.expressions[i].text] for video, i in items])
+    starts = np.cumsum([0, *sizes.prod(1)])[:-1]
+    flat = [v.tracks.values.reshape(-1, v.tracks.values.shape[-1]) for v in videos]
+
+    def put(array: NDArray[np.generic]) -> Tensor:
+        return torch.from_numpy(array).to(device)
+
+    return SelectorData(
+        values=put(np.concatenate(flat)),
+        first_row=put(starts),
+        tracks=put(sizes[:, 0].copy()),
+        frames=put(sizes[:, 1].copy()),
+        video=put(np.array(numbers)),
+        text=put(text),
+        first_flag=put(np.cumsum([0, *(len(f) for f in flags)])[:-1]),
+        flags=put(np.concatenate(flags)),
+        words=words.to(device),
+        word_mask=word_mask.to(device),
+        shape=sizes[numbers],
+        word_count=word_mask.sum(1).cpu().numpy()[text],
+        tracker=trackers.pop(),
+        items=tuple(items),
+    )
+
+
+def track_flags(video: LabelledVideo, index: int, positive_iou: float) -> NDArray[np.uint8]:
+    """The bits of each track for expression `index` of the video, [N]."""
+    expression, tracks = video.expressions[index], video.tracks
+    flags = np.zeros(len(tracks.sources), dtype=np.uint8)
+    flags[candidates(tracks.sources, tracks.prompted_for, expression.id)] |= SelectorData.COMPETES
+    flags[[source is Source.GROUND_TRUTH for source in tracks.sources]] |= SelectorData.TRUTH
+    flags[positives(video.labels, expression, positive_iou)] |= SelectorData.POSITIVE
+    return flags
+
+
+def encode_texts(texts: Sequence[str], encoder: TextEncoder) -> tuple[Tensor, Tensor]:
+    """Token states [U, L, C] and mask [U, L] of all texts, padded to the longest."""
+    parts = [encoder.encode(texts[i : i + TEXT_BATCH]) for i in range(0, len(texts), TEXT_BATCH)]
+    longest = max(part.mask.shape[1] for part in parts)
+    words = [torch.nn.functional.pad(p.tokens, (0, 0, 0, longest - p.mask.shape[1])) for p in parts]
+    masks = [torch.nn.functional.pad(p.mask, (0, longest - p.mask.shape[1])) for p in parts]
+    return torch.cat(words), torch.cat(masks)
+
+
+def without_ground_truth(video: LabelledVideo) -> LabelledVideo:
+    """The video as evaluation sees it: ground-truth tracks removed from tracks and labels."""
+    keep = np.array([source is not Source.GROUND_TRUTH for source in video.tracks.sources], dtype=bool)
+    chosen = np.flatnonzero(keep)
+    tracks = replace(
+        video.tracks,
+        values=video.tracks.values[keep],
+        sources=tuple(video.tracks.sources[i] for i in chosen),
+        prompted_for=tuple(video.tracks.prompted_for[i] for i in chosen),
+    )
+    return replace(video, tracks=tracks, labels=select_rows(video.labels, keep))
+
+
+def select_rows(labels: Labels, rows: NDArray[np.bool_] | NDArray[np.intp]) -> Labels:
+    """The labels of some of the tracks."""
+    return Labels(labels.object_ids, labels.iou[rows], labels.precision[rows], labels.recall[rows])
+
+
+def _counted(items: Iterator[LabelledVideo], total: int, progress: Progress | None) -> Iterator[LabelledVideo]:
+    for done, item in enumerate(items, start=1):
+        if progress is not None:
+            progress(done, total)
+        yield item

@@ -1,0 +1,199 @@
+"""A trained selector as files and as something that scores: caches and expressions in, `TrackScores` out.
+
+Knows the files of a selector (`selector.safetensors`, `selector.json`), who may compete, and what the scorer was
+trained on. Does not know training, masks or answers. Axis letters: N tracks, T frames.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors.torch import save_file
+
+from cache import CacheFile
+from core.atomic import atomic_path
+from core.candidates import candidates
+from core.errors import CheckpointError, InputError, ScorerMismatchError
+from core.hashing import file_sha256
+from core.text import TextEncoder
+from core.types import Expression, TrackScores, TrackSet
+from core.weights import load_strictly
+from selector.calibration import Calibration
+from selector.data import encode_texts
+from selector.inputs import VideoTracks, read_tracks
+from selector.model import TrackSelector
+from selector.settings import SelectorSettings, settings_from_json
+
+WEIGHTS, RECORD = "selector.safetensors", "selector.json"
+FORMAT = 1
+TOKENS_AT_ONCE = 1 << 17  # track tokens (N x T) a pass, which bounds memory
+
+
+@dataclass(frozen=True)
+class Selector:
+    """A selector ready to score; `tracker` and `text_encoder` are hashes of what it was trained on.
+
+    `sha256` names its weights, `calibration` its thresholds, `record` everything else that its file tells.
+    """
+
+    model: TrackSelector
+    calibration: Calibration
+    tracker: str
+    text_encoder: str
+    sha256: str
+    record: Mapping[str, Any]
+
+    def score(
+        self,
+        source: CacheFile | TrackSet,
+        expressions: Sequence[Expression],
+        encoder: TextEncoder,
+        competing: Sequence[NDArray[np.intp]] | None = None,
+    ) -> list[TrackScores]:
+        """Probabilities of a video's tracks for each expression; 0 for tracks that do not compete.
+
+        Args:
+            source: a cache file, or tracks in memory.
+            expressions: one or more.
+            encoder: the text encoder that the selector was trained with.
+            competing: indices of the tracks that compete, for each expression; `core.candidates` when None. Tracks
+                are scored in the company of just these.
+
+        Raises:
+            ScorerMismatchError: when the tracks come from another tracker, or the encoder is another.
+        """
+        tracks = read_tracks(source, geometry=self.model.settings.geometry)
+        self.check(tracks, encoder)
+        if competing is None:
+            competing = [candidates(tracks.sources, tracks.prompted_for, e.id) for e in expressions]
+        logits = self.logits(tracks, [e.text for e in expressions], encoder, competing)
+        return [
+            self._scores(tracks, expression, able, values)
+            for expression, able, values in zip(expressions, competing, logits, strict=True)
+        ]
+
+    def check(self, tracks: VideoTracks, encoder: TextEncoder) -> None:
+        """Refuse tracks of another tracker, and another text encoder than the one of the training."""
+        if tracks.tracker != self.tracker and len(tracks.values):
+            raise ScorerMismatchError(
+                f"video {tracks.video_id!r}: expected tracks of the tracker {self.tracker[:12]}, which the selector "
+                f"was trained on, got {tracks.tracker[:12] or 'one without a name'}; generate the cache with that "
+                "tracker, or train a selector for this one"
+            )
+        if encoder.sha256 != self.text_encoder:
+            raise ScorerMismatchError(
+                f"text encoder {encoder.name!r}: expected {self.text_encoder[:12]}, which the selector was trained "
+                f"with, got {encoder.sha256[:12]}"
+            )
+
+    @torch.no_grad()
+    def logits(
+        self, tracks: VideoTracks, texts: Sequence[str], encoder: TextEncoder, competing: Sequence[NDArray[np.intp]]
+    ) -> list[NDArray[np.float64]]:
+        """Logits of the competing tracks of each text, in the order of `competing`; float32 on the model's device."""
+        if len(competing) != len(texts):
+            raise InputError(
+                f"competing tracks: expected one list for each of {len(texts)} texts, got {len(competing)}"
+            )
+        device = self.model.negative_token.weight.device
+        if not texts:
+            return []
+        words, word_mask = (x.to(device) for x in encode_texts(list(texts), encoder))
+        found: list[NDArray[np.float64]] = [np.zeros(0)] * len(texts)
+        groups: dict[tuple[int, ...], list[int]] = {}
+        for i, able in enumerate(competing):
+            groups.setdefault(tuple(int(k) for k in able), []).append(i)
+        for tracks_able, members in groups.items():
+            if not tracks_able:
+                continue
+            values = torch.from_numpy(tracks.values[list(tracks_able)]).to(device).float()  # [N, T, D]
+            count, frames = values.shape[:2]
+            step = max(1, TOKENS_AT_ONCE // (count * frames))
+            for part in (members[i : i + step] for i in range(0, len(members), step)):
+                logits, _ = self.model(values.expand(len(part), -1, -1, -1), words[part], text_mask=word_mask[part])
+                for i, row in zip(part, logits.double().cpu().numpy(), strict=True):
+                    found[i] = row
+        return found
+
+    def _scores(
+        self, tracks: VideoTracks, expression: Expression, able: NDArray[np.intp], logits: NDArray[np.float64]
+    ) -> TrackScores:
+        probability = np.zeros(len(tracks.sources))
+        probability[able] = self.calibration.probability(logits)
+        presence = self.calibration.presence(logits)
+        return TrackScores(tracks.video_id, expression.id, probability, presence, self.sha256, tracks.cache)
+
+
+def save_selector(
+    folder: Path, model: TrackSelector, calibration: Calibration, tracker: str, text_encoder: str,
+    record: Mapping[str, Any],
+) -> None:  # fmt: skip
+    """Write weights (float16; buffers as they are) and the record; the record, written last, names the weights' hash.
+
+    `record`: JSON-able facts about the training, kept under their own names.
+    """
+    buffers = {name for name, _ in model.named_buffers()}
+    state = {
+        name: (tensor if name in buffers else tensor.half()).detach().cpu().contiguous()
+        for name, tensor in model.state_dict().items()
+    }
+    with atomic_path(folder / WEIGHTS) as path:
+        save_file(state, path)
+    values = {
+        "format": FORMAT,
+        "settings": asdict(model.settings),
+        "calibration": asdict(calibration),
+        "tracker_sha256": tracker,
+        "text_encoder_sha256": text_encoder,
+        "weights_sha256": file_sha256(folder / WEIGHTS),
+        **record,
+    }
+    with atomic_path(folder / RECORD) as path:
+        path.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
+
+
+def load_selector(folder: Path, device: str | torch.device = "cpu") -> Selector:
+    """A selector from the folder that `save_selector` wrote; CheckpointError where it is not whole."""
+    record = _read_record(folder / RECORD)
+    try:
+        settings: SelectorSettings = settings_from_json(record["settings"])
+        calibration = _calibration(record["calibration"])
+        tracker, encoder, weights = (
+            str(record[k]) for k in ("tracker_sha256", "text_encoder_sha256", "weights_sha256")
+        )
+    except (InputError, KeyError, TypeError, AttributeError) as error:
+        raise CheckpointError(f"{folder / RECORD}: expected the record of a selector, got: {error}") from error
+    with torch.device("meta"):
+        model = TrackSelector(settings)
+    model = model.to_empty(device="cpu")
+    path = folder / WEIGHTS
+    load_strictly(model, path)
+    sha256 = file_sha256(path)
+    if sha256 != weights:
+        raise CheckpointError(f"{path}: expected the weights {weights[:12]} that {RECORD} names, got {sha256[:12]}")
+    model = model.to(device).eval().requires_grad_(False)
+    return Selector(model, calibration, tracker, encoder, sha256, record)
+
+
+def _read_record(path: Path) -> dict[str, Any]:
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"{path}: expected the JSON record of a selector, got: {error}") from error
+    if not isinstance(record, dict) or record.get("format") != FORMAT:
+        raise CheckpointError(f"{path}: expected a selector's record of format {FORMAT}, got another")
+    return record
+
+
+def _calibration(values: Mapping[str, Any]) -> Calibration:
+    known = {field.name for field in fields(Calibration)}
+    if set(values) != known:
+        raise InputError(f"calibration: expected exactly {sorted(known)}, got {sorted(values)}")
+    return Calibration(**{name: float(value) for name, value in values.items()})
