@@ -30,7 +30,9 @@ def boundary_f(predicted: Masks, truth: Masks) -> NDArray[np.float64]:
     """
     check_pair(predicted, truth)
     radius = tolerance(*truth.shape[1:])
-    pairs = zip(outline(predicted), outline(truth), strict=True)
+    # One pixel around all that is set: beyond it there is no outline, and the edge rules of `outline` see no change.
+    rows, columns = _window((predicted | truth).any(axis=0), margin=1)
+    pairs = zip(outline(predicted[:, rows, columns]), outline(truth[:, rows, columns]), strict=True)
     return np.array([_frame_f(p, t, radius) for p, t in pairs], dtype=np.float64)
 
 
@@ -51,19 +53,23 @@ def outline(masks: Masks) -> Masks:
 
 def _frame_f(predicted: NDArray[np.bool_], truth: NDArray[np.bool_], radius: int) -> float:
     """F of two outlines [H, W]."""
-    both = predicted | truth
-    rows, columns = np.flatnonzero(both.any(axis=1)), np.flatnonzero(both.any(axis=0))
-    if not len(rows):
-        return 1.0
-    # Nothing outside this window can match or be matched.
-    window = (slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1))
-    predicted, truth = predicted[window], truth[window]
     n_predicted, n_truth = np.count_nonzero(predicted), np.count_nonzero(truth)
     if not n_predicted or not n_truth:
-        return 0.0
+        return float(n_predicted == n_truth)
+    window = _window(predicted | truth)  # nothing outside can match or be matched
+    predicted, truth = predicted[window], truth[window]
     precision = np.count_nonzero(predicted & _dilate(truth, radius)) / n_predicted
     recall = np.count_nonzero(truth & _dilate(predicted, radius)) / n_truth
     return 2 * precision * recall / (precision + recall) if precision + recall else 0.0
+
+
+def _window(used: NDArray[np.bool_], margin: int = 0) -> tuple[slice, slice]:
+    """Rows and columns that hold every set pixel of [H, W], with a margin inside the frame; empty for none."""
+    rows, columns = np.flatnonzero(used.any(axis=1)), np.flatnonzero(used.any(axis=0))
+    if not len(rows):
+        return slice(0, 0), slice(0, 0)
+    top, left = max(rows[0] - margin, 0), max(columns[0] - margin, 0)
+    return slice(top, rows[-1] + 1 + margin), slice(left, columns[-1] + 1 + margin)
 
 
 def _dilate(mask: NDArray[np.bool_], radius: int) -> NDArray[np.bool_]:
