@@ -22,11 +22,15 @@ Rng = np.random.Generator
 
 @dataclass(frozen=True)
 class Draft:
-    """An expression before it is kept: truth [O], text, and the spans of its targets (None: no moment is named)."""
+    """An expression before it is kept: truth [O], text, and the spans of its targets (None: no moment is named).
+
+    `meaning` names what is asked, so that a clip does not ask the same twice in other words.
+    """
 
     kind: str
     truth: Truth
     text: str
+    meaning: str
     spans: Mapping[int, TimeSpan] | None = None
 
 
@@ -44,7 +48,7 @@ def fill(pattern: str, noun: Noun, count: int = 1, **words: str) -> str:
     """The text of a pattern of `phrases`; `count` is the number of targets."""
     number = NUMBERS.get(count, "all")
     text = pattern.format(s=noun.singular, p=noun.plural, a=noun.adjectives, n=number, **words)
-    text = text.replace("all all", "all")
+    text = text.replace("the all", "all the").replace("all all", "all")
     return text.replace("a o", "an o", 1) if text.startswith(("a o", "find a o")) else text
 
 
@@ -59,7 +63,7 @@ def attribute(rng: Rng, facts: Facts, words: Wording, absent: bool) -> Draft | N
         patterns = words.any
     else:
         patterns = words.one if count == 1 or (count == 0 and rng.random() < 0.75) else words.many
-    return Draft("attribute", truth, fill(pick(rng, patterns), noun, count))
+    return Draft("attribute", truth, fill(pick(rng, patterns), noun, count), str(look))
 
 
 _SWAPS: dict[str, tuple[str, ...]] = {
@@ -149,7 +153,7 @@ def motion(rng: Rng, facts: Facts, words: Wording, absent: bool, group: bool = F
     spans = spans_of(facts, truth, act)
     if group:
         text = fill(pick(rng, words.relations["group"]), noun, count, c=many, v=one)
-        return Draft("relation", truth, text, spans)
+        return Draft("relation", truth, text, f"{act} {look}", spans)
     single = count == 1 or (count == 0 and rng.random() < 0.8)
     pattern = pick(rng, words.one_clause if single else words.many_clause)
-    return Draft("motion", truth, fill(pattern, noun, count, c=one if single else many), spans)
+    return Draft("motion", truth, fill(pattern, noun, count, c=one if single else many), f"{act} {look}", spans)

@@ -54,14 +54,16 @@ def _merged(spans: list[TimeSpan]) -> tuple[TimeSpan, ...]:
     return tuple(out)
 
 
-def _draw(rng: Rng, facts: Facts, words: Wording, kind: str, seen: NDArray[np.floating], old: set[str]) -> Draft | None:
+def _draw(
+    rng: Rng, facts: Facts, words: Wording, kind: str, seen: NDArray[np.floating], old: set[tuple[str, bytes]]
+) -> Draft | None:
     """A new draft of a kind: with a target or without, and of the wanted difficulty if one turns up in time."""
     absent = bool(rng.random() < NO_TARGET)
     wanted = bool(rng.random() < (SINGLE if kind == "attribute" else HARD)) and not absent
     spare: Draft | None = None
     for _ in range(TRIES[kind]):
         draft = MAKERS[kind](rng, facts, words, absent)
-        if draft is None or draft.text in old or not _valid(draft, absent, seen):
+        if draft is None or (draft.meaning, draft.truth.tobytes()) in old or not _valid(draft, absent, seen):
             continue
         fine = len(chosen(draft.truth)) == 1 if kind == "attribute" else _tells_twins(facts, draft)
         if fine or not wanted:
@@ -78,7 +80,7 @@ def describe(rng: Rng, facts: Facts, shifted: bool) -> tuple[Expression, ...]:
     drafts: list[Draft] = []
     for slot in range(int(rng.integers(8, 13))):
         kind = tuple(MAKERS)[(first + slot) % 3]
-        draft = _draw(rng, facts, words, kind, seen, {d.text for d in drafts})
+        draft = _draw(rng, facts, words, kind, seen, {(d.meaning, d.truth.tobytes()) for d in drafts})
         if draft is not None:
             drafts.append(draft)
     order = rng.permutation(len(drafts))

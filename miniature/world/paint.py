@@ -57,7 +57,7 @@ def _stamp(thing: ObjectSpec, frame: int) -> _Stamp | None:
     alpha = np.clip(inner + np.float32(0.5), 0, 1)
     base, mark = np.array(thing.rgb, dtype=np.float32), np.array(thing.mark, dtype=np.float32)
     colour = base + MARKS[thing.texture](u, v)[..., None] * (mark - base)
-    rim = np.float32(0.45) * np.clip(np.float32(_RIM + 0.5) - inner, 0, 1)[..., None]
+    rim = np.float32(0.6) * np.clip(np.float32(_RIM + 0.5) - inner, 0, 1)[..., None]
     return _Stamp((slice(y0, y1), slice(x0, x1)), alpha, colour * (1 - rim) + mark * np.float32(0.6) * rim)
 
 

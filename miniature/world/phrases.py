@@ -186,10 +186,10 @@ TRAIN = Wording(
 
 SHIFTED = Wording(
     one=("the one {s}", "only the {s}", "find a {s}", "that {s}"),
-    many=("each {s}", "all of the {p}", "all {n} {p}", "find all {p}"),
+    many=("each {s}", "all of the {p}", "find the {n} {p}", "find all {p}"),
     any=("each thing that is {a}", "find everything {a}", "every {a} thing"),
     one_clause=("the one {s} {c}", "find a {s} {c}", "only the {s} {c}"),
-    many_clause=("all of the {p} {c}", "find all {p} {c}", "all {n} {p} {c}"),
+    many_clause=("all of the {p} {c}", "find all {p} {c}", "find the {n} {p} {c}"),
     clauses={
         "still": (("that is standing in place", "that are standing in place"), *_same("staying still")),
         "moving": _same("not staying still", "moving"),
@@ -234,10 +234,10 @@ SHIFTED = Wording(
         "beside_2": ("the {s} that is above the {o}", "the {s} that is higher than the {o}"),
         "beside_4": ("the {s} that is left of the {o}", "the {s} on the left of the {o}"),
         "beside_6": ("the {s} that is below the {o}", "the {s} that is lower than the {o}"),
-        "edge_0": ("find the rightmost {s}", "the {s} on the right of all the others"),
-        "edge_2": ("find the highest {s}", "the {s} above all the others"),
-        "edge_4": ("find the leftmost {s}", "the {s} on the left of all the others"),
-        "edge_6": ("find the lowest {s}", "the {s} below all the others"),
+        "edge_0": ("find the rightmost {s}", "the far right {s}"),
+        "edge_2": ("find the highest {s}", "the top {s}"),
+        "edge_4": ("find the leftmost {s}", "the far left {s}"),
+        "edge_6": ("find the lowest {s}", "the bottom {s}"),
         "largest": ("find the largest {s}", "the {s} bigger than the others"),
         "smallest": ("find the smallest {s}", "the {s} smaller than all the others"),
         "fastest": ("find the fastest {s}", "the {s} going fastest"),

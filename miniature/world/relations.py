@@ -53,8 +53,8 @@ def pair(rng: Rng, facts: Facts, words: Wording, absent: bool) -> Draft | None:
     truth = both(look.fits(facts), related)
     if len(chosen(truth)) > 1:
         return None  # the patterns are singular
-    other = name_look(rng, reference).singular
-    return Draft("relation", truth, fill(pick(rng, words.relations[relation]), name_look(rng, look), o=other))
+    text = fill(pick(rng, words.relations[relation]), name_look(rng, look), o=name_look(rng, reference).singular)
+    return Draft("relation", truth, text, f"{relation} {at}")
 
 
 def _related(facts: Facts, relation: str, i: int, at: int) -> int:
@@ -81,7 +81,7 @@ def superlative(rng: Rng, facts: Facts, words: Wording, absent: bool) -> Draft |
         return None
     two = {"fastest": "faster_two", "slowest": "slower_two"} if len(among) == 2 else {}
     pattern = pick(rng, words.relations[two.get(relation, relation)])
-    return Draft("relation", just(winner, facts.count), fill(pattern, name_look(rng, look)))
+    return Draft("relation", just(winner, facts.count), fill(pattern, name_look(rng, look)), relation)
 
 
 def _by_size(facts: Facts, among: list[int], largest: bool) -> int | None:
@@ -90,9 +90,9 @@ def _by_size(facts: Facts, among: list[int], largest: bool) -> int | None:
     for i in among:
         rest = [sizes[j] for j in among if j != i]
         low, high, least, most = sizes[i]
-        if largest and all(low > 1.2 * s[1] and least > 1.4 * s[3] for s in rest):
+        if largest and all(low > 1.25 * s[1] and least > 1.4 * s[3] for s in rest):
             return i
-        if not largest and all(high * 1.2 < s[0] and most * 1.4 < s[2] for s in rest):
+        if not largest and all(high * 1.25 < s[0] and most * 1.4 < s[2] for s in rest):
             return i
     return None
 
@@ -137,7 +137,7 @@ def order(rng: Rng, facts: Facts, words: Wording, absent: bool) -> Draft | None:
         return None
     winner = times[0][1]
     text = fill(pick(rng, words.relations[relation]), name_look(rng, look))
-    return Draft("relation", just(winner, facts.count), text, {winner: span(facts, winner, Act(event))})
+    return Draft("relation", just(winner, facts.count), text, relation, {winner: span(facts, winner, Act(event))})
 
 
 def exception(rng: Rng, facts: Facts, words: Wording, absent: bool) -> Draft | None:
@@ -151,8 +151,9 @@ def exception(rng: Rng, facts: Facts, words: Wording, absent: bool) -> Draft | N
     truth = both(domain, opposite(reference.fits(facts)))
     if domain[at] != YES or len(chosen(truth)) < 2:
         return None
-    other = name_look(rng, reference).singular
-    return Draft("relation", truth, fill(pick(rng, words.relations["except"]), name_look(rng, group), 2, o=other))
+    pattern = pick(rng, words.relations["except"])
+    text = fill(pattern, name_look(rng, group), 2, o=name_look(rng, reference).singular)
+    return Draft("relation", truth, text, "except")
 
 
 def likeness(rng: Rng, facts: Facts, words: Wording, absent: bool) -> Draft | None:
@@ -177,8 +178,8 @@ def likeness(rng: Rng, facts: Facts, words: Wording, absent: bool) -> Draft | No
     count = len(chosen(truth))
     if only(reference.fits(facts)) != at or count > 1 or (count == 0 and not absent):
         return None
-    named = name_look(rng, reference).singular
-    return Draft("relation", truth, fill(pick(rng, words.relations[relation]), name_look(rng, look), o=named))
+    text = fill(pick(rng, words.relations[relation]), name_look(rng, look), o=name_look(rng, reference).singular)
+    return Draft("relation", truth, text, f"{relation} {at} {look}")
 
 
 def _heading_of(facts: Facts, i: int) -> int | None:

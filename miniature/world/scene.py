@@ -47,10 +47,15 @@ def _jittered(rng: Rng, rgb: Rgb) -> Rgb:
 
 
 def _mark_of(rgb: Rgb) -> Rgb:
-    """A darker tone of the same hue, or a lighter one for dark colours."""
+    """A darker tone of the same hue, or a lighter one for dark colours; never the middle grey of a background."""
     values = np.array(rgb, dtype=np.float64)
-    dark = values.mean() < 110 and values.max() < 200
-    r, g, b = (int(v) for v in (values * 0.45 + 255 * 0.55 if dark else values * 0.5))
+    if values.mean() < 40:
+        values = values * 0.2 + 255 * 0.8
+    elif values.mean() < 110 and values.max() < 200:
+        values = values * 0.45 + 255 * 0.55
+    else:
+        values = values * (0.3 if values.min() > 200 else 0.5)
+    r, g, b = (int(v) for v in values)
     return r, g, b
 
 

@@ -1,0 +1,146 @@
+"""Writes clips in MeViS's own layout, so that the reader of the benchmark reads them.
+
+    FOLDER/meta_expressions.json  {"videos": {id: {"frames": ["00000", ...], "expressions": {id: {"exp", "anno_id",
+                                  "obj_id", "kind", "spans"}}, "fps"}}}; kind, spans (seconds) and fps are ours
+    FOLDER/mask_dict.json         {anno_id: [COCO run lengths or null, one a frame]}; anno_ids count over all videos
+    FOLDER/JPEGImages/<id>/00000.jpg
+
+Knows files. Does not know how clips are drawn or which seeds belong to which split.
+"""
+
+import json
+import multiprocessing
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from core import rle
+from core.atomic import atomic_folder
+from core.errors import InputError, OutputError
+from miniature.world import SIDE, Clip, make_clip
+
+META, MASKS, FRAMES = "meta_expressions.json", "mask_dict.json", "JPEGImages"
+JPEG_QUALITY = 95
+
+RunLengths = list[dict[str, Any] | None]
+
+
+@dataclass(frozen=True)
+class Written:
+    """What one clip left: its id, number of frames, expressions as JSON (anno_id still counted from 0), masks."""
+
+    video_id: str
+    frames: int
+    fps: float
+    expressions: dict[str, dict[str, Any]]
+    masks: tuple[RunLengths, ...]
+
+
+def video_id(seed: int, shifted: bool = False, long: bool = False) -> str:
+    """The clip's name: m000007 for seed 7, ms000007 shifted, ml000007 long, msl000007 both."""
+    return f"m{'s' if shifted else ''}{'l' if long else ''}{seed:06d}"
+
+
+def run_lengths(masks: NDArray[np.bool_]) -> RunLengths:
+    """Masks [T, H, W] -> COCO run lengths; None where a mask is empty."""
+    seen: NDArray[np.bool_] = masks.any(axis=(1, 2)).reshape(-1)
+    size = (masks.shape[1], masks.shape[2])
+    return [rle.to_json(c, size) if s else None for c, s in zip(rle.encode(masks), seen, strict=True)]
+
+
+def write_clip(clip: Clip, name: str, folder: Path) -> Written:
+    """Write a clip's frames to FOLDER/JPEGImages/<name> and return the rest."""
+    frames = folder / FRAMES / name
+    frames.mkdir(parents=True)
+    for t, frame in enumerate(clip.frames):
+        Image.fromarray(frame).save(frames / f"{t:05d}.jpg", quality=JPEG_QUALITY, subsampling=0)
+    expressions = {
+        e.id: {
+            "exp": e.text,
+            "anno_id": [int(i) - 1 for i in e.target_ids or ()],
+            "obj_id": [int(i) for i in e.target_ids or ()],
+            "kind": e.kind,
+            "spans": None if e.spans is None else [[s.start, s.end] for s in e.spans],
+        }
+        for e in clip.expressions
+    }
+    return Written(name, len(clip.frames), clip.fps, expressions, tuple(run_lengths(m) for m in clip.masks))
+
+
+def _render(folder: Path, shifted: bool, long: bool, seed: int) -> Written:
+    return write_clip(make_clip(seed, shifted=shifted, long=long), video_id(seed, shifted, long), folder)
+
+
+def _all(render: Callable[[int], Written], seeds: Sequence[int], workers: int) -> Iterator[Written]:
+    """The clips in the order of `seeds`, drawn by `workers` processes."""
+    if workers == 1:
+        yield from map(render, seeds)
+        return
+    # Spawned, because a caller may hold threads (torch) that a forked child would inherit locked.
+    with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
+        yield from pool.map(render, seeds)
+
+
+def check_target(folder: Path, overwrite: bool) -> None:
+    """Refuse a folder that holds something, unless it may be replaced and is a rendered split.
+
+    Raises:
+        OutputError: for a folder that is not empty, or that does not look like a split.
+    """
+    if not folder.is_dir() or not any(folder.iterdir()):
+        return
+    if not overwrite:
+        raise OutputError(
+            f"output {folder}: expected an empty or new folder, got one with files (overwrite replaces it)"
+        )
+    if not (folder / META).is_file():
+        raise OutputError(f"output {folder}: expected a rendered split to replace, got a folder without {META}")
+
+
+def write_split(
+    folder: Path,
+    seeds: Sequence[int],
+    *,
+    shifted: bool = False,
+    long: bool = False,
+    overwrite: bool = False,
+    workers: int = 1,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> None:
+    """Render the clips of `seeds` into `folder`, which is either complete or not there.
+
+    on_progress: called with (clips done, clips in all) after each clip.
+
+    Raises:
+        InputError: for no seeds, or fewer than one worker.
+        OutputError: when the folder cannot be written or would be overwritten without `overwrite`.
+    """
+    if not seeds or workers < 1:
+        raise InputError(f"render: expected at least one seed and one worker, got {len(seeds)} and {workers}")
+    check_target(folder, overwrite)
+    videos: dict[str, Any] = {}
+    masks: dict[str, RunLengths] = {}
+    with atomic_folder(folder) as temporary:
+        for done, clip in enumerate(_all(partial(_render, temporary, shifted, long), seeds, workers), 1):
+            first = len(masks)
+            for e in clip.expressions.values():
+                e["anno_id"] = [first + i for i in e["anno_id"]]
+            masks.update({str(first + i): m for i, m in enumerate(clip.masks)})
+            names = [f"{t:05d}" for t in range(clip.frames)]
+            videos[clip.video_id] = {"frames": names, "expressions": clip.expressions, "fps": clip.fps}
+            if on_progress is not None:
+                on_progress(done, len(seeds))
+        (temporary / META).write_text(json.dumps({"videos": videos}))
+        (temporary / MASKS).write_text(json.dumps(masks))
+
+
+def expected_megabytes(clips: int, long: bool) -> float:
+    """About how much a split takes on disk: 30 kB a frame (measured), 44 frames a clip, 360 for long ones."""
+    return clips * (360 if long else 44) * 0.030 * (SIDE / 256) ** 2
