@@ -31,7 +31,8 @@ def boundary_f(predicted: Masks, truth: Masks) -> NDArray[np.float64]:
     check_pair(predicted, truth)
     radius = tolerance(*truth.shape[1:])
     # One pixel around all that is set: beyond it there is no outline, and the edge rules of `outline` see no change.
-    rows, columns = _window((predicted | truth).any(axis=0), margin=1)
+    used: NDArray[np.bool_] = np.logical_or.reduce(predicted | truth, axis=0)
+    rows, columns = _window(used, margin=1)
     pairs = zip(outline(predicted[:, rows, columns]), outline(truth[:, rows, columns]), strict=True)
     return np.array([_frame_f(p, t, radius) for p, t in pairs], dtype=np.float64)
 
