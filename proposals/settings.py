@@ -83,7 +83,7 @@ class Resources:
 
     encoder_batch: int = 8
     objects: int = 64
-    points: int = 128
+    points: int = 64
     feature_bytes: int = 16 * 2**30
 
     def __post_init__(self) -> None:

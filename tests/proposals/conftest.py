@@ -117,7 +117,7 @@ use_mlp_for_obj_ptr_proj: true
 
 @pytest.fixture(scope="session")
 def make_model(tmp_path_factory):
-    """A random 64-pixel SAM2, the same for the same options; raised to see objects, and to have an opinion on them."""
+    """A random 64-pixel SAM2, the same for the same options; raised to see objects and to rely on memory."""
 
     def make(target="sam2.modeling.sam2_base.SAM2Base", maskmem=7, pointers=16, stride=1, binarize=False, past=True):
         torch.manual_seed(0)
@@ -129,6 +129,9 @@ def make_model(tmp_path_factory):
             model.sam_mask_decoder.pred_obj_score_head.layers[-1].bias += 4.0
             for block in model.sam_mask_decoder.output_hypernetworks_mlps:
                 block.layers[-1].weight *= 8
+            for layer in model.memory_attention.layers:  # what is remembered shall matter
+                layer.cross_attn_image.out_proj.weight *= 8
+                layer.cross_attn_image.q_proj.weight *= 4
         return model
 
     return make

@@ -4,7 +4,7 @@ import torch
 from PIL import Image
 
 from core.errors import CheckpointError
-from core.frames import open_video
+from core.frames import ArrayReader, open_video
 from core.types import Source
 from proposals import propagation
 from proposals.features import FeatureStore
@@ -71,12 +71,12 @@ def test_all_objects_at_once_equal_the_packages_predictor_one_at_a_time(
         logits, pointers, scores = official(model, folder, mask[key], key)
         mine = torch.cat([step.logits[i : i + 1] for step in steps])
         mine = torch.nn.functional.interpolate(mine, size, mode="bilinear", align_corners=False)[:, 0]
-        assert (mine - logits).abs().max() < 1e-4
-        assert (torch.stack([step.pointer[i] for step in steps]) - pointers).abs().max() < 1e-4
-        assert (torch.stack([step.object_score[i] for step in steps]) - scores).abs().max() < 1e-4
+        assert (mine - logits).abs().max() < 2e-5
+        assert (torch.stack([step.pointer[i] for step in steps]) - pointers).abs().max() < 2e-5
+        assert (torch.stack([step.object_score[i] for step in steps]) - scores).abs().max() < 2e-5
         assert (logits[np.arange(frames) != key] > 0).any(), "nothing was tracked: the comparison would be empty"
         ours = torch.stack([video_masks(step.logits, size)[i] for step in steps])
-        assert (ours != (logits > 0)).float().mean() < 1e-4
+        assert (ours != (logits > 0)).float().mean() < 1e-3
 
 
 def test_the_comparison_can_fail(make_model, moving_squares, write_jpegs):
@@ -134,8 +134,6 @@ def test_the_told_mask_comes_back_at_the_key_frame(make_model, clip):
 
 
 def test_states_that_no_frame_will_read_are_freed(make_model, moving_squares, monkeypatch):
-    from core.frames import ArrayReader
-
     pictures, masks = moving_squares(60)
     model = make_model()
     held = []
@@ -147,7 +145,7 @@ def test_states_that_no_frame_will_read_are_freed(make_model, moving_squares, mo
 
     monkeypatch.setattr(propagation, "_forget", watched)
     reader = ArrayReader(pictures, video_id="long", fps=8.0)
-    propagate(model, FeatureStore(reader, model, Resources()), prompts_of(masks[:, :], 20))
+    propagate(model, FeatureStore(reader, model, Resources()), prompts_of(masks, 20))
     assert max(pointers for pointers, _ in held) <= 2 * 16
     assert max(memories for _, memories in held) <= 2 * 7
 

@@ -1,0 +1,55 @@
+import numpy as np
+import pytest
+
+from core.errors import InputError
+from core.types import Source
+from proposals.prompts import MaskPrompt, by_area
+from proposals.settings import GridSettings, ProposalSettings, Resources
+
+
+@pytest.mark.parametrize(
+    ("bin_size", "frames", "keys"),
+    [(0, 48, (0, 24)), (0, 1, (0,)), (0, 3, (0, 1)), (4, 9, (0, 4, 8)), (4, 8, (0, 4)), (100, 9, (0,))],
+)
+def test_key_frames(bin_size, frames, keys):
+    assert GridSettings(bin_size=bin_size).key_frames(frames) == keys
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda: GridSettings(bin_size=-1), "bin_size"),
+        (lambda: GridSettings(points_per_side=0), "points_per_side"),
+        (lambda: GridSettings(pred_iou_thresh=1.1), "pred_iou_thresh"),
+        (lambda: GridSettings(part_overlap=-0.1), "part_overlap"),
+        (lambda: ProposalSettings(sources=()), "got none"),
+        (lambda: ProposalSettings(sources=(Source.IMPORTED,)), "got imported"),
+        (lambda: ProposalSettings(sources=("gird",)), "got gird"),
+        (lambda: ProposalSettings(max_tracks=0), "max_tracks"),
+        (lambda: ProposalSettings(duplicate_iou=float("nan")), "duplicate_iou"),
+        (lambda: Resources(objects=0), "objects"),
+    ],
+)
+def test_numbers_out_of_range_are_refused_by_name(make, words):
+    with pytest.raises(InputError, match=words):
+        make()
+
+
+def prompt(area, **changes):
+    return MaskPrompt(0, np.arange(25).reshape(5, 5) < area, Source.GRID, **changes)
+
+
+def test_prompts_are_ordered_largest_first_and_equals_keep_their_order():
+    found = by_area([prompt(3, score=0.1), prompt(9), prompt(3, score=0.2)])
+    assert [(p.area, p.score) for p in found] == [(9, 1.0), (3, 0.1), (3, 0.2)]
+
+
+@pytest.mark.parametrize("changes", [{"score": 1.5}, {"stability": float("nan")}])
+def test_prompt_scores_outside_their_range_are_refused(changes):
+    with pytest.raises(InputError, match="prompt s"):
+        prompt(3, **changes)
+
+
+def test_a_prompt_mask_must_be_bool():
+    with pytest.raises(InputError, match="prompt mask"):
+        MaskPrompt(0, np.zeros((4, 4)), Source.GRID)
