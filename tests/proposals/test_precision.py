@@ -1,0 +1,24 @@
+import numpy as np
+import torch
+
+from proposals import features, grid, propagation
+from proposals.generate import propose
+from proposals.settings import GridSettings, ProposalSettings
+
+SETTINGS = ProposalSettings(
+    sources=("grid", "ground_truth"),
+    grid=GridSettings(points_per_side=3, pred_iou_thresh=0.1, stability_score_thresh=0),
+)
+
+
+def test_a_gpus_precision_runs_through_every_stage_and_gives_nearly_the_same_tracks(clip, tracker, monkeypatch):
+    reader, masks = clip
+    exact = propose(reader, tracker, SETTINGS, masks)
+    for module in (features, grid, propagation):
+        monkeypatch.setattr(module, "precision", lambda device: torch.autocast("cpu", dtype=torch.bfloat16))
+    rough = propose(reader, tracker, SETTINGS, masks)
+    told = [[t for t in run.tracks if t.source == "ground_truth"] for run in (exact, rough)]
+    for one, other in zip(*told, strict=True):
+        assert (one.decode() != other.decode()).mean() < 0.05
+        assert not np.array_equal(one.tokens, other.tokens)
+        np.testing.assert_allclose(one.tokens, other.tokens, atol=0.1)
