@@ -14,7 +14,7 @@ from miniature.world.spec import SIDE, ObjectSpec
 from miniature.world.texture import MARKS
 
 _REACH = 1.12  # the widest shape, in radii
-_RIM = 1.6  # pixels of the darker rim
+_RIM = 1.6  # pixels of the rim
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,8 @@ def _stamp(thing: ObjectSpec, frame: int) -> _Stamp | None:
     base, mark = np.array(thing.rgb, dtype=np.float32), np.array(thing.mark, dtype=np.float32)
     colour = base + MARKS[thing.texture](u, v)[..., None] * (mark - base)
     rim = np.float32(0.6) * np.clip(np.float32(_RIM + 0.5) - inner, 0, 1)[..., None]
-    return _Stamp((slice(y0, y1), slice(x0, x1)), alpha, colour * (1 - rim) + mark * np.float32(0.6) * rim)
+    edge = mark * np.float32(0.6 if mark.sum() < base.sum() else 0.95)  # never back towards the middle grey
+    return _Stamp((slice(y0, y1), slice(x0, x1)), alpha, colour * (1 - rim) + edge * rim)
 
 
 def paint(rng: np.random.Generator, objects: tuple[ObjectSpec, ...], frames: int, shifted: bool) -> Picture:

@@ -54,7 +54,7 @@ def _mark_of(rgb: Rgb) -> Rgb:
     elif values.mean() < 110 and values.max() < 200:
         values = values * 0.45 + 255 * 0.55
     else:
-        values = values * (0.3 if values.min() > 200 else 0.5)
+        values = values * 0.6 - values.min() * 0.3
     r, g, b = (int(v) for v in values)
     return r, g, b
 
