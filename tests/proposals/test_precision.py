@@ -1,14 +1,13 @@
 import numpy as np
 import torch
 
+from core.types import Source
 from proposals import features, grid, propagation
 from proposals.generate import propose
 from proposals.settings import GridSettings, ProposalSettings
 
-SETTINGS = ProposalSettings(
-    sources=("grid", "ground_truth"),
-    grid=GridSettings(points_per_side=3, pred_iou_thresh=0.1, stability_score_thresh=0),
-)
+GRID = GridSettings(points_per_side=3, pred_iou_thresh=0.1, stability_score_thresh=0)
+SETTINGS = ProposalSettings(sources=(Source.GRID, Source.GROUND_TRUTH), grid=GRID)
 
 
 def test_a_gpus_precision_runs_through_every_stage_and_gives_nearly_the_same_tracks(clip, tracker, monkeypatch):
