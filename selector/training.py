@@ -46,7 +46,7 @@ from selector.scoring import Selector, load_selector, save_selector
 from selector.settings import SelectorSettings, TrainingSettings
 
 EVALUATION_BATCH = 64
-STATE = "training"  # the folder of what a stopped training needs, gone when it is done
+STATE, CHECKPOINTS = "training", "checkpoints"  # what a stopped training needs, gone when it is done
 
 Index = NDArray[np.int64]
 
@@ -253,7 +253,7 @@ def _fit(module: SelectorModule, state: Path, last: Path | None, device: torch.d
     """Run Lightning; the module's weights of the epoch that was best on validation."""
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)  # its banners are no results
     keeper = ModelCheckpoint(
-        dirpath=state, filename="best", monitor="valid_score", mode="max", save_last=True,
+        dirpath=state / CHECKPOINTS, filename="best", monitor="valid_score", mode="max", save_last=True,
         enable_version_counter=False,
     )  # fmt: skip
     trainer = lightning.Trainer(
@@ -282,7 +282,7 @@ def _prepare_state(
     identity = json_sha256(
         [asdict(settings), asdict(training), data.tracker, encoder.sha256, [v.tracks.cache for v, _ in data.items]]
     )
-    note, last = state / "identity.txt", state / "last.ckpt"
+    note, last = state / "identity.txt", state / CHECKPOINTS / "last.ckpt"
     if resume and last.exists():
         if not note.exists() or note.read_text(encoding="utf-8") != identity:
             raise InputError(

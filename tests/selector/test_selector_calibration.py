@@ -1,0 +1,72 @@
+import numpy as np
+import pytest
+
+from core.errors import InputError
+from core.types import Expression, Labels
+from selector.calibration import Calibration, Scored, choose, fit_calibration, mean_score, sigmoid
+
+
+def scored(seed, count=300, scale=1.0, shift=0.0):
+    """Expressions over four tracks of four objects; a track is a target with the probability that its logit says."""
+    rng = np.random.default_rng(seed)
+    eye = np.eye(4, dtype=np.float32) * 0.9
+    items = []
+    for i in range(count):
+        true = rng.normal(-1, 2.5, 4)
+        targets = tuple(str(k) for k in np.flatnonzero(rng.random(4) < sigmoid(true)))
+        items.append(
+            Scored(true * scale + shift, Labels(tuple("0123"), eye, eye, eye), Expression(str(i), "x", targets))
+        )
+    return items
+
+
+def test_the_temperature_undoes_overconfidence():
+    assert fit_calibration(scored(0, scale=3.0)).temperature == pytest.approx(3, rel=0.2)
+    assert fit_calibration(scored(0, scale=0.5)).temperature == pytest.approx(0.5, rel=0.2)
+
+
+def test_thresholds_never_do_worse_than_the_plain_rule_on_what_they_were_fitted_to():
+    for shift in (0.0, 2.0, -3.0):
+        items = scored(1, shift=shift)
+        assert mean_score(items, fit_calibration(items)) >= mean_score(items, Calibration())
+
+
+def test_shifted_logits_get_a_higher_threshold_and_it_holds_on_new_expressions():
+    fitted = fit_calibration(scored(2, shift=3.0))
+    assert fitted.threshold > 0.6
+    fresh = scored(3, shift=3.0)
+    assert mean_score(fresh, fitted) > mean_score(fresh, Calibration()) + 0.03
+
+
+def test_presence_follows_the_best_logit_in_order_and_frequency():
+    items = scored(4, count=1000)
+    fitted = fit_calibration(items)
+    presence = np.array([fitted.presence(item.logits) for item in items])
+    there = np.array([bool(item.expression.target_ids) for item in items])
+    assert presence[there].mean() > presence[~there].mean()
+    assert presence.mean() == pytest.approx(there.mean(), abs=0.02)
+    assert fitted.presence(np.zeros(0)) == 0.0
+
+
+@pytest.mark.parametrize(
+    ("probability", "presence", "expected"),
+    [
+        ([0.2, 0.8, 0.6], 0.1, [0, 1, 1]), ([0.2, 0.4], 0.9, [0, 1]), ([0.2, 0.4], 0.5, [0, 0]),
+        ([0.2, 0.4], 0.1, [0, 0]), ([], 0.9, []),
+    ],
+)  # fmt: skip
+def test_the_rule_is_that_of_fusion(probability, presence, expected):
+    assert choose(np.array(probability), presence, 0.5, 0.5).tolist() == [bool(v) for v in expected]
+
+
+def test_nothing_to_fit_on_is_refused():
+    with pytest.raises(InputError, match="at least one"):
+        fit_calibration([])
+
+
+@pytest.mark.parametrize(
+    "values", [{"temperature": 0.0}, {"threshold": 1.5}, {"presence_scale": -1.0}, {"no_target_threshold": -0.1}]
+)
+def test_impossible_calibrations_are_refused(values):
+    with pytest.raises(InputError, match="calibration"):
+        Calibration(**values)
