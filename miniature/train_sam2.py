@@ -3,8 +3,8 @@
 Knows the trainer, the schedule and the files that a training leaves. Does not know forward passes or losses.
 
 Two stages (images, then clips of a few frames with memory) share the wall clock, so that the cosine ends on time. In
-`--out`: `state.pt` (to go on with `--resume`), `log.jsonl`, and at the end `sam2.safetensors` (float16), `sam2.yaml`
-and `sam2.json`, the record of seed, device, minutes, data, curve and figures.
+`--out`: `state.pt` (to go on with `--resume`), `log.jsonl`, `sam2.safetensors` (float16) and `sam2.yaml`, all as they
+are every minute, and at the end `sam2.json`, the record of seed, device, minutes, data, curve and figures.
 """
 
 from __future__ import annotations
@@ -85,6 +85,7 @@ def train(trainer: Trainer, pool: Pool, clock: Clock, run: Run, tell: Progress) 
         if time.monotonic() - run.measured >= run.every:
             measure(trainer, run)
             trainer.save(run.out / "state.pt")
+            write_weights(trainer.model, run.out)  # so that a training cut short leaves something to look at
     trainer.progress = 1.0
     trainer.save(run.out / "state.pt")
 
