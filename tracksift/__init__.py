@@ -1,4 +1,8 @@
-"""The composition: `ask()`, the pipelines over a split, and the page of a video.
+"""The whole composition: pipelines over a split or one video, `ask`, and the page that shows an answer.
 
-Knows every stage. Does not know how any of them works inside, nor the miniature world, whose weights it finds by path.
+Knows every stage by its front door. Does not know training of the miniature, nor command lines.
 """
+
+from tracksift.ask import ask
+
+__all__ = ["ask"]

@@ -1,0 +1,84 @@
+"""`tracksift evaluate`: caches and annotations of a split -> J&F, with the oracle and the baselines beside it.
+
+Knows flags and tables. Does not know metrics.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from core import reporting
+from scripts import options
+
+if TYPE_CHECKING:
+    from benchmarks.metrics.mevis_score import MevisFigures
+    from tracksift.evaluate import Evaluation
+
+COLUMNS = ["", "J&F", "J", "F", "J&F, targets", "no-target acc.", "n"]
+
+
+def main(
+    data: Annotated[Path, typer.Option(help="A folder in MeViS's layout.")],
+    split: options.Split = "valid",
+    cache: options.Cache = Path("caches"),
+    baselines: Annotated[bool, typer.Option(help="Also score text-blind choices and shuffled expressions.")] = True,
+    limit: options.Limit = None,
+    tracker: options.Tracker = "miniature",
+    text_encoder: options.TextEncoder = "miniature",
+    selector: options.Selector = "miniature",
+    device: options.Device = "auto",
+) -> None:
+    """Score a split by MeViS's rules: J, boundary F and J&F a expression, failures counted as 0.
+
+    Needs the caches of `tracksift generate` and public ground truth. The oracle line is the best J&F that the cached
+    tracks allow.
+    """
+    from tracksift import evaluate as pipeline_of
+    from tracksift.ask import Pipeline
+    from tracksift.jobs import split_jobs
+    from tracksift.models import Models
+
+    _, jobs = split_jobs(data, split, cache, limit)
+    pipeline = Pipeline(Models(tracker, text_encoder, selector), device)
+    with reporting.progress_bar("videos", len(jobs)) as bar:
+        done: list[str] = []
+        result = pipeline_of.evaluate(
+            jobs, pipeline, baselines=baselines, on_video=lambda name: (done.append(name), bar(len(done), len(jobs)))[1]
+        )
+    figures = result.figures(pipeline_of.SELECTOR)
+    oracle = result.figures(pipeline_of.ORACLE)
+    rows = kind_rows(result, pipeline_of.SELECTOR)
+    rows.append(row("oracle of the tracks", oracle))
+    line = flat(figures, oracle)
+    line |= {f"{k}_jf": f.jf for k, f in result.scores[pipeline_of.SELECTOR].by_kind().items() if k}
+    if baselines:
+        blind, best = result.best_blind()
+        random, shuffled = (result.figures(p) for p in (pipeline_of.RANDOM, pipeline_of.SHUFFLED))
+        rows += [row("a random track", random), row(f"best text-blind: {blind}", best)]
+        rows.append(row("shuffled expressions", shuffled))
+        line |= {"random_jf": random.jf, "blind_jf": best.jf, "blind_choice": blind, "shuffled_jf": shuffled.jf}
+    reporting.print_table(f"{split}: {len(jobs)} videos", COLUMNS, rows)
+    for video_id, cause in result.failures.items():
+        typer.echo(f"failed: {video_id}: {cause}", err=True)
+    reporting.emit(line, {"data": str(data), "split": split, "tracker": tracker, "selector": selector})
+
+
+def kind_rows(result: Evaluation, policy: str) -> list[tuple[object, ...]]:
+    """Table rows of a policy: all expressions, then each kind."""
+    kinds = result.scores[policy].by_kind()
+    return [row(policy, result.figures(policy)), *(row(f"- {kind}", f) for kind, f in kinds.items() if kind)]
+
+
+def row(name: str, figures: MevisFigures) -> tuple[object, ...]:
+    """A table row under COLUMNS."""
+    f = figures
+    return (name, f.jf, f.j, f.f, f.target_jf, f.no_target_accuracy, f.n)
+
+
+def flat(figures: MevisFigures, oracle: MevisFigures) -> dict[str, reporting.Figure]:
+    """Figures under the flat names of the last line."""
+    names = ("jf", "j", "f", "target_jf", "no_target_accuracy", "target_accuracy", "n", "failures")
+    return {name: getattr(figures, name) for name in names} | {"oracle_jf": oracle.jf}

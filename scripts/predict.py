@@ -1,0 +1,82 @@
+"""`tracksift predict`: a split or one video, and expressions -> answers.
+
+Knows flags and tables. Does not know how answers are made.
+"""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from core import reporting
+from core.errors import InputError, TrackSiftError
+from core.types import Answer, Expression
+from scripts import options
+
+
+def main(
+    video: options.Video = None,
+    expression: Annotated[
+        list[str] | None, typer.Option("--expression", "-e", help="What to look for, in plain words. Repeatable.")
+    ] = None,
+    expressions_file: Annotated[Path | None, typer.Option(help="A text file with one expression a line.")] = None,
+    data: options.Data = None,
+    split: options.Split = "valid",
+    cache: options.Cache = Path("caches"),
+    out: options.Out = Path("answers"),
+    pictures: Annotated[bool, typer.Option(help="Also write overlay.mp4 and page.html a video.")] = True,
+    fps: options.Fps = None,
+    limit: options.Limit = None,
+    tracker: options.Tracker = "miniature",
+    text_encoder: options.TextEncoder = "miniature",
+    selector: options.Selector = "miniature",
+    device: options.Device = "auto",
+    dry_run: options.DryRun = False,
+) -> None:
+    """Answer expressions: which tracks, where in every frame, and when.
+
+    Videos without a current cache are tracked first; everything else comes from the cache. Writes, for each video,
+    answers.json, overlay.mp4 and page.html.
+    """
+    from tracksift.ask import Pipeline, as_expressions
+    from tracksift.generate import generate
+    from tracksift.jobs import choose_jobs
+    from tracksift.models import Models
+    from tracksift.predict import predict
+
+    phrases: list[Expression] | None = None
+    if video is not None:
+        phrases = as_expressions(options.read_expressions(expression, expressions_file))
+    elif expression or expressions_file:
+        raise InputError("--expression: expected none with --data, whose annotations have their own")
+    jobs = choose_jobs(video, data, split, cache, fps, limit)
+    pipeline = Pipeline(Models(tracker, text_encoder, selector), device)
+    with reporting.progress_bar("tracking") as bar:
+        made = generate(jobs, pipeline.tracker, pipeline.proposals, dry_run=dry_run, on_frames=bar)
+    failed = [r for r in made if r.state == "failed"]
+    if failed:
+        listed = "; ".join(f"{r.video_id}: {r.cause}" for r in failed)
+        raise TrackSiftError(failed[0].cause if video is not None else f"{len(failed)} videos failed: {listed}")
+    answers: list[Answer] = []
+    files: list[Path] = []
+    for job in reporting.track([] if dry_run else jobs, "answering"):
+        asked = phrases if phrases is not None else (job.annotated.expressions if job.annotated else ())
+        prediction = predict(job, asked, pipeline, out, pictures=pictures)
+        answers += prediction.answers
+        files += prediction.files
+    reporting.print_table("answers", ["video", "expression", "tracks", "when", "no target"], [_row(a) for a in answers])
+    reporting.emit(
+        {
+            "videos": len(jobs),
+            "expressions": len(answers),
+            "no_target": sum(a.no_target for a in answers),
+            "files": len(files),
+        },
+        {"out": str(out), "tracker": tracker, "selector": selector, "dry_run": dry_run},
+    )
+
+
+def _row(answer: Answer) -> tuple[object, ...]:
+    tracks = ", ".join(f"#{t.index} ({t.score:.2f})" for t in answer.tracks) or "none"
+    when = ", ".join(f"{s.start:.1f}-{s.end:.1f} s" for t in answer.tracks[:1] for s in t.presence)
+    return answer.video.id, answer.expression.text, tracks, when or "-", round(answer.no_target_probability, 2)

@@ -1,0 +1,121 @@
+"""`ask`: a video and expressions in, answers out. The whole system behind one function.
+
+Knows the pipelines. Does not know files of answers, overlays or pages.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from cache import open_cache
+from core.devices import pick_device
+from core.errors import InputError, TrackSiftError
+from core.text import TextEncoder, load_text_encoder
+from core.types import Answer, Expression
+from fusion.fuse import FusionSettings, describe, fuse
+from proposals.checkpoints import LoadedTracker, load_sam2
+from proposals.generate import Progress
+from proposals.settings import GridSettings, ProposalSettings
+from selector.scoring import Selector, load_selector
+from tracksift.generate import generate
+from tracksift.jobs import video_job
+from tracksift.models import Models
+
+MINIATURE_GRID = GridSettings(points_per_side=16)
+"""A frame of the rendered world has a few objects of 28 pixels and more: a quarter of SAM2's points finds them."""
+
+
+def default_cache() -> Path:
+    """Where caches go when nobody says: `$XDG_CACHE_HOME/tracksift`, or `~/.cache/tracksift`."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tracksift"
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """Models by name, loaded when first needed and kept."""
+
+    models: Models = Models()
+    device: str = "auto"
+
+    @cached_property
+    def tracker(self) -> LoadedTracker:
+        """The tracker; CheckpointError when its weights cannot be used."""
+        return load_sam2(self.models.tracker_spec, self.device)
+
+    @cached_property
+    def text_encoder(self) -> TextEncoder:
+        """The text encoder; CheckpointError when its weights cannot be used."""
+        return load_text_encoder(self.models.text_spec, pick_device(self.device))
+
+    @cached_property
+    def selector(self) -> Selector:
+        """The selector; CheckpointError when its weights cannot be used."""
+        return load_selector(self.models.selector_path, pick_device(self.device))
+
+    @property
+    def proposals(self) -> ProposalSettings:
+        """Default proposal settings for the tracker."""
+        return ProposalSettings(grid=MINIATURE_GRID if self.models.is_miniature else GridSettings())
+
+    def answer(self, cache: Path, expressions: Sequence[Expression]) -> list[Answer]:
+        """Answers from a cache file, one an expression, in order.
+
+        Raises:
+            CacheError: when the file cannot be used.
+            ScorerMismatchError: when the selector was trained on another tracker or text encoder.
+        """
+        file = open_cache(cache)
+        track_set = file.track_set()
+        facts = [describe(track) for track in track_set.tracks]
+        settings = FusionSettings(self.selector.threshold, self.selector.no_target_threshold)
+        scores = self.selector.score(file, expressions, self.text_encoder)
+        return [
+            fuse(track_set, score, expression, settings, cache_sha256=file.content_sha256, facts=facts)
+            for score, expression in zip(scores, expressions, strict=True)
+        ]
+
+
+def ask(
+    video: str | Path,
+    expressions: str | Sequence[str],
+    *,
+    models: Models | None = None,
+    device: str = "auto",
+    cache: Path | None = None,
+    fps: float | None = None,
+    on_progress: Progress | None = None,
+) -> list[Answer]:
+    """Which tracks, where in every frame, and when, for each expression about a video.
+
+    The video is tracked once into `cache` (default: the user's cache folder); later questions are answered from it.
+
+    Args:
+        video: a video file, or a folder of JPEG or PNG frames (then `fps` is needed).
+        expressions: one phrase or several.
+        models: names of tracker, text encoder and selector; the miniature's by default.
+        device: auto, cpu, cuda or cuda:N.
+        cache: root of the cache files.
+        fps: frames a second of a folder.
+        on_progress: called with (done, total) frames while the video is tracked.
+
+    Raises:
+        TrackSiftError: one sentence about what was expected, what was found and where.
+    """
+    pipeline = Pipeline(models or Models(), device)
+    phrases = as_expressions([expressions] if isinstance(expressions, str) else expressions)
+    job = video_job(Path(video), cache or default_cache(), fps)
+    (result,) = generate([job], pipeline.tracker, pipeline.proposals, on_frames=on_progress)
+    if result.state == "failed":
+        raise TrackSiftError(result.cause)
+    return pipeline.answer(job.cache, phrases)
+
+
+def as_expressions(texts: Sequence[str]) -> list[Expression]:
+    """Phrases as expressions with ids "0", "1", ...; InputError for none or a blank one."""
+    if not texts:
+        raise InputError("expressions: expected at least one, got none")
+    return [Expression(str(i), text) for i, text in enumerate(texts)]

@@ -1,0 +1,173 @@
+"""A split's caches and annotations -> J&F per expression, with the oracle above and text-blind choices below it.
+
+Knows the pipeline, the readers and the metrics. Does not know command lines. Ground-truth tracks never compete.
+Baselines guard against a world that is too easy: a random track, choices that never read the text, and the selector
+asked with the text of another video's expression.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from benchmarks.metrics.mevis_score import (
+    ExpressionScore,
+    MevisFigures,
+    MevisScore,
+    failed_expression,
+    score_expression,
+)
+from benchmarks.metrics.oracle import Oracle
+from benchmarks.protocol import target_masks
+from cache import read_cache
+from core import rle
+from core.candidates import candidates
+from core.errors import InputError, TrackSiftError
+from core.types import Expression, TrackSet
+from selector.baselines import BLIND_CHOICES, random_track
+from tracksift.ask import Pipeline
+from tracksift.jobs import Job
+
+SELECTOR, ORACLE, RANDOM, SHUFFLED = "selector", "oracle", "random track", "shuffled expressions"
+
+
+@dataclass
+class Evaluation:
+    """Scores by policy, and the videos that could not be scored, with their cause."""
+
+    scores: dict[str, MevisScore] = field(default_factory=dict)
+    failures: dict[str, str] = field(default_factory=dict)
+
+    def add(self, policy: str, score: ExpressionScore) -> None:
+        """Add one expression's score of one policy."""
+        self.scores.setdefault(policy, MevisScore()).update(score)
+
+    def figures(self, policy: str) -> MevisFigures:
+        """The means of one policy."""
+        return self.scores[policy].compute()
+
+    def best_blind(self) -> tuple[str, MevisFigures]:
+        """The text-blind choice that does best on this split, whichever it is: an upper bound for its sort."""
+        named = {name: self.figures(name) for name in BLIND_CHOICES if name in self.scores}
+        return max(named.items(), key=lambda item: item[1].jf)
+
+
+def evaluate(
+    jobs: Sequence[Job],
+    pipeline: Pipeline,
+    *,
+    baselines: bool = True,
+    on_video: Callable[[str], None] | None = None,
+) -> Evaluation:
+    """Score every expression of every job; a video without a usable cache counts 0 for each of its expressions.
+
+    Raises:
+        InputError: when the split hides its targets or has no expressions.
+        ScorerMismatchError: when the selector does not fit the caches, which is no fault of a single video.
+    """
+    result = Evaluation()
+    borrowed = shuffled_texts(jobs) if baselines else {}
+    for job in jobs:
+        expressions = _expressions(job)
+        try:
+            _score_video(job, expressions, pipeline, borrowed.get(job.video_id), result)
+        except TrackSiftError as error:
+            if type(error).__name__ == "ScorerMismatchError":
+                raise
+            result.failures[job.video_id] = str(error)
+            for expression in expressions:
+                for policy in (SELECTOR, ORACLE):
+                    result.add(policy, failed_expression(no_target=not expression.target_ids, kind=expression.kind))
+        if on_video is not None:
+            on_video(job.video_id)
+    if not result.scores:
+        raise InputError("evaluate: expected expressions, got a split without any")
+    return result
+
+
+def shuffled_texts(jobs: Sequence[Job]) -> Mapping[str, Sequence[Expression]]:
+    """For each video its expressions with the text of the same-numbered expression of the next video.
+
+    A rotation: deterministic, every text is used about once, and none comes from its own video (given two videos).
+    """
+    lists = {job.video_id: _expressions(job) for job in jobs}
+    names = list(lists)
+    borrowed = {}
+    for name, following in zip(names, names[1:] + names[:1], strict=True):
+        donors = lists[following] or lists[name]
+        borrowed[name] = [replace(e, text=donors[i % len(donors)].text) for i, e in enumerate(lists[name])]
+    return borrowed
+
+
+def _score_video(
+    job: Job,
+    expressions: Sequence[Expression],
+    pipeline: Pipeline,
+    borrowed: Sequence[Expression] | None,
+    result: Evaluation,
+) -> None:
+    track_set = read_cache(job.cache)
+    truth = job.ground_truth()
+    if truth is None:
+        raise InputError(f"video {job.video_id!r}: expected ground-truth masks, got a split that hides them")
+    answers = pipeline.answer(job.cache, expressions)
+    misled = pipeline.answer(job.cache, borrowed) if borrowed is not None else None
+    scorer = _VideoScorer(track_set)
+    for i, expression in enumerate(expressions):
+        target = target_masks(truth, expression, track_set.video.frames, track_set.video.size)
+        picks = {SELECTOR: tuple(t.index for t in answers[i].tracks)}
+        if misled is not None:
+            picks |= {SHUFFLED: tuple(t.index for t in misled[i].tracks)} | _blind(track_set, expression)
+        for policy, chosen in picks.items():
+            result.add(policy, scorer.score(chosen, target, expression))
+        result.add(ORACLE, scorer.oracle(target, expression))
+
+
+def _blind(track_set: TrackSet, expression: Expression) -> dict[str, tuple[int, ...]]:
+    """Choices of tracks that do not read the expression's text."""
+    able = competing(track_set, expression)
+    seed = zlib.crc32(f"{track_set.video.id}/{expression.id}".encode())
+    picks = {name: choice(track_set, able) for name, choice in BLIND_CHOICES.items()}
+    return picks | {RANDOM: random_track(able, np.random.default_rng(seed))}
+
+
+def competing(track_set: TrackSet, expression: Expression) -> tuple[int, ...]:
+    """Indices of the tracks that may compete for the expression."""
+    sources = [t.source for t in track_set.tracks]
+    prompted = [t.prompt.expression_id for t in track_set.tracks]
+    return tuple(int(i) for i in candidates(sources, prompted, expression.id))
+
+
+class _VideoScorer:
+    """Scores choices of one video's tracks; a choice that was scored against the same target is remembered."""
+
+    def __init__(self, track_set: TrackSet) -> None:
+        self._tracks = track_set
+        self._size = track_set.video.size
+        self._known: dict[tuple[frozenset[int], tuple[bytes, ...]], ExpressionScore] = {}
+
+    def score(self, chosen: Iterable[int], target: tuple[bytes, ...], expression: Expression) -> ExpressionScore:
+        """The score of the union of the chosen tracks."""
+        key = (frozenset(chosen), target)
+        if key not in self._known:
+            masks = [self._tracks.tracks[i].masks for i in sorted(key[0])]
+            union = [rle.union([m[t] for m in masks], self._size) for t in range(len(target))]
+            self._known[key] = score_expression(
+                rle.decode(union, self._size), rle.decode(target, self._size), no_target=not expression.target_ids
+            )
+        return replace(self._known[key], kind=expression.kind)
+
+    def oracle(self, target: tuple[bytes, ...], expression: Expression) -> ExpressionScore:
+        """The score of the best choice among the tracks that may compete."""
+        able = competing(self._tracks, expression)
+        chosen = Oracle([self._tracks.tracks[i].masks for i in able], self._size).choose(target)
+        return self.score([able[i] for i in chosen], target, expression)
+
+
+def _expressions(job: Job) -> tuple[Expression, ...]:
+    if job.annotated is None:
+        raise InputError(f"video {job.video_id!r}: expected a benchmark's video with expressions, got a single video")
+    return job.annotated.expressions

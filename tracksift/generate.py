@@ -1,0 +1,112 @@
+"""Jobs -> cache files: what is whole and current is kept, the rest is made, a failure names its video and cause.
+
+Knows proposals, labels and the cache. Does not know command lines, and shows progress only through a callback.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from benchmarks.metrics.track_labels import track_labels
+from cache import cache_state, write_cache
+from core.errors import CacheError, TrackSiftError
+from core.frames import VideoReader
+from core.hashing import json_sha256
+from core.types import Labels, Source, TrackSet
+from proposals.checkpoints import LoadedTracker
+from proposals.generate import Progress, propose_with_effort, provenance
+from proposals.settings import ProposalSettings
+from tracksift.jobs import Job, decoded
+
+State = Literal["made", "kept", "failed", "planned"]
+
+
+@dataclass(frozen=True)
+class JobResult:
+    """What became of a job. `seconds` is the work's time, without loading models; `cause` is empty unless it failed."""
+
+    video_id: str
+    state: State
+    tracks: int = 0
+    frames: int = 0
+    passes_per_frame: float = 0.0
+    seconds: float = 0.0
+    cause: str = ""
+
+
+def generate(
+    jobs: Iterable[Job],
+    tracker: LoadedTracker,
+    settings: ProposalSettings,
+    *,
+    overwrite: bool = False,
+    dry_run: bool = False,
+    on_frames: Progress | None = None,
+    on_result: Callable[[JobResult], None] | None = None,
+) -> list[JobResult]:
+    """Make the cache file of every job that has none that is whole and made with these models, settings and frames.
+
+    A video that fails is reported and the others go on; the caller decides what a failure means.
+    """
+    results = []
+    for job in jobs:
+        try:
+            result = _generate_one(job, tracker, settings, overwrite, dry_run, on_frames)
+        except TrackSiftError as error:
+            result = JobResult(job.video_id, "failed", cause=str(error))
+        results.append(result)
+        if on_result is not None:
+            on_result(result)
+    return results
+
+
+def _generate_one(
+    job: Job,
+    tracker: LoadedTracker,
+    settings: ProposalSettings,
+    overwrite: bool,
+    dry_run: bool,
+    on_frames: Progress | None,
+) -> JobResult:
+    reader = job.open()
+    try:
+        masks = job.ground_truth()
+        prompting = masks is not None and Source.GROUND_TRUTH in settings.sources
+        prompts = decoded(masks, reader.meta.size) if prompting else None
+        facts = provenance(reader.meta, tracker, settings, prompts) | {"labels_sha256": _masks_sha256(masks)}
+        if not overwrite and _is_complete(job, json_sha256(facts)):
+            return JobResult(job.video_id, "kept", frames=reader.meta.frames)
+        if dry_run:
+            return JobResult(job.video_id, "planned", frames=reader.meta.frames)
+        start = time.perf_counter()
+        made, effort = propose_with_effort(reader, tracker, settings, prompts, on_frames)
+        tracks = replace(made, provenance=facts)
+        write_cache(job.cache, tracks, _labels(tracks, masks, reader))
+        seconds = time.perf_counter() - start
+    finally:
+        reader.close()
+    return JobResult(
+        job.video_id, "made", len(tracks.tracks), tracks.video.frames, effort.passes_per_frame, seconds
+    )
+
+
+def _is_complete(job: Job, provenance_sha256: str) -> bool:
+    """Whether the file can be kept; a damaged or foreign one cannot, and is replaced."""
+    try:
+        return cache_state(job.cache, provenance_sha256) == "complete"
+    except CacheError:
+        return False
+
+
+def _labels(tracks: TrackSet, masks: Mapping[str, tuple[bytes, ...]] | None, reader: VideoReader) -> Labels | None:
+    return None if masks is None else track_labels([t.masks for t in tracks.tracks], masks, reader.meta.size)
+
+
+def _masks_sha256(masks: Mapping[str, tuple[bytes, ...]] | None) -> str | None:
+    """Names the ground truth that the labels are made against."""
+    if masks is None:
+        return None
+    return json_sha256({name: [c.decode("ascii") for c in counts] for name, counts in masks.items()})

@@ -1,0 +1,114 @@
+"""Videos to track, one job each: a benchmark's split or a single video, and where its cache lies.
+
+Knows readers, videos and cache paths. Does not know trackers or scorers.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.mevis.reader import MevisReader, open_mevis
+from benchmarks.protocol import BenchmarkVideo, Reader
+from cache import cache_path
+from core import rle
+from core.errors import InputError
+from core.frames import VideoReader, open_video
+
+SINGLE = "videos"
+"""Dataset of videos that belong to no benchmark; their split is `single`."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One video's work: its frames, its cache file, and its annotations where a benchmark gives them."""
+
+    video_id: str
+    frames_path: Path
+    cache: Path
+    fps: float | None = None
+    frame_names: tuple[str, ...] | None = None
+    annotated: BenchmarkVideo | None = None
+    reader: Reader | None = None
+
+    def open(self) -> VideoReader:
+        """The video's frames."""
+        return open_video(self.frames_path, video_id=self.video_id, fps=self.fps, frame_names=self.frame_names)
+
+    def ground_truth(self) -> Mapping[str, tuple[bytes, ...]] | None:
+        """Object id -> T COCO masks; None where the split has none."""
+        if self.reader is None or self.annotated is None or not self.reader.has_masks:
+            return None
+        return self.reader.masks(self.annotated)
+
+
+def split_jobs(data: Path, split: str, cache_root: Path, limit: int | None = None) -> tuple[MevisReader, list[Job]]:
+    """A split in MeViS's layout and its jobs, in the order of the annotation file.
+
+    Raises:
+        InputError: for a folder without the split, or a limit below 1.
+        AnnotationError: for malformed annotations.
+    """
+    if limit is not None and limit < 1:
+        raise InputError(f"--limit: expected 1 or more videos, got {limit}")
+    reader = open_mevis(data, split)
+    jobs = [
+        Job(
+            video.id,
+            video.frames_path,
+            cache_path(cache_root, reader.name, reader.split, video.id),
+            video.fps,
+            video.frame_names,
+            video,
+            reader,
+        )
+        for video in reader.videos()
+    ]
+    return reader, jobs[:limit]
+
+
+def video_job(video: Path, cache_root: Path, fps: float | None = None) -> Job:
+    """The job of one video file or folder of frames; its id is the file's stem or the folder's name."""
+    name = video.resolve().name if video.is_dir() else video.stem
+    return Job(name, video, cache_path(cache_root, SINGLE, "single", name), fps)
+
+
+def choose_jobs(
+    video: Path | None, data: Path | None, split: str, cache_root: Path, fps: float | None = None, limit: int | None = None
+) -> list[Job]:
+    """The jobs of a single video or of a split, whichever is given.
+
+    Raises:
+        InputError: when both or none are given, or --fps is given for a split, whose reader knows it.
+    """
+    if (video is None) == (data is None):
+        raise InputError(f"expected either a VIDEO or --data, got {'both' if data is not None else 'neither'}")
+    if video is not None:
+        return [video_job(video, cache_root, fps)]
+    if data is None or fps is not None:
+        raise InputError("--fps: expected none with --data, whose annotations say it")
+    return split_jobs(data, split, cache_root, limit)[1]
+
+
+def shard(jobs: Sequence[Job], part: str | None) -> list[Job]:
+    """The jobs of part `i/n` (i from 0): every n-th one, so that parts have about equal work.
+
+    Raises:
+        InputError: for another form, or i not below n.
+    """
+    if part is None:
+        return list(jobs)
+    match = re.fullmatch(r"(\d+)/(\d+)", part)
+    if match is None or int(match[1]) >= int(match[2]):
+        raise InputError(f"--shard: expected i/n with i from 0 and below n, got {part!r}")
+    return list(jobs)[int(match[1]) :: int(match[2])]
+
+
+def decoded(masks: Mapping[str, Sequence[bytes]], size: rle.Size) -> dict[str, NDArray[np.bool_]]:
+    """Object id -> [T, H, W] bool."""
+    return {name: rle.decode(counts, size) for name, counts in masks.items()}

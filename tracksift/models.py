@@ -1,0 +1,43 @@
+"""Which weights a name stands for: `miniature` is a place in the repository, anything else is passed on.
+
+Knows where the miniature's weights lie, by path and never by import. Does not know how weights are loaded.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+WEIGHTS = Path(__file__).resolve().parents[1] / "miniature" / "weights"
+MINIATURE = "miniature"
+
+
+@dataclass(frozen=True)
+class Models:
+    """The names of the models of one pipeline, as a person gives them."""
+
+    tracker: str = MINIATURE
+    text_encoder: str = MINIATURE
+    selector: str = MINIATURE
+
+    @property
+    def tracker_spec(self) -> str:
+        """What `proposals.checkpoints.load_sam2` takes."""
+        return _resolve(self.tracker, "sam2.safetensors")
+
+    @property
+    def text_spec(self) -> str:
+        """What `core.text.load_text_encoder` takes."""
+        return _resolve(self.text_encoder, "clip")
+
+    @property
+    def selector_path(self) -> Path:
+        """What `selector.scoring.load_selector` takes."""
+        return Path(_resolve(self.selector, "selector.safetensors"))
+
+    @property
+    def is_miniature(self) -> bool:
+        """Whether any part is the miniature's, which is not meant for real video."""
+        return MINIATURE in (self.tracker, self.text_encoder, self.selector)
+
+
+def _resolve(name: str, file: str) -> str:
+    return str(WEIGHTS / file) if name == MINIATURE else name
