@@ -165,11 +165,11 @@ def optimise(
 def train(out: Path, settings: ClipSettings, device: torch.device, workers: int) -> dict[str, float | int]:
     """Render, train, write the folder `out` and measure it; the figures of `clip.json`."""
     torch.manual_seed(settings.seed)
-    views = _render("train", settings.clips, settings.times, workers)
-    valid = _render("valid", settings.valid_clips, settings.times, workers)
-    merges = learn_merges(count_words(e.text for view in views for e in view.expressions))
-    config = model_config(vocabulary_size(merges))
-    with atomic_folder(out) as folder:
+    with atomic_folder(out) as folder:  # an output that cannot be written is known before the work
+        views = _render("train", settings.clips, settings.times, workers)
+        valid = _render("valid", settings.valid_clips, settings.times, workers)
+        merges = learn_merges(count_words(e.text for view in views for e in view.expressions))
+        config = model_config(vocabulary_size(merges))
         write_merges(folder / MERGES, merges)
         tokenizer = SimpleTokenizer(bpe_path=str(folder / MERGES), context_length=CONTEXT_LENGTH)
         trainer = ClipTrainer(config, (tokenizer.sot_token_id, tokenizer.eot_token_id)).to(device)
