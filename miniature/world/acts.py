@@ -52,12 +52,14 @@ ACTS = _all_acts()
 
 def does(facts: Facts, act: Act) -> Truth:
     """Which objects do an act, [O]."""
-    return truth_of([does_one(facts, i, act) for i in range(facts.count)])
+    if act not in facts.memo:
+        facts.memo[act] = truth_of([does_one(facts, i, act) for i in range(facts.count)])
+    return facts.memo[act]
 
 
 def acts_of(facts: Facts, i: int) -> list[Act]:
     """Every act that object `i` surely does."""
-    return [a for a in ACTS if does_one(facts, i, a) == YES]
+    return [a for a in ACTS if does(facts, a)[i] == YES]
 
 
 def does_one(facts: Facts, i: int, act: Act) -> int:

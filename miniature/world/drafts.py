@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from core.types import TimeSpan
-from miniature.world.acts import TIMED, Act, acts_of, does, span
+from miniature.world.acts import EVENTS, TIMED, Act, acts_of, does, span
 from miniature.world.facts import Facts
 from miniature.world.nouns import Look, Noun, full_look, name_look, near_miss, some_look
 from miniature.world.phrases import DIAGONAL, MAIN, NUMBERS, SIDE_WORDS, Wording
@@ -66,6 +66,8 @@ def attribute(rng: Rng, facts: Facts, words: Wording, absent: bool) -> Draft | N
     return Draft("attribute", truth, fill(pick(rng, patterns), noun, count), str(look))
 
 
+# How gladly an act is spoken of: moments more than states, since states hold of more objects.
+_WEIGHTS = {"moving": 0.2, "rotate": 0.6, "sway": 1.5, "zigzag": 1.5, "bounce": 1.5, **dict.fromkeys(EVENTS, 3.0)}
 _SWAPS: dict[str, tuple[str, ...]] = {
     "grow": ("shrink",),
     "shrink": ("grow",),
@@ -139,7 +141,8 @@ def motion(rng: Rng, facts: Facts, words: Wording, absent: bool, group: bool = F
     acts = acts_of(facts, int(thing.id) - 1)
     if not acts:
         return None
-    act = acts[int(rng.integers(len(acts)))]
+    weights = np.array([_WEIGHTS.get(a.name, 1.0) * (1.0 if a == Act(a.name) else 1.5) for a in acts])
+    act = acts[int(rng.choice(len(acts), p=weights / weights.sum()))]
     look = _look_for_group(rng, thing) if group else _look_for_act(rng, thing)
     if absent and look.said and rng.random() < 0.4:
         look = near_miss(rng, look)

@@ -41,6 +41,7 @@ class Facts:
         self.frames = len(picture.frames)
         self.visible: NDArray[np.bool_] = picture.masks.sum(axis=(2, 3), dtype=np.int64) >= SEEN
         self.inside: NDArray[np.bool_] = picture.area > 0
+        self.memo: dict[object, Truth] = {}  # answers of `acts`, which drafts ask for again and again
 
     @property
     def count(self) -> int:

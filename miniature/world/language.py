@@ -3,8 +3,6 @@
 Knows drafts and their truth. Does not know how a meaning is worded or measured.
 """
 
-from collections.abc import Callable
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -12,15 +10,15 @@ from core.types import Expression, TimeSpan
 from miniature.world.drafts import Draft, attribute, motion
 from miniature.world.facts import Facts
 from miniature.world.phrases import Wording, wording
-from miniature.world.relations import relation
+from miniature.world.relations import draw_topic
 from miniature.world.truth import chosen, sure
 
 Rng = np.random.Generator
-Maker = Callable[[Rng, Facts, Wording, bool], Draft | None]
-MAKERS: dict[str, Maker] = {"attribute": attribute, "motion": motion, "relation": relation}
-TRIES = {"attribute": 40, "motion": 40, "relation": 120}  # relations that hold are rare
-NO_TARGET = 0.16  # share of expressions that try to have no target
-HARD = 0.8  # share of motions and relations that try to tell a target from its twin
+KINDS = ("attribute", "motion", "relation")
+ROUNDS = 16  # topics tried
+TRIES = 20  # drafts of a topic
+NO_TARGET = 0.15  # share of expressions that try to have no target
+HARD = 0.7  # share of motions and relations that try to tell a target from its twin
 SINGLE = 0.65  # share of attributes that try to have one target
 LEAST_SEEN = 0.25  # share of frames in which every target is seen
 MOST_TARGETS = 4
@@ -55,21 +53,26 @@ def _merged(spans: list[TimeSpan]) -> tuple[TimeSpan, ...]:
 
 
 def _draw(
-    rng: Rng, facts: Facts, words: Wording, kind: str, seen: NDArray[np.floating], old: set[tuple[str, bytes]]
+    rng: Rng, facts: Facts, words: Wording, kind: str, seen: NDArray[np.floating], old: list[Draft]
 ) -> Draft | None:
     """A new draft of a kind: with a target or without, and of the wanted difficulty if one turns up in time."""
+    asked = {(d.meaning, d.truth.tobytes()) for d in old}
     absent = bool(rng.random() < NO_TARGET)
     wanted = bool(rng.random() < (SINGLE if kind == "attribute" else HARD)) and not absent
     spare: Draft | None = None
-    for _ in range(TRIES[kind]):
-        draft = MAKERS[kind](rng, facts, words, absent)
-        if draft is None or (draft.meaning, draft.truth.tobytes()) in old or not _valid(draft, absent, seen):
-            continue
-        fine = len(chosen(draft.truth)) == 1 if kind == "attribute" else _tells_twins(facts, draft)
-        if fine or not wanted:
-            return draft
-        spare = spare or draft
-    return spare
+    for _ in range(ROUNDS):
+        maker = {"attribute": attribute, "motion": motion}.get(kind) or draw_topic(rng, absent)
+        for _ in range(TRIES):
+            draft = maker(rng, facts, words, absent)
+            if draft is None or (draft.meaning, draft.truth.tobytes()) in asked or not _valid(draft, absent, seen):
+                continue
+            fine = len(chosen(draft.truth)) == 1 if kind == "attribute" else _tells_twins(facts, draft)
+            if fine or not wanted:
+                return draft
+            spare = spare or draft
+        if spare is not None:
+            return spare  # another topic might tell twins, but the rarer topics would never be heard
+    return None
 
 
 def describe(rng: Rng, facts: Facts, shifted: bool) -> tuple[Expression, ...]:
@@ -79,10 +82,11 @@ def describe(rng: Rng, facts: Facts, shifted: bool) -> tuple[Expression, ...]:
     first = int(rng.integers(3))
     drafts: list[Draft] = []
     for slot in range(int(rng.integers(8, 13))):
-        kind = tuple(MAKERS)[(first + slot) % 3]
-        draft = _draw(rng, facts, words, kind, seen, {(d.meaning, d.truth.tobytes()) for d in drafts})
-        if draft is not None:
-            drafts.append(draft)
+        for turn in range(len(KINDS)):  # another kind where the scene has nothing new of this one
+            draft = _draw(rng, facts, words, KINDS[(first + slot + turn) % 3], seen, drafts)
+            if draft is not None:
+                drafts.append(draft)
+                break
     order = rng.permutation(len(drafts))
     return tuple(_expression(str(k), drafts[int(d)], facts) for k, d in enumerate(order))
 

@@ -37,8 +37,8 @@ def _reference(rng: Rng, facts: Facts) -> tuple[int, Look] | None:
     return None if index is None else (index, look)
 
 
-def pair(rng: Rng, facts: Facts, words: Wording, absent: bool) -> Draft | None:
-    """Behind, in front of, or beside a reference."""
+def _pair(rng: Rng, facts: Facts, words: Wording, absent: bool, relations: tuple[str, ...]) -> Draft | None:
+    """One object that stands in one of the relations to a reference."""
     found = _reference(rng, facts)
     look = _group_look(rng, any_object(rng, facts))
     if found is None:
@@ -46,9 +46,7 @@ def pair(rng: Rng, facts: Facts, words: Wording, absent: bool) -> Draft | None:
     at, reference = found
     if absent and look.said and rng.random() < 0.3:
         look = near_miss(rng, look)
-    relation = str(rng.choice(["behind", "front", "beside_0", "beside_2", "beside_4", "beside_6"]))
-    if not look.said and relation.startswith("beside"):
-        return None
+    relation = pick(rng, relations)
     related = truth_of([NO if i == at else _related(facts, relation, i, at) for i in range(facts.count)])
     truth = both(look.fits(facts), related)
     if len(chosen(truth)) > 1:
@@ -63,51 +61,72 @@ def _related(facts: Facts, relation: str, i: int, at: int) -> int:
     return facts.behind(at, i) if relation == "front" else facts.beside(i, at, int(relation[-1]))
 
 
-def superlative(rng: Rng, facts: Facts, words: Wording, absent: bool) -> Draft | None:
-    """The largest, the smallest, the fastest, the slowest, the one at an edge, of at least two."""
+def depth(rng: Rng, facts: Facts, words: Wording, absent: bool) -> Draft | None:
+    """Behind or in front of a reference."""
+    return _pair(rng, facts, words, absent, ("behind", "front"))
+
+
+def side(rng: Rng, facts: Facts, words: Wording, absent: bool) -> Draft | None:
+    """To the left or right of a reference, above or below it."""
+    return _pair(rng, facts, words, absent, ("beside_0", "beside_2", "beside_4", "beside_6"))
+
+
+Judge = Callable[[Facts, list[int], str], int | None]
+
+
+def _superlative(rng: Rng, facts: Facts, words: Wording, relations: tuple[str, ...], judge: Judge) -> Draft | None:
+    """The one of at least two that a judge picks."""
     look = _group_look(rng, any_object(rng, facts))
     domain = look.fits(facts)
-    among = chosen(domain)
-    if absent or len(among) < 2 or not sure(domain):
-        return None
-    relation = str(rng.choice(["largest", "smallest", "fastest", "slowest", "edge_0", "edge_2", "edge_4", "edge_6"]))
-    if relation.startswith("edge"):
-        winner = _at_edge(facts, among, int(relation[-1]))
-    elif relation in ("largest", "smallest"):
-        winner = _by_size(facts, among, relation == "largest")
-    else:
-        winner = _by_speed(facts, among, relation == "fastest")
+    among, relation = chosen(domain), pick(rng, relations)
+    winner = judge(facts, among, relation) if len(among) >= 2 and sure(domain) else None
     if winner is None:
         return None
     two = {"fastest": "faster_two", "slowest": "slower_two"} if len(among) == 2 else {}
-    pattern = pick(rng, words.relations[two.get(relation, relation)])
-    return Draft("relation", just(winner, facts.count), fill(pattern, name_look(rng, look)), relation)
+    text = fill(pick(rng, words.relations[two.get(relation, relation)]), name_look(rng, look))
+    return Draft("relation", just(winner, facts.count), text, relation)
 
 
-def _by_size(facts: Facts, among: list[int], largest: bool) -> int | None:
+def size(rng: Rng, facts: Facts, words: Wording, absent: bool) -> Draft | None:
+    """The largest or the smallest."""
+    return _superlative(rng, facts, words, ("largest", "smallest"), _by_size)
+
+
+def speed(rng: Rng, facts: Facts, words: Wording, absent: bool) -> Draft | None:
+    """The fastest or the slowest."""
+    return _superlative(rng, facts, words, ("fastest", "slowest"), _by_speed)
+
+
+def edge(rng: Rng, facts: Facts, words: Wording, absent: bool) -> Draft | None:
+    """The leftmost, rightmost, highest or lowest."""
+    return _superlative(rng, facts, words, ("edge_0", "edge_2", "edge_4", "edge_6"), _at_edge)
+
+
+def _by_size(facts: Facts, among: list[int], relation: str) -> int | None:
     """The one clearly larger (smaller) than each other one, in radius and in area, all the time."""
     sizes = {i: facts.sizes(i) for i in among}
     for i in among:
         rest = [sizes[j] for j in among if j != i]
         low, high, least, most = sizes[i]
-        if largest and all(low > 1.25 * s[1] and least > 1.4 * s[3] for s in rest):
+        if relation == "largest" and all(low > 1.25 * s[1] and least > 1.4 * s[3] for s in rest):
             return i
-        if not largest and all(high * 1.25 < s[0] and most * 1.4 < s[2] for s in rest):
+        if relation == "smallest" and all(high * 1.25 < s[0] and most * 1.4 < s[2] for s in rest):
             return i
     return None
 
 
-def _by_speed(facts: Facts, among: list[int], fastest: bool) -> int | None:
+def _by_speed(facts: Facts, among: list[int], relation: str) -> int | None:
     """The one half again as fast (slow) as the next; None unless all keep moving."""
     speeds = [(v, i) for i in among if (v := facts.speed(i)) is not None]
     if len(speeds) < len(among):
         return None
-    (first, winner), (second, _) = sorted(speeds, reverse=fastest)[:2]
+    (first, winner), (second, _) = sorted(speeds, reverse=relation == "fastest")[:2]
     return winner if max(first, second) > 1.5 * min(first, second) else None
 
 
-def _at_edge(facts: Facts, among: list[int], heading: int) -> int | None:
+def _at_edge(facts: Facts, among: list[int], relation: str) -> int | None:
     """The one beside each other one on the same side."""
+    heading = int(relation[-1])
     for i in among:
         if all(facts.beside(i, j, heading) == YES for j in among if j != i):
             return i
@@ -130,7 +149,7 @@ def order(rng: Rng, facts: Facts, words: Wording, absent: bool) -> Draft | None:
     event, first = _ORDERS[relation]
     look = _group_look(rng, any_object(rng, facts)) if rng.random() < 0.5 else Look()
     truth = both(look.fits(facts), does(facts, Act(event)))
-    if absent or len(chosen(truth)) < 2 or not sure(truth):
+    if len(chosen(truth)) < 2 or not sure(truth):
         return None
     times = sorted(((moment(facts, i, event), i) for i in chosen(truth)), reverse=not first)
     if abs(times[0][0] - times[1][0]) < 5:
@@ -144,7 +163,7 @@ def exception(rng: Rng, facts: Facts, words: Wording, absent: bool) -> Draft | N
     """All of a group except one."""
     found = _reference(rng, facts)
     group = Look() if rng.random() < 0.4 else some_look(rng, any_object(rng, facts), 0.5)
-    if absent or found is None:
+    if found is None:
         return None
     at, reference = found
     domain = group.fits(facts)
@@ -194,10 +213,21 @@ def group(rng: Rng, facts: Facts, words: Wording, absent: bool) -> Draft | None:
 
 
 Maker = Callable[[Rng, Facts, Wording, bool], Draft | None]
-MAKERS: tuple[Maker, ...] = (pair, superlative, order, exception, likeness, group)
-_WEIGHTS = (0.34, 0.24, 0.1, 0.08, 0.12, 0.12)
+# Topics with the weight of each, and of each where there is to be no target.
+TOPICS: tuple[tuple[Maker, float, float], ...] = (
+    (depth, 0.17, 0.35),
+    (side, 0.17, 0.35),
+    (edge, 0.13, 0.0),
+    (size, 0.09, 0.0),
+    (speed, 0.1, 0.0),
+    (order, 0.12, 0.0),
+    (exception, 0.07, 0.0),
+    (likeness, 0.07, 0.1),
+    (group, 0.08, 0.2),
+)
 
 
-def relation(rng: Rng, facts: Facts, words: Wording, absent: bool) -> Draft | None:
-    """One draft about a relation of any sort."""
-    return MAKERS[int(rng.choice(len(MAKERS), p=_WEIGHTS))](rng, facts, words, absent)
+def draw_topic(rng: Rng, absent: bool) -> Maker:
+    """A sort of relation; one that can miss its target where `absent`."""
+    weights = [missing if absent else there for _, there, missing in TOPICS]
+    return TOPICS[int(rng.choice(len(TOPICS), p=weights))][0]

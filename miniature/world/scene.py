@@ -15,6 +15,9 @@ Rng = np.random.Generator
 Rgb = tuple[int, int, int]
 TRIES_EACH = 20  # draws of one motion
 TRIES = 3 * TRIES_EACH
+# In some clips several objects do the same, so that who does it first can be asked.
+THEMES = ("enter", "leave", "appear", "disappear")
+THEME_SHARE, THEME_FACTOR = 0.35, 8.0
 _GROUPS: dict[int, tuple[tuple[int, ...], ...]] = {
     4: ((2, 1, 1), (2, 2), (2, 2)),
     5: ((2, 2, 1), (2, 2, 1), (3, 1, 1), (2, 1, 1, 1)),
@@ -86,10 +89,10 @@ def _suits(program: Program, look: _Look, frames: int) -> bool:
     return not (program.name == "rotate" and look.texture == "plain" and look.shape in ("disc", "ring"))
 
 
-def _draw_program(rng: Rng, look: _Look, frames: int, avoid: set[str]) -> Program:
+def _draw_program(rng: Rng, look: _Look, frames: int, avoid: set[str], theme: str) -> Program:
     fit = [p for p in PROGRAMS if _suits(p, look, frames)]
-    fresh = [p for p in fit if p.name not in avoid] or fit
-    weights = np.array([p.weight for p in fresh])
+    fresh = [p for p in fit if p.name not in avoid or p.name == theme] or fit
+    weights = np.array([p.weight * (THEME_FACTOR if p.name == theme else 1) for p in fresh])
     return fresh[int(rng.choice(len(fresh), p=weights / weights.sum()))]
 
 
@@ -110,7 +113,7 @@ def conflict(path: Path, other: Path, twins: bool) -> float:
 
 
 def _draw_motion(
-    rng: Rng, look: _Look, frames: int, avoid: set[str], others: list[tuple[Path, bool]]
+    rng: Rng, look: _Look, frames: int, avoid: set[str], theme: str, others: list[tuple[Path, bool]]
 ) -> tuple[str, Path]:
     """A motion's name and path: the least clashing of several draws, of another motion where one never fits."""
     radius = _draw_radius(rng, look.size)
@@ -118,7 +121,7 @@ def _draw_motion(
     least = np.inf
     for attempt in range(TRIES):
         if attempt % TRIES_EACH == 0:
-            program = _draw_program(rng, look, frames, avoid)
+            program = _draw_program(rng, look, frames, avoid, theme)
         path = program.draw(rng, frames, radius)
         cost = sum(conflict(path, other, twins) for other, twins in others)
         if best is None or cost < least:
@@ -139,12 +142,13 @@ def draw_scene(rng: Rng, frames: int, shifted: bool) -> tuple[ObjectSpec, ...]:
         looks.append(_draw_look(rng, looks, textures, 0.35 if shifted else 0.45))
     group = rng.permutation(np.repeat(np.arange(len(sizes)), sizes))
     depth = rng.permutation(count)
+    theme = str(rng.choice(THEMES)) if rng.random() < THEME_SHARE else ""
     objects: list[ObjectSpec] = []
     for i, g in enumerate(int(v) for v in group):
         look = looks[g]
         motions = {o.motion for o in objects if o.group == g}
         others = [(o.path, o.group == g) for o in objects]
-        motion, path = _draw_motion(rng, look, frames, motions, others)
+        motion, path = _draw_motion(rng, look, frames, motions, theme, others)
         words = (look.shape, look.colour, look.texture, look.size)
         objects.append(ObjectSpec(str(i + 1), *words, motion, int(depth[i]), g, look.rgb, look.mark, path))
     return tuple(objects)

@@ -35,7 +35,9 @@ def test_shifted_and_long_clips_of_a_seed_are_other_clips() -> None:
     assert len({digest(c) for c in kinds}) == 3
 
 
-@pytest.mark.parametrize(("kind", "low", "high"), [({}, 24, 64), ({"shifted": True}, 40, 64), ({"long": True}, 240, 480)])
+@pytest.mark.parametrize(
+    ("kind", "low", "high"), [({}, 24, 64), ({"shifted": True}, 40, 64), ({"long": True}, 240, 480)]
+)
 def test_lengths_are_as_promised(kind: dict[str, bool], low: int, high: int) -> None:
     for seed in range(1 if "long" in kind else 3):
         assert low <= len(make_clip(seed, **kind).frames) <= high
@@ -75,7 +77,7 @@ def test_every_object_is_seen_for_a_while(clips: list[Clip], shifted_clips: list
 def test_visible_sizes_are_between_a_small_and_a_large_object(clips: list[Clip]) -> None:
     for clip in clips:
         for thing, masks in zip(clip.objects, clip.masks, strict=True):
-            assert 26 <= 2 * thing.path.radius.min()
+            assert 2 * thing.path.radius.min() >= 26
             assert 2 * thing.path.radius.max() <= 90
             widest = max((np.ptp(np.nonzero(m)[1]) + 1 for m in masks if m.any()), default=0)
             assert widest <= 2 * 1.12 * thing.path.radius.max() * np.sqrt(2) + 2

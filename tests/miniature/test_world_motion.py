@@ -33,7 +33,9 @@ def test_motions_inside_never_touch_the_border(program: Program) -> None:
         assert (path.centre + path.radius[:, None]).max() < SIDE
 
 
-@pytest.mark.parametrize(("name", "first", "last"), [("enter", True, False), ("leave", False, True), ("cross_over", True, True)])
+@pytest.mark.parametrize(
+    ("name", "first", "last"), [("enter", True, False), ("leave", False, True), ("cross_over", True, True)]
+)
 def test_passages_begin_or_end_wholly_outside(name: str, first: bool, last: bool) -> None:
     program = next(p for p in PROGRAMS if p.name == name)
     rng = np.random.default_rng(2)
