@@ -1,7 +1,7 @@
 """A trained selector as files and as something that scores: caches and expressions in, `TrackScores` out.
 
-Knows the files of a selector (`selector.safetensors`, `selector.json`), who may compete, and what the scorer was
-trained on. Does not know training, masks or answers. Axis letters: N tracks, T frames.
+Knows the files of a selector (weights as `.safetensors`, beside them a record of the same name as `.json`), who may
+compete, and what the scorer was trained on. Does not know training, masks or answers. Axis letters: N tracks, T frames.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from selector.inputs import VideoTracks, read_tracks
 from selector.model import TrackSelector
 from selector.settings import SelectorSettings, settings_from_json
 
-WEIGHTS, RECORD = "selector.safetensors", "selector.json"
+WEIGHTS = "selector.safetensors"
 FORMAT = 1
 TOKENS_AT_ONCE = 1 << 17  # track tokens (N x T) a pass, which bounds memory
 
@@ -49,6 +49,16 @@ class Selector:
     text_encoder: str
     sha256: str
     record: Mapping[str, Any]
+
+    @property
+    def threshold(self) -> float:
+        """Fusion's threshold on a track's probability."""
+        return self.calibration.threshold
+
+    @property
+    def no_target_threshold(self) -> float:
+        """Fusion's threshold on the probability of no target."""
+        return self.calibration.no_target_threshold
 
     def score(
         self,
@@ -132,10 +142,10 @@ class Selector:
 
 
 def save_selector(
-    folder: Path, model: TrackSelector, calibration: Calibration, tracker: str, text_encoder: str,
+    path: Path, model: TrackSelector, calibration: Calibration, tracker: str, text_encoder: str,
     record: Mapping[str, Any],
 ) -> None:  # fmt: skip
-    """Write weights (float16; buffers as they are) and the record; the record, written last, names the weights' hash.
+    """Write weights (float16; buffers as they are) to `path` and the record beside it, which names the weights' hash.
 
     `record`: JSON-able facts about the training, kept under their own names.
     """
@@ -144,24 +154,29 @@ def save_selector(
         name: (tensor if name in buffers else tensor.half()).detach().cpu().contiguous()
         for name, tensor in model.state_dict().items()
     }
-    with atomic_path(folder / WEIGHTS) as path:
-        save_file(state, path)
+    with atomic_path(path) as temporary:
+        save_file(state, temporary)
     values = {
         "format": FORMAT,
         "settings": asdict(model.settings),
         "calibration": asdict(calibration),
         "tracker_sha256": tracker,
         "text_encoder_sha256": text_encoder,
-        "weights_sha256": file_sha256(folder / WEIGHTS),
+        "weights_sha256": file_sha256(path),
         **record,
     }
-    with atomic_path(folder / RECORD) as path:
-        path.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
+    with atomic_path(path.with_suffix(".json")) as temporary:
+        temporary.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
 
 
-def load_selector(folder: Path, device: str | torch.device = "cpu") -> Selector:
-    """A selector from the folder that `save_selector` wrote; CheckpointError where it is not whole."""
-    record = _read_record(folder / RECORD)
+def load_selector(path: Path, device: str | torch.device = "cpu") -> Selector:
+    """The selector whose weights are `path` (or, in a folder, `selector.safetensors`), with the record beside them.
+
+    Raises:
+        CheckpointError: where either is missing, damaged, or does not belong to the other.
+    """
+    path = path / WEIGHTS if path.is_dir() else path
+    record = _read_record(path.with_suffix(".json"))
     try:
         settings: SelectorSettings = settings_from_json(record["settings"])
         calibration = _calibration(record["calibration"])
@@ -169,15 +184,16 @@ def load_selector(folder: Path, device: str | torch.device = "cpu") -> Selector:
             str(record[k]) for k in ("tracker_sha256", "text_encoder_sha256", "weights_sha256")
         )
     except (InputError, KeyError, TypeError, AttributeError) as error:
-        raise CheckpointError(f"{folder / RECORD}: expected the record of a selector, got: {error}") from error
+        raise CheckpointError(
+            f"{path.with_suffix('.json')}: expected the record of a selector, got: {error}"
+        ) from error
     with torch.device("meta"):
         model = TrackSelector(settings)
     model = model.to_empty(device="cpu")
-    path = folder / WEIGHTS
     load_strictly(model, path)
     sha256 = file_sha256(path)
     if sha256 != weights:
-        raise CheckpointError(f"{path}: expected the weights {weights[:12]} that {RECORD} names, got {sha256[:12]}")
+        raise CheckpointError(f"{path}: expected the weights {weights[:12]} that its record names, got {sha256[:12]}")
     model = model.to(device).eval().requires_grad_(False)
     return Selector(model, calibration, tracker, encoder, sha256, record)
 

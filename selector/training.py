@@ -42,11 +42,11 @@ from selector.data import (
 )
 from selector.loss import alignment_losses, selection_loss, total_loss
 from selector.model import TrackSelector
-from selector.scoring import Selector, load_selector, save_selector
+from selector.scoring import WEIGHTS, Selector, load_selector, save_selector
 from selector.settings import SelectorSettings, TrainingSettings
 
 EVALUATION_BATCH = 64
-STATE, CHECKPOINTS = "training", "checkpoints"  # what a stopped training needs, gone when it is done
+STATE, CHECKPOINTS = "selector.training", "checkpoints"  # what a stopped training needs, gone when it is done
 
 Index = NDArray[np.int64]
 
@@ -169,8 +169,8 @@ def train_selector(
             ground-truth tracks.
         encoder: frozen, on any device.
         settings, training: the module and the recipe.
-        out: a folder for `selector.safetensors`, `selector.json` and `log.jsonl`.
-        resume: go on from `out/training` where an earlier training of the same settings and data was stopped.
+        out: a folder for `selector.safetensors`, `selector.json` and the log, `selector.jsonl`.
+        resume: go on from `out/selector.training` where an earlier training of the same settings and data was stopped.
         workers: processes that read caches.
         read_progress, progress: told of caches read, and of steps done.
 
@@ -178,7 +178,7 @@ def train_selector(
         `best_epoch`, `valid_score` (a stand-in for J&F), `calib_score`, `train_expressions`, `steps`, `minutes`.
 
     Raises:
-        InputError: for caches without labels, or a stopped training of other settings.
+        InputError: for caches without labels, widths that do not fit the settings, or a stopped training of others.
     """
     start = time.monotonic()
     videos = read_examples(
@@ -188,6 +188,7 @@ def train_selector(
     torch.manual_seed(training.seed)
     data = build_data(parts[0], encoder, device, training.positive_iou)
     seen = build_data([without_ground_truth(v) for v in parts[1]], encoder, device, training.positive_iou)
+    _check_widths(settings, data, encoder)
     model = TrackSelector(settings)
     if settings.normalise:
         model.fit_input(*data.moments())
@@ -202,7 +203,7 @@ def train_selector(
         "steps": module.global_step,
         "expressions": len(data),
     }
-    save_selector(out, model, Calibration(), data.tracker, encoder.sha256, record)
+    save_selector(out / WEIGHTS, model, Calibration(), data.tracker, encoder.sha256, record)
     # Thresholds are fitted to the weights as they are stored.
     selector, held_out = load_selector(out, device), [without_ground_truth(v) for v in parts[2]]
     calibration = calibrate(selector, held_out, encoder)
@@ -215,8 +216,8 @@ def train_selector(
         "steps": int(module.global_step),
         "minutes": round((time.monotonic() - start) / 60, 2),
     }
-    save_selector(out, model, calibration, data.tracker, encoder.sha256, {**record, "figures": figures})
-    with atomic_path(out / "log.jsonl") as path:
+    save_selector(out / WEIGHTS, model, calibration, data.tracker, encoder.sha256, {**record, "figures": figures})
+    with atomic_path(out / "selector.jsonl") as path:
         path.write_text("".join(json.dumps(line) + "\n" for line in module.history), encoding="utf-8")
     shutil.rmtree(state)
     return figures
@@ -272,6 +273,19 @@ def _fit(module: SelectorModule, state: Path, last: Path | None, device: torch.d
     trainer.fit(module, ckpt_path=last, weights_only=True)
     checkpoint = torch.load(keeper.best_model_path, map_location="cpu", weights_only=True)
     return cast(dict[str, Tensor], checkpoint["state_dict"])
+
+
+def _check_widths(settings: SelectorSettings, data: SelectorData, encoder: TextEncoder) -> None:
+    if data.values.shape[1] != settings.input_width:
+        raise InputError(
+            f"selector settings: expected caches with {settings.input_width} numbers a track and frame (tokens and "
+            f"geometry), got {data.values.shape[1]}"
+        )
+    if encoder.width != settings.text_width:
+        raise InputError(
+            f"selector settings: expected a text encoder of width {settings.text_width}, got {encoder.width} "
+            f"of {encoder.name!r}"
+        )
 
 
 def _prepare_state(

@@ -1,11 +1,9 @@
 import numpy as np
 import pytest
 
-from core.types import Expression, TrackSet
-from selector.baselines import BLIND, choose_blindly, random_track, travel
-from tests.factories import make_track, make_track_set, make_video
-
-EXPRESSION = Expression("e", "any")
+from core.types import TrackSet
+from selector.baselines import BLIND_CHOICES, random_track, travel
+from tests.factories import make_track, make_video
 
 
 def track_set():
@@ -21,24 +19,20 @@ def track_set():
 @pytest.mark.parametrize(
     ("name", "competing", "chosen"),
     [
-        ("largest", [0, 1, 2], [1]), ("largest", [0, 2], [0]), ("most_moving", [0, 1, 2], [2]),
-        ("longest", [0, 1, 2], [0]), ("everything", [0, 2], [0, 2]), ("nothing", [0, 1, 2], []), ("largest", [], []),
+        ("largest track", (0, 1, 2), (1,)), ("largest track", (0, 2), (0,)), ("most moving track", (0, 1, 2), (2,)),
+        ("longest track", (1, 2), (2,)), ("all tracks", (0, 2), (0, 2)), ("no track", (0, 1, 2), ()),
+        ("largest track", (), ()),
     ],
 )  # fmt: skip
 def test_a_blind_chooser_takes_the_best_of_those_that_compete(name, competing, chosen):
-    able = np.array(competing, dtype=np.intp)
-    scores = choose_blindly(name, BLIND[name], track_set(), EXPRESSION, able)
-    assert np.flatnonzero(scores.probability).tolist() == chosen
-    assert scores.presence == float(bool(chosen))
-    assert scores.scorer == f"baseline:{name}"
+    assert BLIND_CHOICES[name](track_set(), competing) == chosen
 
 
-def test_a_random_track_is_seeded_and_covers_all_that_compete():
-    able = np.array([1, 3], dtype=np.intp)
-    draws = [[int(random(make_track_set(4), able)[0]) for _ in range(20)] for random in map(random_track, (0, 0, 1))]
-    assert draws[0] == draws[1] != draws[2]
-    assert set(draws[0]) == {1, 3}
-    assert len(random_track(0)(make_track_set(4), able[:0])) == 0
+def test_a_random_track_is_one_of_those_that_compete():
+    draws = [random_track((1, 3), np.random.default_rng(seed)) for seed in range(20)]
+    assert set(draws) == {(1,), (3,)}
+    assert draws == [random_track((1, 3), np.random.default_rng(seed)) for seed in range(20)]
+    assert random_track((), np.random.default_rng(0)) == ()
 
 
 def test_travel_skips_frames_without_a_box():

@@ -11,10 +11,11 @@ from core.errors import CheckpointError, InputError, ScorerMismatchError
 from core.types import Expression, Source
 from selector.calibration import Calibration
 from selector.model import TrackSelector
-from selector.scoring import RECORD, WEIGHTS, load_selector, save_selector
+from selector.scoring import WEIGHTS, load_selector, save_selector
 from tests.factories import make_track_set
 from tests.selector.colour_world import SMALL, WordEncoder
 
+RECORD = "selector.json"
 EXPRESSIONS = (Expression("a", "the red one"), Expression("b", "blue"), Expression("c", "the green one and blue"))
 G, D, T = Source.GRID, Source.GROUNDING_DINO, Source.GROUND_TRUTH
 
@@ -24,7 +25,12 @@ def folder(tmp_path):
     torch.manual_seed(0)
     settings = replace(SMALL, geometry=True, normalise=True)
     save_selector(
-        tmp_path / "s", TrackSelector(settings), Calibration(2.0, 0.5, 0.1, 0.4, 0.7), "1" * 64, "a" * 64, {"note": 7}
+        tmp_path / "s" / WEIGHTS,
+        TrackSelector(settings),
+        Calibration(2.0, 0.5, 0.1, 0.4, 0.7),
+        "1" * 64,
+        "a" * 64,
+        {"note": 7},
     )
     return tmp_path / "s"
 
@@ -32,6 +38,8 @@ def folder(tmp_path):
 def test_a_selector_comes_back_as_it_was_saved(folder):
     selector = load_selector(folder)
     assert selector.calibration == Calibration(2.0, 0.5, 0.1, 0.4, 0.7)
+    assert (selector.threshold, selector.no_target_threshold) == (0.4, 0.7)
+    assert load_selector(folder / WEIGHTS).sha256 == selector.sha256
     assert selector.record["note"] == 7
     assert not selector.model.training
     assert load_file(folder / WEIGHTS)["negative_token.weight"].dtype == torch.float16

@@ -46,11 +46,11 @@ def test_the_selector_learns_which_channel_a_word_means(trained, colour_examples
 
 def test_a_training_leaves_its_record_log_and_no_state(trained):
     out, figures, calls = trained
-    assert sorted(p.name for p in out.iterdir()) == ["log.jsonl", "selector.json", "selector.safetensors"]
+    assert sorted(p.name for p in out.iterdir()) == ["selector.json", "selector.jsonl", "selector.safetensors"]
     record = json.loads((out / "selector.json").read_text())
     assert record["figures"] == figures
     assert record["tracker_sha256"] == "1" * 64
-    assert len((out / "log.jsonl").read_text().splitlines()) == FAST.epochs
+    assert len((out / "selector.jsonl").read_text().splitlines()) == FAST.epochs
     assert calls[-1] == figures["steps"] == FAST.epochs * 8
 
 
@@ -69,7 +69,7 @@ def test_a_stopped_training_goes_on_to_the_same_weights(colour_examples, tmp_pat
 
     with pytest.raises(StopError):
         train_selector(*arguments, tmp_path / "parts", CPU, progress=stop)
-    assert (tmp_path / "parts" / "training" / "checkpoints" / "last.ckpt").exists()
+    assert (tmp_path / "parts" / "selector.training" / "checkpoints" / "last.ckpt").exists()
     steps = []
     figures = train_selector(*arguments, tmp_path / "parts", CPU, progress=lambda done, total: steps.append(done))
     assert steps[0] == figures["steps"] // 3 + 1
@@ -122,6 +122,16 @@ def test_a_cache_without_labels_is_refused(tmp_path):
     example = [(tmp_path / "bare.h5", expressions)]
     with pytest.raises(InputError, match=r"bare\.h5.*labels"):
         train_selector(example, example, example, WordEncoder(), SMALL, FAST, tmp_path / "o", CPU)
+    assert not (tmp_path / "o").exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"), [({"token_width": 5}, "5 numbers.*got 4"), ({"text_width": 7}, "width 7, got 8 of 'words'")]
+)
+def test_settings_of_other_widths_are_refused(colour_examples, tmp_path, change, message):
+    e = colour_examples[:1]
+    with pytest.raises(InputError, match=message):
+        train_selector(e, e, e, WordEncoder(), replace(SMALL, **change), FAST, tmp_path / "o", CPU)
     assert not (tmp_path / "o").exists()
 
 
