@@ -23,7 +23,7 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_mar
 
 
 def parse_seeds(text: str) -> range:
-    """ "A:B" -> the seeds from A to B - 1.
+    """Read A:B, the seeds from A to B - 1.
 
     Raises:
         InputError: for anything else, or for no seeds.

@@ -154,8 +154,8 @@ TRAIN = Wording(
         ),
     },
     relations={
-        "behind": ("the {s} behind the {o}", "the {s} passing behind the {o}", "the {s} that is behind the {o}"),
-        "front": ("the {s} in front of the {o}", "the {s} passing in front of the {o}", "the {s} that covers the {o}"),
+        "behind": ("the {s} behind the {o}", "the {s} that is behind the {o}", "the {s} covered by the {o}"),
+        "front": ("the {s} in front of the {o}", "the {s} that is in front of the {o}", "the {s} that covers the {o}"),
         "beside_0": ("the {s} to the right of the {o}", "the {s} right of the {o}"),
         "beside_2": ("the {s} above the {o}", "the {s} higher than the {o}"),
         "beside_4": ("the {s} to the left of the {o}", "the {s} left of the {o}"),
@@ -228,8 +228,8 @@ SHIFTED = Wording(
         "return": _same("vanishing and coming back", "disappearing for a while"),
     },
     relations={
-        "behind": ("the {s} that the {o} covers", "the {s} going behind the {o}"),
-        "front": ("the {s} going in front of the {o}", "the {s} covering the {o}"),
+        "behind": ("the {s} that the {o} covers", "the {s} that the {o} is in front of"),
+        "front": ("the {s} that the {o} is behind", "the {s} covering the {o}"),
         "beside_0": ("the {s} that is right of the {o}", "the {s} on the right of the {o}"),
         "beside_2": ("the {s} that is above the {o}", "the {s} that is higher than the {o}"),
         "beside_4": ("the {s} that is left of the {o}", "the {s} on the left of the {o}"),

@@ -7,6 +7,7 @@ import pytest
 
 from core.errors import InputError
 from miniature.world import Clip, ObjectSpec, make_clip
+from miniature.world.scene import draw_scene
 from miniature.world.spec import COLOURS, SHAPES, TEXTURES, UNSEEN_TEXTURES
 
 
@@ -124,8 +125,8 @@ def test_twins_share_every_word_of_their_look_and_differ_in_motion(clips: list[C
 
 
 def test_twins_seldom_touch() -> None:
-    clips = [make_clip(seed, frames=32) for seed in range(200_020, 200_060)]
-    assert sum(_twins_touch(c.objects) for c in clips) <= 0.1 * len(clips)
+    scenes = [draw_scene(np.random.default_rng(seed), 32, shifted) for seed in range(60) for shifted in (False, True)]
+    assert sum(_twins_touch(objects) for objects in scenes) <= 0.05 * len(scenes)
 
 
 def _twins_touch(objects: tuple[ObjectSpec, ...]) -> bool:
@@ -139,8 +140,8 @@ def _twins_touch(objects: tuple[ObjectSpec, ...]) -> bool:
 
 
 def test_the_world_uses_all_its_shapes_and_colours_and_keeps_some_textures_for_shifted_clips() -> None:
-    plain = [o for s in range(30) for o in make_clip(s, frames=1).objects]
-    shifted = [o for s in range(30) for o in make_clip(s, shifted=True, frames=1).objects]
+    plain = [o for s in range(40) for o in draw_scene(np.random.default_rng(s), 24, False)]
+    shifted = [o for s in range(40) for o in draw_scene(np.random.default_rng(s), 24, True)]
     assert {o.shape for o in plain} == set(SHAPES)
     assert {o.colour for o in plain} == set(COLOURS)
     assert {o.texture for o in plain} == set(TEXTURES)
