@@ -61,9 +61,7 @@ def run_demo(out: Path, pipeline: Pipeline, tell: Tell, clips: int = CLIPS) -> D
     real = video_job(REAL_VIDEO, out / "caches")
     made = _generate([*jobs, real], pipeline, tell)
     count = iter(range(1, len(jobs) + 1))
-    evaluation = evaluate(
-        jobs, pipeline, baselines=False, on_video=lambda _: tell("scoring", next(count), len(jobs))
-    )
+    evaluation = evaluate(jobs, pipeline, baselines=False, on_video=lambda _: tell("scoring", next(count), len(jobs)))
     predictions = []
     for i, job in enumerate(jobs, 1):
         expressions = job.annotated.expressions if job.annotated else ()

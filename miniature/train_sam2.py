@@ -2,8 +2,8 @@
 
 Knows the trainer, the schedule and the files that a training leaves. Does not know forward passes or losses.
 
-Two stages (images, then clips of a few frames with memory) share the wall clock, so that the cosine ends on time. In
-`--out`: `state.pt` (to go on with `--resume`), `log.jsonl`, `sam2.safetensors` (float16) and `sam2.yaml`, all as they
+Three stages (images, clips of a few frames with memory, longer clips) share the wall clock, so that each ends on
+time. In `--out`: `state.pt` (to go on with `--resume`), `log.jsonl`, `sam2.safetensors` (float16) and `sam2.yaml`, all as they
 are every minute, and at the end `sam2.json`, the record of seed, device, minutes, data, curve and figures.
 """
 
@@ -71,7 +71,7 @@ def train(trainer: Trainer, pool: Pool, clock: Clock, run: Run, tell: Progress) 
     while (progress := clock.progress(trainer.step)) < 1:
         trainer.progress = progress
         stage = stage_at(progress)
-        losses = trainer.advance(pool, stage.name)
+        losses = trainer.advance(pool, stage)
         # While the pool fills, take all there is; afterwards no more than keeps the steps waiting for nothing.
         full = pool.filled == len(pool.area)
         pool.take(trainer.settings.refresh if full else 4 * trainer.settings.refresh)
@@ -136,13 +136,13 @@ def write_record(out: Path, trainer: Trainer, seconds: float, figures: dict[str,
         temporary.write_text(json.dumps(record, indent=1) + "\n")
 
 
-def prepare(trainer: Trainer, pool: Pool, run: Run, *, resume: bool, warm: bool) -> None:
-    """Fill the pool far enough to begin, compile, and take up a saved state."""
+def prepare(trainer: Trainer, pool: Pool, run: Run, *, resume: bool) -> None:
+    """Fill the pool far enough to begin, and take up a saved state."""
     first = trainer.settings.first
     with progress_bar("clips rendered", first) as tell:
         for count in pool.wait_for(first):
             tell(min(count, first), first)
-    if warm:
+    if trainer.capture:
         trainer.warm_up(pool)
     if resume:
         trainer.restore(run.out / "state.pt")
@@ -178,7 +178,7 @@ def main(
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
     workers: Annotated[int, typer.Option(help="Processes that render; 0 renders once, here.", min=0)] = 14,
     clips: Annotated[int, typer.Option(help="Clips of each split measured at the end.", min=1)] = 60,
-    compile: Annotated[bool, typer.Option(help="Compile the parts of one shape (CUDA, about a minute).")] = True,
+    compile: Annotated[bool, typer.Option(help="Compile parts, replay steps as CUDA graphs (CUDA).")] = True,
     resume: Annotated[bool, typer.Option(help="Go on from OUT/state.pt.")] = False,
     dry_run: Annotated[bool, typer.Option(help="Say what would be done, and write nothing.")] = False,
     smoke: Annotated[bool, typer.Option(help="Tiny sizes and 4 steps, to see that everything runs.")] = False,
@@ -197,14 +197,14 @@ def main(
     torch.set_float32_matmul_precision("high")
     torch.backends.cudnn.benchmark = place.type == "cuda"
     out.mkdir(parents=True, exist_ok=True)
-    warm = compile and place.type == "cuda" and not smoke
+    fast = compile and place.type == "cuda" and not smoke
     model = build_sam2(CONFIG).to(place)
-    trainer = Trainer(model, compiled_parts(model) if warm else plain_parts(model), settings)
+    trainer = Trainer(model, compiled_parts(model) if fast else plain_parts(model), settings, capture=fast)
     done = saved_clips(out / "state.pt", settings) if resume else 0
     with closing(Pool(settings.pool, place, workers=workers, skip=done)) as pool:
         held_out = held_out_clips(1 if smoke else 8)
         run = Run(out, began, 60.0, held_out, build_sam2(CONFIG).to(place))
-        prepare(trainer, pool, run, resume=resume, warm=warm)
+        prepare(trainer, pool, run, resume=resume)
         left = 60 * minutes - (time.monotonic() - began)
         clock = Clock(trainer.progress, steps, left, time.monotonic, time.monotonic())
         with progress_bar("training, thousandths", 1000) as tell:

@@ -74,8 +74,8 @@ def _generate_one(
     reader = job.open()
     try:
         masks = job.ground_truth()
-        prompting = masks is not None and Source.GROUND_TRUTH in settings.sources
-        prompts = decoded(masks, reader.meta.size) if prompting else None
+        told = masks if Source.GROUND_TRUTH in settings.sources else None
+        prompts = None if told is None else decoded(told, reader.meta.size)
         facts = provenance(reader.meta, tracker, settings, prompts) | {"labels_sha256": _masks_sha256(masks)}
         if not overwrite and _is_complete(job, json_sha256(facts)):
             return JobResult(job.video_id, "kept", frames=reader.meta.frames)
@@ -88,9 +88,7 @@ def _generate_one(
         seconds = time.perf_counter() - start
     finally:
         reader.close()
-    return JobResult(
-        job.video_id, "made", len(tracks.tracks), tracks.video.frames, effort.passes_per_frame, seconds
-    )
+    return JobResult(job.video_id, "made", len(tracks.tracks), tracks.video.frames, effort.passes_per_frame, seconds)
 
 
 def _is_complete(job: Job, provenance_sha256: str) -> bool:

@@ -79,7 +79,12 @@ def video_job(video: Path, cache_root: Path, fps: float | None = None) -> Job:
 
 
 def choose_jobs(
-    video: Path | None, data: Path | None, split: str, cache_root: Path, fps: float | None = None, limit: int | None = None
+    video: Path | None,
+    data: Path | None,
+    split: str,
+    cache_root: Path,
+    fps: float | None = None,
+    limit: int | None = None,
 ) -> list[Job]:
     """The jobs of a single video or of a split, whichever is given.
 

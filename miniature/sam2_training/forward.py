@@ -9,20 +9,20 @@ outputs, memories and pointers are those of the package (tests/miniature/test_tr
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import torch
 from sam2.modeling.sam2_base import NO_OBJ_SCORE, SAM2Base
+from sam2.modeling.sam2_utils import get_1d_sine_pe
 from torch import Tensor
 from torch.nn import functional as F
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-POINTER_SPAN = 16
-"""Frames told to the package, so that pointer times are divided by 15 as in every clip of 16 frames or more."""
+POINTERS = 16
+"""Most pointers read at once; their times are divided by one less, as the package does in clips of 16 frames on."""
 
-Memory = dict[str, Tensor | list[Tensor]]
-Memories = dict[str, dict[int, Memory]]
 MaskDecoder = Callable[..., tuple[Tensor, Tensor, Tensor, Tensor]]
 
 
@@ -83,10 +83,24 @@ class Decoded:
         return self.masks[torch.arange(len(self.chosen), device=self.chosen.device), self.chosen].unsqueeze(1)
 
 
+@dataclass(frozen=True)
+class Memory:
+    """What one frame leaves of N objects, gated: mask memory [N, M, h, w], its position code, pointer [N, C]."""
+
+    features: Tensor
+    position: Tensor
+    pointer: Tensor
+
+
+@cache
+def _statistics(device: torch.device) -> tuple[Tensor, Tensor]:
+    """Mean and deviation on a device; kept, because a copy from the host cannot be part of a captured step."""
+    return torch.tensor(MEAN, device=device), torch.tensor(STD, device=device)
+
+
 def normalise(frames: Tensor) -> Tensor:
     """Images [..., H, W, 3] uint8 to the float [..., 3, H, W] that the encoder expects."""
-    mean = torch.tensor(MEAN, device=frames.device)
-    std = torch.tensor(STD, device=frames.device)
+    mean, std = _statistics(frames.device)
     return ((frames.float() / 255 - mean) / std).movedim(-1, -3)
 
 
@@ -147,7 +161,8 @@ def decode_prompts(model: SAM2Base, features: Features, prompts: Prompts) -> Dec
             parts.append(decode(model, bare[here], levels, masks=dense, multimask=False))
         else:
             corners = kind == "boxes"
-            labels = torch.tensor([[2, 3]] if corners else [[1]], dtype=torch.int32, device=value.device)
+            first, last = (2, 4) if corners else (1, 2)  # the package's labels of two corners, and of a positive click
+            labels = torch.arange(first, last, dtype=torch.int32, device=value.device)
             points = (value, labels.expand(len(value), -1))
             parts.append(decode(model, fused[here], levels, points=points, multimask=not corners))
     return Decoded(*(torch.cat([getattr(p, name) for p in parts]) for name in Decoded.__dataclass_fields__))
@@ -184,25 +199,44 @@ def remember(
         object_score_logits=torch.where(gate[:, None], 1.0, -1.0),
         is_mask_from_pts=False,
     )
-    return {
-        "maskmem_features": memory,
-        "maskmem_pos_enc": positions,
-        "obj_ptr": torch.where(pointer_gate[:, None], pointer, model.no_obj_ptr),
-    }
+    return Memory(memory, positions[-1], torch.where(pointer_gate[:, None], pointer, model.no_obj_ptr))
 
 
-def recall(model: SAM2Base, features: Features, memories: Memories, frame: int) -> Tensor:
-    """Features [N, C, h, w] of a later frame, conditioned on the memories so far by the package's memory attention."""
-    fused: Tensor = model._prepare_memory_conditioned_features(
-        frame_idx=frame,
-        is_init_cond_frame=False,
-        current_vision_feats=[features.levels[-1]],
-        current_vision_pos_embeds=[features.positions[-1]],
-        feat_sizes=[features.sizes[-1]],
-        output_dict=memories,
-        num_frames=POINTER_SPAN,
+def recall(model: SAM2Base, features: Features, memories: Sequence[Memory], distance: Tensor) -> Tensor:
+    """Features [N, C, h, w] of the frame after `memories`, conditioned on them by the package's memory attention.
+
+    memories: of the prompted frame, then of every frame since, in order. Read are the prompted one, the last
+    `num_maskmem - 1` masks and the last 15 pointers, as by the package.   distance: scalar, frames back to the
+    prompted one.
+    """
+    prompted, since = memories[0], memories[1:]
+    recent = since[-(model.num_maskmem - 1) :]
+    # The prompted frame has the last time code; the others the code of their distance, 1 frame back the first.
+    codes = [model.maskmem_tpos_enc[-1], *(model.maskmem_tpos_enc[d - 1] for d in range(len(recent), 0, -1))]
+    kept = [prompted, *recent]
+    values = [_rows(m.features) for m in kept]
+    places = [_rows(m.position) + code for m, code in zip(kept, codes, strict=True)]
+    told = list(since[:-POINTERS:-1])  # nearest first
+    pointers = torch.stack([prompted.pointer, *(m.pointer for m in told)])  # [P, N, C]
+    back = torch.arange(1, len(told) + 1, device=distance.device, dtype=torch.float32)
+    times = torch.cat([distance.float().view(1), back]) / (POINTERS - 1)
+    code = model.obj_ptr_tpos_proj(get_1d_sine_pe(times, dim=model.hidden_dim))  # [P, M]
+    split, width = model.hidden_dim // model.mem_dim, model.mem_dim
+    count = pointers.shape[1]
+    tokens = pointers.reshape(-1, count, split, width).permute(0, 2, 1, 3).flatten(0, 1)  # [P * split, N, M]
+    fused = model.memory_attention(
+        curr=[features.levels[-1]],
+        curr_pos=[features.positions[-1]],
+        memory=torch.cat([*values, tokens]),
+        memory_pos=torch.cat([*places, code[:, None].expand(-1, count, -1).repeat_interleave(split, dim=0)]),
+        num_obj_ptr_tokens=len(tokens),
     )
-    return fused
+    return _planes(fused, features.sizes[-1])
+
+
+def _rows(plane: Tensor) -> Tensor:
+    """A plane [B, C, H, W] as [HW, B, C]."""
+    return plane.flatten(2).permute(2, 0, 1)
 
 
 def _planes(level: Tensor, size: tuple[int, int]) -> Tensor:

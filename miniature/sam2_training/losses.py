@@ -8,7 +8,7 @@ inference takes the one of the highest predicted IoU.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import torch
 from torch import Tensor
@@ -51,6 +51,16 @@ def measure(masks: Tensor, answer: Tensor, ious: Tensor, score: Tensor, chosen: 
     best = overlap.gather(1, chosen[:, None])[:, 0]
     sums = ((coarse * visible), (fine * visible), quality, present, best * visible, visible)
     return torch.stack([value.sum() for value in sums])
+
+
+def pack(losses: Losses) -> Tensor:
+    """The figures as one vector, `total` first."""
+    return torch.stack([getattr(losses, f.name) for f in fields(Losses)])
+
+
+def unpack(values: Tensor) -> Losses:
+    """What `pack` packed."""
+    return Losses(*values)
 
 
 def combine(sums: Tensor, count: int) -> Losses:

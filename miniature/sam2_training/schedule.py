@@ -13,18 +13,24 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Stage:
-    """A part of the progress, up to `end`; the rate warms up over `warm` of the stage, then falls by half a cosine."""
+    """A part of the progress, up to `end`; the rate warms up over `warm` of the stage, then falls by half a cosine.
+
+    frames: T of its clips; a batch of clips has always about the same number of frames in all.
+    """
 
     name: str
     end: float
     high: float
     low: float
     warm: float
+    frames: int
 
 
 STAGES = (
-    Stage("images", 0.12, 1e-3, 8e-4, 0.4),
-    Stage("clips", 1.0, 8e-4, 1.6e-5, 0.05),
+    Stage("images", 0.07, 1e-3, 8e-4, 0.4, 1),
+    Stage("clips", 0.75, 8e-4, 1e-4, 0.03, 8),
+    # The whole memory (7 masks, 16 pointers) is in use only from the 16th frame on.
+    Stage("long clips", 1.0, 1.5e-4, 5e-6, 0.05, 16),
 )
 
 

@@ -17,7 +17,6 @@ from miniature.sam2_training.forward import (
     Decoded,
     Features,
     MaskDecoder,
-    Memories,
     decode,
     decode_prompts,
     encode,
@@ -29,6 +28,25 @@ from miniature.sam2_training.forward import (
 from miniature.sam2_training.losses import Losses, combine, measure
 
 FARTHEST = 16  # frames by which a prompt may be said to lie farther back, for pointers of clips longer than the batch's
+TRUTH_SHARE = 0.5
+
+
+@dataclass(frozen=True)
+class Chance:
+    """The dice of a clip step. by_truth: bool [T, N], whether a frame's memory is gated by ground truth instead of the
+    predicted score, so that an early, wrong score does not starve the memory.   back: scalar, frames by which the
+    prompt is said to lie farther back.
+    """
+
+    by_truth: Tensor
+    back: Tensor
+
+
+def roll(truth: Tensor, generator: Generator) -> Chance:
+    """Dice for a batch's truth [T, N, H, W], on its device."""
+    chance = torch.rand(truth.shape[:2], device=truth.device, generator=generator)
+    back = torch.randint(FARTHEST + 1, (), device=truth.device, generator=generator)
+    return Chance(chance < TRUTH_SHARE, back)
 
 
 @dataclass(frozen=True)
@@ -68,14 +86,8 @@ def image_step(model: SAM2Base, batch: Batch, parts: Parts, chunk: int) -> Losse
     return combine(torch.stack(sums).sum(dim=0), len(truth))
 
 
-def clip_step(
-    model: SAM2Base, batch: Batch, parts: Parts, generator: Generator, *, truth_gate: float = 0.5, back: int = 0
-) -> Losses:
-    """Losses of a batch of clips, prompted on their first frame and tracked through the rest.
-
-    truth_gate: share of the track-frames whose memory is gated by ground truth instead of the predicted score, so that
-    an early, wrong score does not starve the memory.   back: frames by which the prompt is said to lie farther back.
-    """
+def clip_step(model: SAM2Base, batch: Batch, parts: Parts, chance: Chance) -> Losses:
+    """Losses of a batch of clips, prompted on their first frame and tracked through the rest."""
     length, clips = batch.frames.shape[:2]
     features = encode(model, normalise(batch.frames.flatten(0, 1)))
     owner = torch.arange(clips, device=batch.frames.device).repeat(GROUPS)
@@ -84,19 +96,16 @@ def clip_step(
     sums = [_measure(parts, decoded, batch.truth[0])]
     logits, score = first_answer(decoded, batch.prompts)
     visible = batch.truth.flatten(2).any(dim=2)  # [T, N]
-    mix = torch.rand(visible.shape, device=visible.device, generator=generator) < truth_gate
-    gate = torch.where(mix[0], visible[0], score[:, 0] > 0)
-    pointer_gate = torch.where(mix[0], visible[0], decoded.score[:, 0] > 0)
-    memories: Memories = {"cond_frame_outputs": {}, "non_cond_frame_outputs": {}}
-    memories["cond_frame_outputs"][-back] = remember(model, here, logits, gate, decoded.pointer, pointer_gate)
+    gate = torch.where(chance.by_truth[0], visible[0], score[:, 0] > 0)
+    pointer_gate = torch.where(chance.by_truth[0], visible[0], decoded.score[:, 0] > 0)
+    memories = [remember(model, here, logits, gate, decoded.pointer, pointer_gate)]
     for frame in range(1, length):
         here = features.pick(frame * clips + owner)
-        decoded = decode(model, recall(model, here, memories, frame), here.fine(), decoder=parts.decoder)
+        decoded = decode(model, recall(model, here, memories, chance.back + frame), here.fine(), decoder=parts.decoder)
         sums.append(_measure(parts, decoded, batch.truth[frame]))
         if frame + 1 < length:
-            gate = torch.where(mix[frame], visible[frame], decoded.score[:, 0] > 0)
-            memory = remember(model, here, decoded.answer(), gate, decoded.pointer, gate)
-            memories["non_cond_frame_outputs"][frame] = memory
+            gate = torch.where(chance.by_truth[frame], visible[frame], decoded.score[:, 0] > 0)
+            memories.append(remember(model, here, decoded.answer(), gate, decoded.pointer, gate))
     return combine(torch.stack(sums).sum(dim=0), batch.truth[:, :, 0, 0].numel())
 
 

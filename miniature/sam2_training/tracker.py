@@ -20,9 +20,11 @@ from torch.nn import functional as F
 
 from core.devices import autocast
 from core.errors import InputError
-from miniature.sam2_training.forward import Features, Memories, Memory, encode, normalise
+from miniature.sam2_training.forward import Features, encode, normalise
 
 PROMPTS = ("mask", "box", "point")
+Memory = dict[str, Tensor | list[Tensor]]
+Memories = dict[str, dict[int, Memory]]
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ Knows batches, steps and the schedule. Does not know files of the repository, co
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -17,11 +17,13 @@ from torch import Tensor
 from core.atomic import atomic_path
 from core.devices import autocast
 from core.errors import CheckpointError, InputError
-from miniature.sam2_training.batches import GROUPS, Batch, draw, make_batch
-from miniature.sam2_training.losses import Losses
+from miniature.sam2_training.batches import Batch, draw, make_batch
+from miniature.sam2_training.capture import CapturedStep
+from miniature.sam2_training.forward import Prompts
+from miniature.sam2_training.losses import Losses, pack, unpack
 from miniature.sam2_training.pool import Pool
-from miniature.sam2_training.schedule import rate_at
-from miniature.sam2_training.steps import FARTHEST, Parts, clip_step, image_step
+from miniature.sam2_training.schedule import STAGES, Stage, rate_at
+from miniature.sam2_training.steps import Chance, Parts, clip_step, image_step, roll
 
 CLIP_NORM = 1.0
 WEIGHT_DECAY = 0.02
@@ -29,7 +31,7 @@ WEIGHT_DECAY = 0.02
 
 @dataclass(frozen=True)
 class Settings:
-    """Sizes of a training: clips a batch, frames a clip, images a batch, pool; and what the data are made to do.
+    """Sizes of a training: images a batch, frames of all clips of a batch, pool; and what the data are made to do.
 
     background: share of point prompts on no object, in images and in clips.   vanish: share of clips in which an
     object is covered.
@@ -39,8 +41,8 @@ class Settings:
     pool: int = 2048
     first: int = 256
     images: int = 256
-    clips: int = 32
-    frames: int = 8
+    frames: int = 256
+    chunk: int = 96
     refresh: int = 4
     background_images: float = 0.25
     background_clips: float = 0.06
@@ -48,22 +50,27 @@ class Settings:
 
     def __post_init__(self) -> None:
         """Refuse sizes that do not fit together."""
-        if not 2 <= self.frames <= 24:
-            raise InputError(f"settings: expected 2 to 24 frames a clip, got {self.frames}")
         if not 1 <= self.first <= self.pool:
             raise InputError(f"settings: expected a first filling of 1 to {self.pool} clips, got {self.first}")
-        if self.images % self.clips:
-            raise InputError(f"settings: expected images in multiples of {self.clips} clips, got {self.images}")
+        longest = max(stage.frames for stage in STAGES)
+        if self.frames < longest:
+            raise InputError(f"settings: expected at least {longest} frames a batch, got {self.frames}")
+
+    def clips(self, stage: Stage) -> int:
+        """Clips of a stage's batch."""
+        return self.images if stage.frames == 1 else self.frames // stage.frames
 
 
-SMOKE = Settings(pool=3, first=3, images=4, clips=2, frames=3, refresh=0)
+SMOKE = Settings(pool=3, first=3, images=4, frames=16, chunk=6, refresh=0)
 
 
 class Trainer:
     """A model under training on the device of its parameters. `step` counts optimiser steps, `progress` is 0..1."""
 
-    def __init__(self, model: SAM2Base, parts: Parts, settings: Settings) -> None:
-        self.model, self.parts, self.settings = model, parts, settings
+    def __init__(self, model: SAM2Base, parts: Parts, settings: Settings, *, capture: bool = False) -> None:
+        """capture: replay each stage's step as a CUDA graph."""
+        self.model, self.parts, self.settings, self.capture = model, parts, settings, capture
+        self._captured: dict[str, CapturedStep] = {}
         self.device = next(model.parameters()).device
         self.step, self.progress, self.rendered = 0, 0.0, 0
         self.rng = np.random.default_rng(settings.seed)
@@ -77,30 +84,46 @@ class Trainer:
             fused=self.device.type == "cuda",
         )
 
-    def advance(self, pool: Pool, stage: str) -> Losses:
+    def advance(self, pool: Pool, stage: Stage) -> Losses:
         """One optimiser step of a stage at the present progress; its losses, still on the device."""
         for group in self.optimizer.param_groups:
             group["lr"] = rate_at(self.progress)
         self.model.train()
-        losses = self._losses(pool, stage)
-        torch.autograd.backward(losses.total)
+        losses = self.backward(pool, stage)
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), CLIP_NORM)
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
         self.step += 1
         return losses
 
-    def warm_up(self, pool: Pool) -> None:
-        """Run both stages once, forwards and backwards, without learning: compilation and kernel choice happen here."""
-        for stage in ("images", "clips"):
-            torch.autograd.backward(self._losses(pool, stage).total)
-        self.optimizer.zero_grad(set_to_none=True)
+    def backward(self, pool: Pool, stage: Stage) -> Losses:
+        """The losses of the next random batch of a stage, and their gradients in the parameters."""
+        inputs = flat(self.batch(pool, stage), self.generator)
 
-    def batch(self, pool: Pool, stage: str) -> Batch:
+        def work(*given: Tensor) -> Tensor:
+            return pack(self._losses(stage, *unflat(given)))
+
+        if not self.capture:
+            values = work(*inputs)
+            torch.autograd.backward(values[0])
+            return unpack(values.detach())
+        if stage.name not in self._captured:
+            self.model.train()
+            self._captured = {stage.name: CapturedStep(work, list(self.model.parameters()), inputs)}
+        return unpack(self._captured[stage.name](inputs))
+
+    def warm_up(self, pool: Pool) -> None:
+        """Run every stage once without learning: compilation happens here, and not on the clock."""
+        self.model.train()
+        for stage in STAGES:
+            torch.autograd.backward(self._losses(stage, *unflat(flat(self.batch(pool, stage), self.generator))).total)
+            self.optimizer.zero_grad(set_to_none=True)
+
+    def batch(self, pool: Pool, stage: Stage) -> Batch:
         """The next random batch of a stage."""
         s = self.settings
-        images = stage == "images"
-        drawn = draw(self.rng, pool.area[: pool.filled], s.images if images else s.clips, 1 if images else s.frames)
+        images = stage.frames == 1
+        drawn = draw(self.rng, pool.area[: pool.filled], s.clips(stage), stage.frames)
         share = s.background_images if images else s.background_clips
         return make_batch(pool, drawn, self.generator, background=share, vanish=0.0 if images else s.vanish)
 
@@ -140,10 +163,21 @@ class Trainer:
         self.rng.bit_generator.state = state["rng"]
         self.generator.set_state(state["generator"])
 
-    def _losses(self, pool: Pool, stage: str) -> Losses:
-        batch = self.batch(pool, stage)
+    def _losses(self, stage: Stage, batch: Batch, chance: Chance) -> Losses:
         with autocast(self.device):
-            if stage == "images":
-                return image_step(self.model, batch, self.parts, GROUPS * self.settings.clips)
-            back = int(self.rng.integers(FARTHEST + 1))
-            return clip_step(self.model, batch, self.parts, self.generator, back=back)
+            if stage.frames == 1:
+                return image_step(self.model, batch, self.parts, self.settings.chunk)
+            return clip_step(self.model, batch, self.parts, chance)
+
+
+def flat(batch: Batch, generator: torch.Generator) -> list[Tensor]:
+    """A batch and its dice as a list of tensors, the inputs of a captured step."""
+    chance = roll(batch.truth, generator)
+    prompts = batch.prompts
+    return [batch.frames, batch.truth, prompts.masks, prompts.boxes, prompts.points, chance.by_truth, chance.back]
+
+
+def unflat(tensors: Sequence[Tensor]) -> tuple[Batch, Chance]:
+    """What `flat` flattened."""
+    frames, truth, masks, boxes, points, by_truth, back = tensors
+    return Batch(frames, truth, Prompts(masks, boxes, points)), Chance(by_truth, back)

@@ -109,6 +109,10 @@ def package_prompts(batch, group):
     return {"point_inputs": {"point_coords": coordinates, "point_labels": labels}, "mask_inputs": None}
 
 
+def dice(batch, *, by_truth=False, back=0):
+    return steps.Chance(torch.full(batch.truth.shape[:2], by_truth), torch.tensor(back))
+
+
 @pytest.mark.parametrize("score_bias", [3.0, -3.0])
 @torch.inference_mode()
 def test_the_training_forward_equals_the_packages_track_step(clips, score_bias):
@@ -122,7 +126,7 @@ def test_the_training_forward_equals_the_packages_track_step(clips, score_bias):
         return losses.measure(masks, answer, ious, score, chosen, truth)
 
     parts = steps.Parts(model.sam_mask_decoder.predict_masks, record)
-    steps.clip_step(model, batch, parts, torch.Generator(), truth_gate=0.0)
+    steps.clip_step(model, batch, parts, dice(batch))
     scores = torch.stack([score for _, score in seen])
     masks = torch.where(scores[..., None, None] > 0, torch.stack([answer for answer, _ in seen]), -1024.0)
     assert bool((scores > 0).all()) == (score_bias > 0)
@@ -139,24 +143,24 @@ def test_the_training_forward_equals_the_packages_track_step(clips, score_bias):
 def test_the_ground_truth_gate_keeps_the_memory_of_an_object_scored_absent(clips):
     """With every score negative, a memory gated by truth must differ from one gated by the score."""
     model, batch = shaken_model(-3.0), small_batch(clips, frames=3)
-    parts, generator = steps.plain_parts(model), torch.Generator().manual_seed(0)
+    parts = steps.plain_parts(model)
     with torch.inference_mode():
-        by_score = steps.clip_step(model, batch, parts, generator, truth_gate=0.0)
-        by_truth = steps.clip_step(model, batch, parts, generator, truth_gate=1.0)
-        far = steps.clip_step(model, batch, parts, generator, truth_gate=0.0, back=9)
+        by_score = steps.clip_step(model, batch, parts, dice(batch))
+        by_truth = steps.clip_step(model, batch, parts, dice(batch, by_truth=True))
+        far = steps.clip_step(model, batch, parts, dice(batch, back=9))
     assert abs(by_score.total - by_truth.total) > 1e-4
     assert by_score.total != far.total
 
 
-@pytest.mark.parametrize("stage", ["images", "clips"])
+@pytest.mark.parametrize("stage", schedule.STAGES[:2], ids=lambda stage: stage.name)
 def test_every_parameter_that_inference_uses_learns(clips, stage):
     trainer = Trainer(build_sam2(CONFIG), None, SMOKE)
     trainer.parts = steps.plain_parts(trainer.model)
-    torch.autograd.backward(trainer._losses(clips, stage).total)
+    trainer.backward(clips, stage)
     idle = {name.split(".")[0] for name, p in trainer.model.named_parameters() if p.grad is None}
     memory = {"memory_attention", "memory_encoder", "maskmem_tpos_enc", "obj_ptr_proj", "obj_ptr_tpos_proj"}
     memory |= {"no_obj_ptr", "no_obj_embed_spatial"}
-    assert idle == {"no_mem_pos_enc"} | (memory if stage == "images" else set())
+    assert idle == {"no_mem_pos_enc"} | (memory if stage.frames == 1 else set())
 
 
 def test_the_loss_falls_on_one_batch(clips):
@@ -166,7 +170,7 @@ def test_the_loss_falls_on_one_batch(clips):
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
     totals = []
     for _ in range(8):
-        result = steps.clip_step(model, batch, parts, torch.Generator().manual_seed(0))
+        result = steps.clip_step(model, batch, parts, steps.roll(batch.truth, torch.Generator().manual_seed(0)))
         optimizer.zero_grad()
         torch.autograd.backward(result.total)
         optimizer.step()
@@ -268,13 +272,16 @@ def test_training_seeds_touch_no_split():
         pool.split_seeds("shifted_dev", 61)
 
 
-def test_the_rate_warms_up_and_falls_in_both_stages():
-    rates = [schedule.rate_at(p / 1000) for p in range(1001)]
-    assert max(rates[:120]) == pytest.approx(1e-3, rel=0.01)
-    assert schedule.rate_at(0.1199) == pytest.approx(8e-4, rel=0.01)
-    assert rates[121] < 1e-4
-    assert rates[-1] == pytest.approx(1.6e-5)
-    assert [schedule.stage_at(p).name for p in (0, 0.1199, 0.12, 1.0)] == ["images", "images", "clips", "clips"]
+def test_the_rate_warms_up_and_falls_in_every_stage():
+    begin = 0.0
+    for stage in schedule.STAGES:
+        rates = [schedule.rate_at(begin + (stage.end - begin) * p / 1000) for p in range(1000)]
+        assert max(rates) == pytest.approx(stage.high, rel=0.01)
+        assert rates[0] < 0.02 * stage.high
+        assert rates[-1] == pytest.approx(stage.low, rel=0.01)
+        assert schedule.stage_at(begin) is stage
+        begin = stage.end
+    assert schedule.stage_at(1.0) is schedule.STAGES[-1]
 
 
 def test_a_clock_of_seconds_ends_on_time_from_wherever_it_starts():
@@ -291,11 +298,11 @@ def test_a_clock_of_seconds_ends_on_time_from_wherever_it_starts():
 def advance(trainer, clips, count):
     for i in range(count):
         trainer.progress = trainer.step / 4
-        trainer.advance(clips, "images" if i % 2 else "clips")
+        trainer.advance(clips, schedule.STAGES[(i + 1) % 2])
 
 
 def test_a_resumed_training_gives_the_same_weights_as_one_that_never_stopped(tmp_path, clips):
-    tiny = Settings(pool=2, first=2, images=2, clips=1, frames=2, refresh=0)
+    tiny = Settings(pool=2, first=2, images=2, frames=16, chunk=6, refresh=0)
 
     def fresh():
         torch.manual_seed(1)
@@ -328,9 +335,8 @@ def test_a_state_of_other_settings_or_a_damaged_one_is_refused(tmp_path):
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        ({"frames": 1}, "2 to 24 frames"),
+        ({"frames": 15}, "at least 16 frames"),
         ({"first": 9, "pool": 3}, "first filling"),
-        ({"images": 33}, "multiples of 32"),
     ],
 )
 def test_settings_that_do_not_fit_are_refused(change, sentence):
@@ -360,7 +366,7 @@ def test_a_loss_that_is_not_finite_stops_the_training(tmp_path, clips):
     with torch.no_grad():
         model.no_mem_embed.fill_(float("nan"))
     trainer = Trainer(
-        model, steps.plain_parts(model), Settings(pool=2, first=2, images=1, clips=1, frames=2, refresh=0)
+        model, steps.plain_parts(model), Settings(pool=2, first=2, images=1, frames=16, chunk=3, refresh=0)
     )
     run = train_sam2.Run(tmp_path, 0.0, 1e9, [], model)
     clock = schedule.Clock(0.0, 4, 0.0, lambda: 0.0, 0.0)
