@@ -8,14 +8,14 @@ from typing import Any
 
 from core.errors import InputError
 
-GEOMETRY_WIDTH = 8
+GEOMETRY_WIDTH = 12  # eight numbers of the box and four of how it changes
 
 
 @dataclass(frozen=True)
 class SelectorSettings:
     """Widths and options of the module; the defaults are SOLA's.
 
-    geometry: eight box numbers a frame join the object tokens.   normalise: both are first scaled by the training
+    geometry: twelve box numbers a frame join the object tokens.   normalise: both are first scaled by the training
     data's mean and deviation per channel.   text_layers: transformer layers of the selector's own over the frozen text
     states.   feed_forward: width of a two-layer network after each alignment layer, 0 for none.
     """
@@ -108,7 +108,7 @@ MINIATURE = SelectorSettings(
     embed_width=256,
     motion_widths=(128, 256, 256, 256),
     motion_kernels=(3, 3, 3, 1),
-    motion_strides=(2, 2, 1, 1),
+    motion_strides=(2, 2, 2, 1),
     layers=3,
     motion_dropout=0.1,
     geometry=True,
@@ -117,10 +117,20 @@ MINIATURE = SelectorSettings(
     feed_forward=512,
 )
 SOLA_TRAINING = TrainingSettings()
+# On 1000 rendered clips the alignment losses cost ten points of choosing the right track, so they are off here.
 MINIATURE_TRAINING = TrainingSettings(
-    epochs=24, batch=128, learning_rate=6e-4, weight_decay=0.02, schedule="cosine", warm_up=0.05, track_dropout=0.1,
-    truth_share=0.3, token_noise=0.05, seed=0,
-)  # fmt: skip
+    epochs=24,
+    batch=128,
+    learning_rate=6e-4,
+    weight_decay=0.02,
+    schedule="cosine",
+    warm_up=0.05,
+    alignment_weight=0.0,
+    track_dropout=0.1,
+    truth_share=0.3,
+    token_noise=0.05,
+    seed=0,
+)
 PRESETS = {"sola": (SOLA, SOLA_TRAINING), "miniature": (MINIATURE, MINIATURE_TRAINING)}
 
 

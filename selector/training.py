@@ -11,6 +11,7 @@ import logging
 import math
 import shutil
 import time
+import warnings
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -270,7 +271,10 @@ def _fit(module: SelectorModule, state: Path, last: Path | None, device: torch.d
         enable_progress_bar=False,
         enable_model_summary=False,
     )
-    trainer.fit(module, ckpt_path=last, weights_only=True)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Checkpoint directory .* exists")  # it does when a training goes on
+        warnings.filterwarnings("ignore", message=".*LeafSpec")  # the library's own use of torch
+        trainer.fit(module, ckpt_path=last, weights_only=True)
     checkpoint = torch.load(keeper.best_model_path, map_location="cpu", weights_only=True)
     return cast(dict[str, Tensor], checkpoint["state_dict"])
 
