@@ -25,7 +25,7 @@ from torch.nn import functional as F
 
 from core import cli
 from core.atomic import atomic_folder
-from core.devices import autocast, pick_device
+from core.devices import autocast, describe_device, pick_device
 from core.errors import InputError
 from core.hashing import file_sha256
 from core.reporting import emit, environment, print_table, progress_bar, track
@@ -187,6 +187,7 @@ def train(out: Path, settings: ClipSettings, device: torch.device, workers: int)
             "data": {"train": _seeds("train", settings.clips), "valid": _seeds("valid", settings.valid_clips)},
             "weights_sha256": file_sha256(folder / OPEN_CLIP_WEIGHTS),
             **environment(),
+            "device": describe_device(device),
         }
         (folder / "clip.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
         (folder / "log.jsonl").write_text("".join(json.dumps(line) + "\n" for line in log), encoding="utf-8")

@@ -1,4 +1,4 @@
-"""What the selector reads of a video's tracks: object tokens, and twelve box numbers a frame where it is asked.
+"""What the selector reads of a video's tracks: object tokens, and eight box numbers a frame where it is asked.
 
 Knows caches and track sets. Does not know expressions. Axis letters: N tracks, T frames, D token width.
 """
@@ -14,14 +14,12 @@ from cache import CacheFile
 from core import rle
 from core.types import Source, TrackSet
 
-REACH = 2  # frames to either side: a mask's border trembles by a pixel
-
 
 @dataclass(frozen=True)
 class VideoTracks:
     """A video's tracks as the selector sees them.
 
-    values: [N, T, D] or [N, T, D + 12] float16.   sources, prompted_for: [N], what decides who may compete.
+    values: [N, T, D] or [N, T, D + 8] float16.   sources, prompted_for: [N], what decides who may compete.
     cache: the content hash, "" for tracks that were never stored.   tracker: hash of the tracker's weights.
     """
 
@@ -67,8 +65,7 @@ def _geometry(source: CacheFile | TrackSet) -> NDArray[np.float32]:
         masks, boxes = list(source.masks()), source.boxes()
         score, iou = source.object_score(), source.predicted_iou()
     areas = rle.areas([mask for track in masks for mask in track], size).reshape(len(masks), frames)
-    geometry = track_geometry(boxes, areas, score, iou, size)
-    return np.concatenate([geometry, rates(geometry, source.video.timestamps)], axis=-1)
+    return track_geometry(boxes, areas, score, iou, size)
 
 
 def track_geometry(
@@ -93,19 +90,3 @@ def track_geometry(
     )  # fmt: skip
     geometry = np.where(present[..., None], np.stack(columns, axis=-1), 0).astype(np.float32)
     return geometry
-
-
-def rates(geometry: NDArray[np.float32], times: NDArray[np.float64]) -> NDArray[np.float32]:
-    """How fast centre x, centre y, width and height change, per second, [N, T, 4], from [N, T, 8] and seconds [T].
-
-    The slope between REACH frames before and after (the nearest there are, at the ends); 0 where the track is absent
-    at either. Convolutions over positions see slow motion only as a small part of a large variance; as a number of its
-    own it can be scaled.
-    """
-    frames = np.arange(len(times))
-    before, after = np.maximum(frames - REACH, 0), np.minimum(frames + REACH, len(times) - 1)
-    seconds = np.maximum(times[after] - times[before], 1e-6)[:, None]
-    change = (geometry[:, after, :4] - geometry[:, before, :4]) / seconds
-    there = (geometry[:, after, 7:] > 0) & (geometry[:, before, 7:] > 0)
-    slope: NDArray[np.float32] = np.where(there, change, 0).astype(np.float32)
-    return slope

@@ -115,7 +115,7 @@ class TrackSelector(nn.Module):
     ) -> tuple[Tensor, Tensor]:
         """Score tracks against expressions.
 
-        tokens: [B, N, T, D] (with geometry: D + 12).   text: [B, L, C].   masks: bool [B, N], [B, T], [B, L], True for
+        tokens: [B, N, T, D] (with geometry: D + 8).   text: [B, L, C].   masks: bool [B, N], [B, T], [B, L], True for
         what is real; each video needs a real track and frame. Give both track and frame mask, or neither.
 
         Returns:
@@ -180,7 +180,7 @@ class TrackSelector(nn.Module):
         return torch.cat([angle.sin(), angle.cos()], dim=-1)
 
     def fit_input(self, mean: Tensor, deviation: Tensor) -> None:
-        """Set the input's normalisation [D (+ 12)]; channels that never vary stay as they are."""
+        """Set the input's normalisation [D (+ 8)]; channels that never vary stay as they are."""
         self.input_mean.copy_(mean)
         self.input_deviation.copy_(torch.where(deviation > 1e-6, deviation, torch.ones_like(deviation)))
 

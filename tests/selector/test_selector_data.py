@@ -7,7 +7,7 @@ import torch
 from core.errors import InputError
 from core.types import Source
 from selector.data import build_data, read_examples, without_ground_truth
-from selector.inputs import rates, read_tracks, track_geometry
+from selector.inputs import read_tracks, track_geometry
 from tests.factories import make_track_set
 from tests.selector.colour_world import WordEncoder
 
@@ -71,7 +71,7 @@ def test_an_epoch_is_a_function_of_its_seed(data):
 
 
 def test_the_moments_are_those_of_all_rows(videos, data):
-    rows = np.concatenate([v.tracks.values.reshape(-1, 16) for v in videos]).astype(np.float64)
+    rows = np.concatenate([v.tracks.values.reshape(-1, 12) for v in videos]).astype(np.float64)
     mean, deviation = data.moments()
     np.testing.assert_allclose(mean, rows.mean(0), atol=1e-5)
     np.testing.assert_allclose(deviation, rows.std(0), atol=1e-4)
@@ -106,19 +106,6 @@ def test_geometry_is_relative_to_the_frame_and_zero_where_absent():
     geometry = track_geometry(boxes, np.array([[10, 0, 320]]), score, iou, (16, 20))
     np.testing.assert_allclose(geometry[0, 0], [0.2, 0.375, 0.2, 0.25, 10 / 320, 0.5, 0.75, 1], atol=1e-4)
     assert (geometry[0, 1:] == 0).all()
-
-
-def test_rates_are_slopes_per_second_and_zero_next_to_absence():
-    geometry = np.zeros((2, 8, 8), dtype=np.float32)
-    geometry[0, :, 0] = 0.1 * np.arange(8)  # centre x, 0.1 of the width a frame
-    geometry[0, :, 3] = 0.5 - 0.02 * np.arange(8)  # height
-    geometry[0, :, 7] = 1
-    geometry[1, :5] = geometry[0, :5]
-    found = rates(geometry, np.arange(8) / 4.0)
-    np.testing.assert_allclose(found[0], np.tile([0.4, 0, 0, -0.08], (8, 1)), atol=1e-6)
-    np.testing.assert_allclose(found[1, :3], found[0, :3])
-    assert (found[1, 3:] == 0).all()
-    assert (rates(geometry[:, :1], np.zeros(1)) == 0).all()
 
 
 def test_masks_are_read_for_geometry_only(colour_examples, monkeypatch):

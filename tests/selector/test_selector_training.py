@@ -111,7 +111,7 @@ def test_extended_settings_train_with_geometry(colour_examples, tmp_path):
     recipe = replace(FAST, epochs=1, track_dropout=0.2, token_noise=0.1)
     train_selector(e[:4], e[4:6], e[6:8], WordEncoder(), settings, recipe, tmp_path / "o", CPU)
     selector = load_selector(tmp_path / "o")
-    assert selector.model.input_mean.shape == (16,)
+    assert selector.model.input_mean.shape == (12,)
     scores = selector.score(open_cache(e[0][0]), e[0][1], WordEncoder())
     assert [len(s.probability) for s in scores] == [4, 4, 4]
 
