@@ -56,12 +56,18 @@ def run_demo(out: Path, pipeline: Pipeline, tell: Tell, clips: int = CLIPS) -> D
         TrackSiftError: when a part fails; what was written before stays in `out`.
     """
     split = find_split(SPLIT)
-    write_split(out / "world" / SPLIT, split.seeds[:clips], on_progress=lambda done, of: tell("rendering", done, of))
+    write_split(
+        out / "world" / SPLIT,
+        split.seeds[:clips],
+        overwrite=True,
+        on_progress=lambda done, of: tell("rendering", done, of or clips),
+    )
     _, jobs = split_jobs(out / "world", SPLIT, out / "caches")
     real = video_job(REAL_VIDEO, out / "caches")
     made = _generate([*jobs, real], pipeline, tell)
-    count = iter(range(1, len(jobs) + 1))
-    evaluation = evaluate(jobs, pipeline, baselines=False, on_video=lambda _: tell("scoring", next(count), len(jobs)))
+    evaluation = evaluate(
+        jobs, pipeline, baselines=False, progress=lambda done, of: tell("scoring", done, of or len(jobs))
+    )
     predictions = []
     for i, job in enumerate(jobs, 1):
         expressions = job.annotated.expressions if job.annotated else ()

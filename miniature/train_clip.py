@@ -40,7 +40,7 @@ from miniature.splits import SPLITS
 
 IMAGE_SIZE = 64
 WIDTH = 128  # of the joint space and of the text tower
-CONTEXT_LENGTH = 32
+CONTEXT_LENGTH = 64
 HIDDEN = 0.25  # share of words that the text tower must restore
 
 app = typer.Typer(add_completion=False)

@@ -3,8 +3,8 @@
 Knows the trainer, the schedule and the files that a training leaves. Does not know forward passes or losses.
 
 Three stages (images, clips of a few frames with memory, longer clips) share the wall clock, so that each ends on
-time. In `--out`: `state.pt` (to go on with `--resume`), `log.jsonl`, `sam2.safetensors` (float16) and `sam2.yaml`, all as they
-are every minute, and at the end `sam2.json`, the record of seed, device, minutes, data, curve and figures.
+time. In `--out`: `state.pt` (to go on with `--resume`), `log.jsonl`, `sam2.safetensors` (float16) and `sam2.yaml`, all
+as they are every minute, and at the end `sam2.json`, the record of seed, device, minutes, data, curve and figures.
 """
 
 from __future__ import annotations

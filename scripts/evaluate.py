@@ -44,10 +44,7 @@ def main(
     _, jobs = split_jobs(data, split, cache, limit)
     pipeline = Pipeline(Models(tracker, text_encoder, selector), device)
     with reporting.progress_bar("videos", len(jobs)) as bar:
-        done: list[str] = []
-        result = pipeline_of.evaluate(
-            jobs, pipeline, baselines=baselines, on_video=lambda name: (done.append(name), bar(len(done), len(jobs)))[1]
-        )
+        result = pipeline_of.evaluate(jobs, pipeline, baselines=baselines, progress=bar)
     figures = result.figures(pipeline_of.SELECTOR)
     oracle = result.figures(pipeline_of.ORACLE)
     rows = kind_rows(result, pipeline_of.SELECTOR)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
@@ -25,8 +25,9 @@ from tracksift.generate import generate
 from tracksift.jobs import video_job
 from tracksift.models import Models
 
-MINIATURE_GRID = GridSettings(points_per_side=16)
-"""A frame of the rendered world has a few objects of 28 pixels and more: a quarter of SAM2's points finds them."""
+MINIATURE_GRID = GridSettings(points_per_side=16, pred_iou_thresh=0.65, stability_score_thresh=0.6)
+"""A frame of the rendered world has a few objects of 28 pixels and more: a quarter of SAM2's points finds them. The
+miniature's logits are softer than SAM2's, so that its masks are less stable under the same offset."""
 
 
 def default_cache() -> Path:
@@ -38,7 +39,7 @@ def default_cache() -> Path:
 class Pipeline:
     """Models by name, loaded when first needed and kept."""
 
-    models: Models = Models()
+    models: Models = field(default_factory=Models)
     device: str = "auto"
 
     @cached_property

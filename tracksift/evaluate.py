@@ -8,7 +8,7 @@ asked with the text of another video's expression.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -25,7 +25,8 @@ from benchmarks.protocol import target_masks
 from cache import read_cache
 from core import rle
 from core.candidates import candidates
-from core.errors import InputError, TrackSiftError
+from core.errors import InputError, ScorerMismatchError, TrackSiftError
+from core.reporting import Progress
 from core.types import Expression, TrackSet
 from selector.baselines import BLIND_CHOICES, random_track
 from tracksift.ask import Pipeline
@@ -60,9 +61,11 @@ def evaluate(
     pipeline: Pipeline,
     *,
     baselines: bool = True,
-    on_video: Callable[[str], None] | None = None,
+    progress: Progress | None = None,
 ) -> Evaluation:
     """Score every expression of every job; a video without a usable cache counts 0 for each of its expressions.
+
+    progress: called with (done, total) videos.
 
     Raises:
         InputError: when the split hides its targets or has no expressions.
@@ -70,19 +73,19 @@ def evaluate(
     """
     result = Evaluation()
     borrowed = shuffled_texts(jobs) if baselines else {}
-    for job in jobs:
+    for number, job in enumerate(jobs, start=1):
         expressions = _expressions(job)
         try:
             _score_video(job, expressions, pipeline, borrowed.get(job.video_id), result)
+        except ScorerMismatchError:
+            raise
         except TrackSiftError as error:
-            if type(error).__name__ == "ScorerMismatchError":
-                raise
             result.failures[job.video_id] = str(error)
             for expression in expressions:
                 for policy in (SELECTOR, ORACLE):
                     result.add(policy, failed_expression(no_target=not expression.target_ids, kind=expression.kind))
-        if on_video is not None:
-            on_video(job.video_id)
+        if progress is not None:
+            progress(number, len(jobs))
     if not result.scores:
         raise InputError("evaluate: expected expressions, got a split without any")
     return result

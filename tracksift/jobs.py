@@ -19,6 +19,7 @@ from cache import cache_path
 from core import rle
 from core.errors import InputError
 from core.frames import VideoReader, open_video
+from core.types import Expression
 
 SINGLE = "videos"
 """Dataset of videos that belong to no benchmark; their split is `single`."""
@@ -76,6 +77,24 @@ def video_job(video: Path, cache_root: Path, fps: float | None = None) -> Job:
     """The job of one video file or folder of frames; its id is the file's stem or the folder's name."""
     name = video.resolve().name if video.is_dir() else video.stem
     return Job(name, video, cache_path(cache_root, SINGLE, "single", name), fps)
+
+
+def labelled_caches(
+    data: Path, split: str, cache_root: Path, limit: int | None = None
+) -> list[tuple[Path, tuple[Expression, ...]]]:
+    """Cache file and expressions of every video of a split that has both.
+
+    Raises:
+        InputError: when a video of the split has no cache file.
+    """
+    _, jobs = split_jobs(data, split, cache_root, limit)
+    missing = [job.video_id for job in jobs if not job.cache.exists()]
+    if missing:
+        raise InputError(
+            f"{cache_root}: expected the caches of split {split!r}, got none of {len(missing)} of {len(jobs)} videos "
+            f"(first {missing[0]!r}); run `tracksift generate --data {data} --split {split} --cache {cache_root}`"
+        )
+    return [(job.cache, job.annotated.expressions) for job in jobs if job.annotated and job.annotated.expressions]
 
 
 def choose_jobs(
