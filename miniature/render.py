@@ -34,19 +34,21 @@ def parse_seeds(text: str) -> range:
     return range(int(found[1]), int(found[2]))
 
 
-def choose_seeds(seeds: str | None, split: str, shifted: bool, long: bool) -> tuple[range, bool]:
-    """Which seeds to render, and whether shifted: those of `--seeds`, or else those of the miniature's split.
+def choose_seeds(
+    seeds: str | None, split: str, shifted: bool, long: bool, expressions: int | None = None
+) -> tuple[range, bool, int | None]:
+    """Seeds, whether shifted, and expressions a clip: those of the flags, or else those of the miniature's split.
 
     Raises:
         InputError: for an unknown split without seeds, or flags that contradict the split.
     """
     if seeds is not None:
-        return parse_seeds(seeds), shifted
+        return parse_seeds(seeds), shifted, expressions
     known = find_split(split)
     if long or (shifted and not known.shifted):
         flag = "--long" if long else "--shifted"
         raise InputError(f"{flag}: expected --seeds with it, got split {split!r}, which says itself what it holds")
-    return known.seeds, known.shifted
+    return known.seeds, known.shifted, expressions or known.expressions
 
 
 @app.command(epilog=EPILOG)
@@ -56,12 +58,13 @@ def main(
     split: Annotated[str, typer.Option(help=f"Name of the split: {', '.join(SPLITS)}, or any with --seeds.")] = "valid",
     shifted: Annotated[bool, typer.Option("--shifted", help="Unseen backgrounds, textures and wordings.")] = False,
     long: Annotated[bool, typer.Option("--long", help="Clips of 240 to 480 frames.")] = False,
+    expressions: Annotated[int | None, typer.Option(min=1, help="Expressions a clip at most; default 8 to 12.")] = None,
     workers: Annotated[int, typer.Option(min=1, help="Processes that draw.")] = 1,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a rendered split.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be written, and write nothing.")] = False,
 ) -> None:
     """Render clips of the miniature world with exact masks, expressions and moments, in MeViS's layout."""
-    chosen, shifted = choose_seeds(seeds, split, shifted, long)
+    chosen, shifted, expressions = choose_seeds(seeds, split, shifted, long, expressions)
     if not re.fullmatch(r"\w[\w.-]*", split):
         raise InputError(f"--split: expected a plain folder name, got {split!r}")
     folder = out / split
@@ -75,7 +78,10 @@ def main(
     if chosen.stop > RESERVED:
         typer.echo(f"seeds from {RESERVED} are never used by the project itself", err=True)
     with reporting.progress_bar("clips", len(chosen)) as bar:
-        write_split(folder, chosen, shifted=shifted, long=long, overwrite=overwrite, workers=workers, on_progress=bar)
+        write_split(
+            folder, chosen, shifted=shifted, long=long, expressions=expressions, overwrite=overwrite,
+            workers=workers, on_progress=bar,
+        )  # fmt: skip
     typer.echo(f"wrote {folder}: {about}")
 
 

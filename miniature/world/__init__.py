@@ -16,11 +16,19 @@ from miniature.world.spec import FPS, SIDE, Clip, ObjectSpec
 __all__ = ["FPS", "SIDE", "Clip", "ObjectSpec", "make_clip"]
 
 
-def make_clip(seed: int, *, shifted: bool = False, long: bool = False, frames: int | None = None) -> Clip:
+def make_clip(
+    seed: int,
+    *,
+    shifted: bool = False,
+    long: bool = False,
+    frames: int | None = None,
+    expressions: int | None = None,
+) -> Clip:
     """Draw the clip of a seed: 256x256, 8 fps, `frames` frames or else 24 to 64 (shifted 40 to 64, long 240 to 480).
 
     Shifted clips have unseen backgrounds, textures and wordings and more objects. Expressions are true of exactly
-    their targets; those that would be doubtful are left out.
+    their targets; those that would be doubtful are left out. `expressions`: at most so many, instead of 8 to 12; the
+    picture stays the same.
 
     Raises:
         InputError: for a negative seed or fewer than one frame.
@@ -34,5 +42,5 @@ def make_clip(seed: int, *, shifted: bool = False, long: bool = False, frames: i
     count = clip_length(length, shifted, long) if frames is None else frames
     objects = draw_scene(scene, count, shifted)
     picture = paint(pixels, objects, count, shifted)
-    expressions = describe(words, Facts(objects, picture), shifted)
-    return Clip(seed, FPS, picture.frames, picture.masks, objects, expressions)
+    said = describe(words, Facts(objects, picture), shifted, expressions)
+    return Clip(seed, FPS, picture.frames, picture.masks, objects, said)

@@ -75,18 +75,21 @@ def _draw(
     return None
 
 
-def describe(rng: Rng, facts: Facts, shifted: bool) -> tuple[Expression, ...]:
-    """The expressions of a clip, in random order; fewer than 8 only where the scene allows no more."""
+def describe(rng: Rng, facts: Facts, shifted: bool, most: int | None = None) -> tuple[Expression, ...]:
+    """The expressions of a clip, in random order: `most`, or else 8 to 12; fewer where the scene allows no more."""
     words = wording(shifted)
     seen: NDArray[np.floating] = facts.visible.mean(axis=1)
     first = int(rng.integers(3))
     drafts: list[Draft] = []
-    for slot in range(int(rng.integers(8, 13))):
+    for slot in range(int(rng.integers(8, 13)) if most is None else most):
         for turn in range(len(KINDS)):  # another kind where the scene has nothing new of this one
             draft = _draw(rng, facts, words, KINDS[(first + slot + turn) % 3], seen, drafts)
             if draft is not None:
                 drafts.append(draft)
                 break
+        else:
+            if most is not None:
+                break  # all has been said
     order = rng.permutation(len(drafts))
     return tuple(_expression(str(k), drafts[int(d)], facts) for k, d in enumerate(order))
 

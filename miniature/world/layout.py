@@ -74,8 +74,9 @@ def write_clip(clip: Clip, name: str, folder: Path) -> Written:
     return Written(name, len(clip.frames), clip.fps, expressions, tuple(run_lengths(m) for m in clip.masks))
 
 
-def _render(folder: Path, shifted: bool, long: bool, seed: int) -> Written:
-    return write_clip(make_clip(seed, shifted=shifted, long=long), video_id(seed, shifted, long), folder)
+def _render(folder: Path, shifted: bool, long: bool, expressions: int | None, seed: int) -> Written:
+    clip = make_clip(seed, shifted=shifted, long=long, expressions=expressions)
+    return write_clip(clip, video_id(seed, shifted, long), folder)
 
 
 def _all(render: Callable[[int], Written], seeds: Sequence[int], workers: int) -> Iterator[Written]:
@@ -110,12 +111,14 @@ def write_split(
     *,
     shifted: bool = False,
     long: bool = False,
+    expressions: int | None = None,
     overwrite: bool = False,
     workers: int = 1,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> None:
     """Render the clips of `seeds` into `folder`, which is either complete or not there.
 
+    expressions: of a clip at most so many, instead of 8 to 12.
     on_progress: called with (clips done, clips in all) after each clip.
 
     Raises:
@@ -128,7 +131,7 @@ def write_split(
     videos: dict[str, Any] = {}
     masks: dict[str, RunLengths] = {}
     with atomic_folder(folder) as temporary:
-        for done, clip in enumerate(_all(partial(_render, temporary, shifted, long), seeds, workers), 1):
+        for done, clip in enumerate(_all(partial(_render, temporary, shifted, long, expressions), seeds, workers), 1):
             first = len(masks)
             for e in clip.expressions.values():
                 e["anno_id"] = [first + i for i in e["anno_id"]]
