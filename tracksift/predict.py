@@ -16,9 +16,14 @@ from fusion.overlay import write_overlay
 from fusion.writers import write_answers
 from tracksift.ask import Pipeline
 from tracksift.jobs import Job
-from tracksift.page import write_page
+from tracksift.page import key_frames, write_page
 
 KEY_FRAMES = 8
+ALL_FRAMES = 64
+"""A page of a video of so few frames shows them all, so that it plays."""
+MINIATURE_NOTE = (
+    "Made with the miniature's weights, which learnt from rendered shapes and are not meant for real video."
+)
 
 
 @dataclass(frozen=True)
@@ -47,17 +52,18 @@ def predict(
     write_answers(files[0], answers)
     if pictures:
         files += [folder / "overlay.mp4", folder / "page.html"]
-        _draw(job, answers, files[1], files[2])
+        note = MINIATURE_NOTE if pipeline.models.is_miniature and job.annotated is None else ""
+        _draw(job, answers, files[1], files[2], note)
     return Prediction(job.video_id, answers, tuple(files))
 
 
-def _draw(job: Job, answers: Sequence[Answer], overlay: Path, page: Path) -> None:
+def _draw(job: Job, answers: Sequence[Answer], overlay: Path, page: Path, note: str) -> None:
     reader = job.open()
     try:
         shown = [a for a in answers if not a.no_target]
         write_overlay(overlay, iter(reader), reader.meta, shown)
-        frames = sorted({round(i * (reader.meta.frames - 1) / (KEY_FRAMES - 1)) for i in range(KEY_FRAMES)})
-        images = {frame: image for frame, image in zip(frames, reader.read(frames), strict=True)}
-        write_page(page, reader.meta, images, read_cache(job.cache), answers)
+        frames = key_frames(reader.meta, reader.meta.frames if reader.meta.frames <= ALL_FRAMES else KEY_FRAMES)
+        images = dict(zip(frames, reader.read(frames), strict=True))
+        write_page(page, reader.meta, images, read_cache(job.cache), answers, overlay, note)
     finally:
         reader.close()
