@@ -1,0 +1,157 @@
+"""`python -m miniature.report`: measures the released checkpoints and writes `RESULTS.md` and `results.json`.
+
+Knows the splits, the evaluations and the files of results. Does not know how anything is trained or tracked. Choices
+are made on valid and shifted_dev; the test splits are measured once a released checkpoint, which this command does.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from core import cli
+from core.atomic import atomic_path
+from core.devices import pick_device
+from core.errors import InputError, TrackSiftError
+from core.hashing import file_sha256
+from core.reporting import emit, environment, print_table, progress_bar
+from miniature import eval_sam2
+from miniature.clip_training.evaluate import evaluate_clip
+from miniature.splits import find_split
+from miniature.world.layout import META, write_split
+from tracksift.ask import Pipeline
+from tracksift.evaluate import ORACLE, RANDOM, SELECTOR, SHUFFLED, evaluate
+from tracksift.generate import generate
+from tracksift.jobs import split_jobs
+from tracksift.models import WEIGHTS
+
+HERE = Path(__file__).parent
+SAM2_CLIPS = 60
+Flat = dict[str, float | int | str | None]
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+
+
+@dataclass(frozen=True)
+class Section:
+    """One table of the report: its title, column names and rows, and the same figures under flat names."""
+
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[object, ...], ...]
+    figures: Flat
+
+
+def measure_tracker(pipeline: Pipeline, splits: tuple[str, ...], workers: int) -> Section:
+    """J and presence from a first-frame mask, box and point on 24-frame clips."""
+    rows: list[tuple[object, ...]] = []
+    figures: Flat = {}
+    for split in splits:
+        clips = min(SAM2_CLIPS, find_split(split).count)
+        found = eval_sam2.evaluate_split(pipeline.tracker.model, split, clips, workers=workers)
+        rows += [tuple(row) for row in eval_sam2.rows(split, found)]
+        figures |= {f"sam2_{name}": value for name, value in eval_sam2.flat(split, found).items()}
+    return Section(f"SAM2, {SAM2_CLIPS} clips of 24 frames", tuple(eval_sam2.COLUMNS), tuple(rows), figures)
+
+
+def measure_clip(device: str) -> Section:
+    """Text-to-crop retrieval on valid."""
+    found = evaluate_clip(WEIGHTS / "clip", device=pick_device(device))
+    figures: Flat = {f"clip_{name}": value for name, value in found.items()}
+    return Section("open_clip, caption to crop, valid", tuple(found), (tuple(found.values()),), figures)
+
+
+def measure_answers(pipeline: Pipeline, split: str, work: Path, workers: int) -> Section:
+    """J&F of a split from freshly generated caches, with the oracle and the baselines."""
+    seeds = find_split(split)
+    if not (work / "world" / split / META).is_file():
+        write_split(
+            work / "world" / split, seeds.seeds, shifted=seeds.shifted, expressions=seeds.expressions, workers=workers
+        )
+    _, jobs = split_jobs(work / "world", split, work / "caches")
+    with progress_bar(f"{split}: tracking", len(jobs)) as bar:
+        done = iter(range(1, len(jobs) + 1))
+        made = generate(jobs, pipeline.tracker, pipeline.proposals, on_result=lambda _: bar(next(done), len(jobs)))
+    failed = [r for r in made if r.state == "failed"]
+    if failed:
+        raise TrackSiftError(f"report: {len(failed)} videos failed, first {failed[0].video_id}: {failed[0].cause}")
+    with progress_bar(f"{split}: scoring", len(jobs)) as bar:
+        result = evaluate(jobs, pipeline, progress=bar)
+    blind, best = result.best_blind()
+    lines = {"selector": result.figures(SELECTOR)}
+    lines |= {f"- {kind}": f for kind, f in result.scores[SELECTOR].by_kind().items() if kind}
+    lines |= {"oracle of the tracks": result.figures(ORACLE), "a random track": result.figures(RANDOM)}
+    lines |= {f"best text-blind: {blind}": best, "shuffled expressions": result.figures(SHUFFLED)}
+    columns = ("", "J&F", "J", "F", "J&F, targets", "no-target acc.", "n")
+    rows = tuple((k, f.jf, f.j, f.f, f.target_jf, f.no_target_accuracy, f.n) for k, f in lines.items())
+    figures: Flat = {f"{split}_{name}": getattr(lines["selector"], name) for name in _NAMES}
+    figures |= {f"{split}_{k[2:]}_jf": f.jf for k, f in lines.items() if k.startswith("- ")}
+    figures |= {f"{split}_{name}_jf": result.figures(policy).jf for name, policy in _LINES.items()}
+    figures |= {f"{split}_blind_jf": best.jf, f"{split}_clips": len(jobs)}
+    return Section(f"answers, {split}, {len(jobs)} clips", columns, rows, figures)
+
+
+_NAMES = ("jf", "j", "f", "target_jf", "no_target_accuracy", "target_accuracy", "n", "failures")
+_LINES = {"oracle": ORACLE, "random": RANDOM, "shuffled": SHUFFLED}
+
+
+def write_results(sections: list[Section], facts: Mapping[str, object], folder: Path) -> None:
+    """`RESULTS.md` for people and `results.json` with flat names."""
+    lines = ["# Miniature results", "", "Every figure here is of the miniature: rendered clips and tiny models.", ""]
+    lines += [f"- {name}: {value}" for name, value in facts.items()]
+    for section in sections:
+        lines += ["", f"## {section.title[0].upper()}{section.title[1:]}", "", _row(section.columns)]
+        lines += [_row(["---"] * len(section.columns)), *(_row(row) for row in section.rows)]
+    with atomic_path(folder / "RESULTS.md") as path:
+        path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    flat = {name: value for section in sections for name, value in section.figures.items()}
+    with atomic_path(folder / "results.json") as path:
+        path.write_text(json.dumps({**flat, "facts": dict(facts)}, indent=1, default=str) + "\n", encoding="utf-8")
+
+
+def _row(cells: list[str] | tuple[object, ...]) -> str:
+    return "| " + " | ".join(f"{c:.3f}" if isinstance(c, float) else "-" if c is None else str(c) for c in cells) + " |"
+
+
+@app.command()
+def main(
+    work: Annotated[Path, typer.Option(help="Folder for rendered clips and caches; what is there is used again.")],
+    split: Annotated[list[str] | None, typer.Option(help="Splits of the answers; default test, shifted_test.")] = None,
+    out: Annotated[Path, typer.Option(help="Folder of RESULTS.md and results.json.")] = HERE,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
+    workers: Annotated[int, typer.Option(help="Processes that render.", min=1)] = 2,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be measured.")] = False,
+) -> None:
+    """Measure the released checkpoints: tracker, open_clip and answers, on the splits kept for that."""
+    splits = split or ["test", "shifted_test"]
+    for name in splits:
+        if find_split(name).name == "train":
+            raise InputError("--split: expected a split to measure on, got train")
+    if dry_run:
+        typer.echo(f"would measure on {', '.join(splits)} and write {out / 'RESULTS.md'} and {out / 'results.json'}")
+        return
+    start = time.perf_counter()
+    pipeline = Pipeline(device=device)
+    sections = [measure_tracker(pipeline, ("test", "shifted_dev"), workers), measure_clip(device)]
+    sections += [measure_answers(pipeline, name, work, workers) for name in splits]
+    facts: dict[str, object] = {
+        "command": "python -m miniature.report",
+        "date": date.today().isoformat(),
+        "seconds": round(time.perf_counter() - start),
+        **environment(),
+        "weights": {p.name: file_sha256(p)[:12] for p in sorted(WEIGHTS.rglob("*.safetensors"))},
+    }
+    for section in sections:
+        print_table(f"miniature: {section.title}", section.columns, section.rows)
+    write_results(sections, facts, out)
+    emit({name: value for s in sections for name, value in s.figures.items()}, {"splits": splits, "work": str(work)})
+
+
+if __name__ == "__main__":
+    cli.run(app)
