@@ -31,6 +31,7 @@ def main(
     points: Annotated[int | None, typer.Option(help="Grid points a side; default 16 (miniature) or 32.")] = None,
     fps: options.Fps = None,
     limit: options.Limit = None,
+    workers: Annotated[int, typer.Option(help="Processes that track, each with its own model.", min=1)] = 1,
     shard: Annotated[str | None, typer.Option(help="Only part i/n of the videos, i from 0.")] = None,
     tracker: options.Tracker = "miniature",
     device: options.Device = "auto",
@@ -48,6 +49,7 @@ def main(
     from tracksift.jobs import choose_jobs
     from tracksift.jobs import shard as part_of
     from tracksift.models import Models
+    from tracksift.workers import generate_in_parallel
 
     jobs = part_of(choose_jobs(video, data, split, cache, fps, limit), shard)
     pipeline = Pipeline(Models(tracker=tracker), device)
@@ -62,15 +64,19 @@ def main(
             if video is None:
                 bar(done.total(), len(jobs))
 
-        results = generate(
-            jobs,
-            pipeline.tracker,
-            settings,
-            overwrite=overwrite,
-            dry_run=dry_run,
-            on_frames=bar if video is not None else None,
-            on_result=count,
-        )
+        if workers > 1 and not dry_run:
+            spec = pipeline.models.tracker_spec
+            results = generate_in_parallel(jobs, spec, device, settings, workers, overwrite=overwrite, on_result=count)
+        else:
+            results = generate(
+                jobs,
+                pipeline.tracker,
+                settings,
+                overwrite=overwrite,
+                dry_run=dry_run,
+                on_frames=bar if video is not None else None,
+                on_result=count,
+            )
     failed = [r for r in results if r.state == "failed"]
     if video is not None and failed:
         raise TrackSiftError(failed[0].cause)

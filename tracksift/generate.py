@@ -53,17 +53,30 @@ def generate(
     """
     results = []
     for job in jobs:
-        try:
-            result = _generate_one(job, tracker, settings, overwrite, dry_run, on_frames)
-        except TrackSiftError as error:
-            result = JobResult(job.video_id, "failed", cause=str(error))
+        result = generate_one(job, tracker, settings, overwrite=overwrite, dry_run=dry_run, on_frames=on_frames)
         results.append(result)
         if on_result is not None:
             on_result(result)
     return results
 
 
-def _generate_one(
+def generate_one(
+    job: Job,
+    tracker: LoadedTracker,
+    settings: ProposalSettings,
+    *,
+    overwrite: bool = False,
+    dry_run: bool = False,
+    on_frames: Progress | None = None,
+) -> JobResult:
+    """As `generate`, for one job."""
+    try:
+        return _generate(job, tracker, settings, overwrite, dry_run, on_frames)
+    except TrackSiftError as error:
+        return JobResult(job.video_id, "failed", cause=str(error))
+
+
+def _generate(
     job: Job,
     tracker: LoadedTracker,
     settings: ProposalSettings,

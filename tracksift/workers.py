@@ -1,0 +1,79 @@
+"""Jobs over several processes of one machine: every worker loads the tracker once and takes the next job.
+
+Knows processes. Does not know what a job does: that is `tracksift.generate`, the same with one process and with many.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+
+import torch
+
+from core.errors import InputError
+from proposals.checkpoints import LoadedTracker, load_sam2
+from proposals.settings import ProposalSettings
+from tracksift.generate import JobResult, generate_one
+from tracksift.jobs import Job
+
+
+class _Worker:
+    """What a worker process keeps between jobs: readers keep their annotations, the tracker stays loaded."""
+
+    jobs: Sequence[Job]
+    tracker: LoadedTracker
+    settings: ProposalSettings
+    overwrite: bool
+
+
+def generate_in_parallel(
+    jobs: Sequence[Job],
+    tracker: str,
+    device: str,
+    settings: ProposalSettings,
+    workers: int,
+    *,
+    overwrite: bool = False,
+    on_result: Callable[[JobResult], None] | None = None,
+) -> list[JobResult]:
+    """As `tracksift.generate.generate`, over `workers` processes; results in the order of `jobs`.
+
+    tracker, device: as `load_sam2` takes them, since a loaded model is not handed between processes.
+
+    Raises:
+        InputError: for fewer than one worker.
+    """
+    if workers < 1:
+        raise InputError(f"--workers: expected 1 or more processes, got {workers}")
+    results: dict[int, JobResult] = {}
+    for number, result in _run(jobs, (tracker, device, settings, overwrite), min(workers, len(jobs))):
+        results[number] = result
+        if on_result is not None:
+            on_result(result)
+    return [results[number] for number in range(len(jobs))]
+
+
+def _run(
+    jobs: Sequence[Job], given: tuple[str, str, ProposalSettings, bool], workers: int
+) -> Iterator[tuple[int, JobResult]]:
+    threads = max(1, (os.cpu_count() or 1) // max(workers, 1))
+    # Spawned, because a forked child would inherit threads and a CUDA context that it cannot use.
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers, context, initializer=_start, initargs=(list(jobs), threads, *given)) as pool:
+        waiting = {pool.submit(_work, number): number for number in range(len(jobs))}
+        for future in as_completed(waiting):
+            yield waiting[future], future.result()
+
+
+def _start(
+    jobs: Sequence[Job], threads: int, tracker: str, device: str, settings: ProposalSettings, overwrite: bool
+) -> None:
+    torch.set_num_threads(threads)  # more than a core each, and workers wait for one another's threads
+    _Worker.jobs, _Worker.settings, _Worker.overwrite = jobs, settings, overwrite
+    _Worker.tracker = load_sam2(tracker, device)
+
+
+def _work(number: int) -> JobResult:
+    return generate_one(_Worker.jobs[number], _Worker.tracker, _Worker.settings, overwrite=_Worker.overwrite)
