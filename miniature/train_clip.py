@@ -223,6 +223,7 @@ def main(
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N")] = "auto",
     workers: Annotated[int, typer.Option(help="rendering processes; 0 renders in this one")] = 2,
     smoke: Annotated[bool, typer.Option(help="three steps on three clips, to see that everything runs")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="say what would be done, and write nothing")] = False,
 ) -> None:
     """Train the miniature open_clip.
 
@@ -233,6 +234,10 @@ def main(
     if not 0 < minutes < 24 * 60 or workers < 0:
         raise InputError(f"--minutes and --workers: expected more than 0 and at least 0, got {minutes} and {workers}")
     settings = SMOKE if smoke else ClipSettings(seed=seed, minutes=minutes, clips=clips)
+    if dry_run:
+        plan = {"out": out, "device": pick_device(device), **asdict(settings)}
+        print_table("would train", ["setting", "value"], [[name, str(value)] for name, value in plan.items()])
+        return
     figures = train(out, settings, pick_device(device), workers)
     print_table("Miniature open_clip, valid: caption to crop", list(figures), [list(figures.values())])
     emit({f"clip_{name}": value for name, value in figures.items()}, settings=asdict(settings))
