@@ -71,6 +71,20 @@ def atomic_folder(target: Path) -> Iterator[Path]:
         shutil.rmtree(old, ignore_errors=True)
 
 
+def check_folder(target: Path) -> None:
+    """Refuse a folder that could not be made or written to, before long work for it begins. Makes nothing.
+
+    Raises:
+        OutputError: when `target` or its nearest existing parent is a file, or may not be written.
+    """
+    whole = target.absolute()
+    nearest = next(place for place in (whole, *whole.parents) if os.path.exists(place))
+    if not nearest.is_dir():
+        raise OutputError(f"output {target}: expected a folder, got a file at {nearest}")
+    if not os.access(nearest, os.W_OK | os.X_OK):
+        raise OutputError(f"output {target}: expected a place that can be written, got permission denied at {nearest}")
+
+
 def _beside(target: Path, suffix: str) -> Path:
     return target.with_name(f".{target.stem[:80]}.{secrets.token_hex(6)}.tmp{suffix}")
 

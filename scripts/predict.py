@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from core import reporting
+from core.atomic import check_folder
 from core.errors import InputError, TrackSiftError
 from core.types import Answer, Expression
 from scripts import options
@@ -49,6 +50,7 @@ def main(
         phrases = as_expressions(options.read_expressions(expression, expressions_file))
     elif expression or expressions_file:
         raise InputError("--expression: expected none with --data, whose annotations have their own")
+    check_folder(out)
     jobs = choose_jobs(video, data, split, cache, fps, limit)
     pipeline = Pipeline(Models(tracker, text_encoder, selector), device)
     with reporting.progress_bar("tracking") as bar:

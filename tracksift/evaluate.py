@@ -68,10 +68,17 @@ def evaluate(
     progress: called with (done, total) videos.
 
     Raises:
+        CheckpointError: when a model cannot be used.
         InputError: when the split hides its targets or has no expressions.
         ScorerMismatchError: when the selector does not fit the caches, which is no fault of a single video.
     """
     result = Evaluation()
+    for job in jobs:
+        if job.reader is None or not job.reader.has_masks:
+            raise InputError(f"video {job.video_id!r}: expected ground-truth masks, got a split that hides them")
+    # Models are loaded here, so that one that cannot be used is not taken for the failure of every video.
+    _ = (pipeline.selector, pipeline.text_encoder)
+    policies = (SELECTOR, ORACLE, *((RANDOM, SHUFFLED, *BLIND_CHOICES) if baselines else ()))
     borrowed = shuffled_texts(jobs) if baselines else {}
     for number, job in enumerate(jobs, start=1):
         expressions = _expressions(job)
@@ -82,7 +89,7 @@ def evaluate(
         except TrackSiftError as error:
             result.failures[job.video_id] = str(error)
             for expression in expressions:
-                for policy in (SELECTOR, ORACLE):
+                for policy in policies:
                     result.add(policy, failed_expression(no_target=not expression.target_ids, kind=expression.kind))
         if progress is not None:
             progress(number, len(jobs))

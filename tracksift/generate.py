@@ -6,12 +6,14 @@ Knows proposals, labels and the cache. Does not know command lines, and shows pr
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
 from benchmarks.metrics.track_labels import track_labels
 from cache import cache_state, write_cache
+from core.atomic import check_folder
 from core.errors import CacheError, TrackSiftError
 from core.frames import VideoReader
 from core.hashing import json_sha256
@@ -94,8 +96,11 @@ def _generate(
             return JobResult(job.video_id, "kept", frames=reader.meta.frames)
         if dry_run:
             return JobResult(job.video_id, "planned", frames=reader.meta.frames)
+        check_folder(job.cache.parent)
         start = time.perf_counter()
         made, effort = propose_with_effort(reader, tracker, settings, prompts, on_frames)
+        if not made.tracks:
+            deque(reader, maxlen=0)  # nothing was propagated, so that a broken frame has not been met yet
         tracks = replace(made, provenance=facts)
         write_cache(job.cache, tracks, _labels(tracks, masks, reader))
         seconds = time.perf_counter() - start

@@ -1,9 +1,10 @@
 import errno
+import os
 from pathlib import Path
 
 import pytest
 
-from core.atomic import atomic_folder, atomic_path
+from core.atomic import atomic_folder, atomic_path, check_folder
 from core.errors import OutputError
 
 
@@ -92,3 +93,19 @@ def test_folder_over_a_file_is_refused(tmp_path):
     (tmp_path / "masks").write_text("")
     with pytest.raises(OutputError, match="expected a folder name"), atomic_folder(tmp_path / "masks"):
         pass
+
+
+def test_a_folder_is_checked_before_the_work_and_not_made(tmp_path):
+    check_folder(tmp_path / "new" / "deep")
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "file").write_text("mine")
+    for target in (tmp_path / "file", tmp_path / "file" / "below"):
+        with pytest.raises(OutputError, match="got a file at"):
+            check_folder(target)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="nothing is forbidden to the superuser")
+def test_a_folder_that_may_not_be_written_is_refused_before_the_work(tmp_path):
+    (tmp_path / "closed").mkdir(mode=0o500)
+    with pytest.raises(OutputError, match="permission denied"):
+        check_folder(tmp_path / "closed" / "new")

@@ -119,6 +119,13 @@ def test_evaluate_counts_a_video_without_a_usable_cache_as_a_failure(command, wo
     assert f"failed: {VIDEOS[0]}" in outcome.err
 
 
+def test_evaluate_without_any_cache_counts_everything_as_failed(command, world, caches, tmp_path):
+    outcome = command("evaluate", "--data", world, "--cache", tmp_path / "none")
+    assert outcome.code == 0
+    assert outcome.figures["failures"] == outcome.figures["n"] > 0
+    assert outcome.figures["jf"] == outcome.figures["oracle_jf"] == outcome.figures["blind_jf"] == 0
+
+
 def test_predict_answers_every_expression_of_a_split_from_its_caches(command, world, caches, tmp_path):
     before = everything(caches)
     outcome = command("predict", "--data", world, "--cache", caches, "--out", tmp_path / "out", "--no-pictures")
@@ -170,8 +177,9 @@ def test_a_selector_trained_by_the_command_answers(command, world, caches, tmp_p
 
 
 def test_training_without_caches_says_what_to_run(command, world, tmp_path):
-    outcome = command("train-selector", "--data", world, "--cache", tmp_path / "none", "--out", tmp_path / "out", "--split",
-                      "valid", "--valid-split", "valid", "--calib-split", "valid")  # fmt: skip
+    splits = ("--split", "valid", "--valid-split", "valid", "--calib-split", "valid")
+    places = ("--data", world, "--cache", tmp_path / "none", "--out", tmp_path / "out")
+    outcome = command("train-selector", *places, *splits)
     assert outcome.code == 2
     assert "tracksift generate --data" in outcome.err
     assert list(tmp_path.iterdir()) == []
