@@ -1,8 +1,9 @@
 """What tests of whole pipelines share: a tiny rendered world, its caches, a tiny MP4, and a way to run commands."""
 
+import importlib
 import json
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import av
@@ -55,6 +56,13 @@ def command(monkeypatch, capsys):
         return Outcome(code, *capsys.readouterr())
 
     return run
+
+
+@pytest.fixture
+def quick_grid(monkeypatch):
+    """Fewer grid prompts: tracking takes a third, and finds fewer tracks."""
+    ask = importlib.import_module("tracksift.ask")  # the package's own name for it is the function
+    monkeypatch.setattr(ask, "MINIATURE_GRID", replace(ask.MINIATURE_GRID, points_per_side=4))
 
 
 @pytest.fixture(scope="session")

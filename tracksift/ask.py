@@ -23,7 +23,7 @@ from proposals.settings import GridSettings, ProposalSettings
 from selector.scoring import Selector, load_selector
 from tracksift.generate import generate
 from tracksift.jobs import video_job
-from tracksift.models import Models
+from tracksift.models import MINIATURE, Models
 
 MINIATURE_GRID = GridSettings(points_per_side=16, pred_iou_thresh=0.65, stability_score_thresh=0.6)
 """A frame of the rendered world has a few objects of 28 pixels and more: a quarter of SAM2's points finds them. The
@@ -60,7 +60,7 @@ class Pipeline:
     @property
     def proposals(self) -> ProposalSettings:
         """Default proposal settings for the tracker."""
-        return ProposalSettings(grid=MINIATURE_GRID if self.models.is_miniature else GridSettings())
+        return ProposalSettings(grid=MINIATURE_GRID if self.models.tracker == MINIATURE else GridSettings())
 
     def answer(self, cache: Path, expressions: Sequence[Expression]) -> list[Answer]:
         """Answers from a cache file, one an expression, in order.

@@ -15,7 +15,7 @@ def test_proposals_are_timed_beside_a_predictor_that_says_the_same(command):
     assert figures["settings"]["frames"] == 6
 
 
-def test_an_answer_from_a_cache_is_quicker_than_tracking(command):
+def test_an_answer_from_a_cache_is_quicker_than_tracking(command, quick_grid):
     outcome = command("benchmark", "answers", "--frames", 4, "--repeats", 1, "--device", "cpu")
     assert outcome.code == 0, outcome.err
     figures = outcome.figures

@@ -11,7 +11,7 @@ from miniature.world import layout, make_clip
 
 
 @pytest.fixture(autouse=True)
-def short_clips(monkeypatch):
+def short_clips(monkeypatch, quick_grid):
     monkeypatch.setattr(layout, "make_clip", partial(make_clip, frames=8))
 
 

@@ -4,8 +4,9 @@ import pytest
 
 import proposals.generate as stage
 from core.errors import InputError, TrackSiftError
+from proposals.settings import GridSettings
 from tracksift import ask
-from tracksift.ask import default_cache
+from tracksift.ask import MINIATURE_GRID, Pipeline, default_cache
 from tracksift.models import WEIGHTS, Models
 
 
@@ -52,6 +53,12 @@ def test_the_default_cache_follows_the_users_settings(monkeypatch, tmp_path):
     monkeypatch.delenv("XDG_CACHE_HOME")
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     assert default_cache() == tmp_path / "home" / ".cache" / "tracksift"
+
+
+def test_another_tracker_gets_its_own_grid_whatever_reads_its_tracks():
+    assert Pipeline(Models()).proposals.grid == MINIATURE_GRID
+    assert Pipeline(Models(tracker="facebook/sam2.1-hiera-large")).proposals.grid == GridSettings()
+    assert Pipeline(Models(selector="mine.safetensors")).proposals.grid == MINIATURE_GRID
 
 
 def test_miniature_is_a_name_for_files_of_the_repository():
