@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -34,6 +35,7 @@ from tracksift.models import WEIGHTS
 
 HERE = Path(__file__).parent
 SAM2_CLIPS = 60
+PARTS = ["tracker", "open_clip", "answers"]
 Flat = dict[str, float | int | str | None]
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -48,16 +50,13 @@ class Section:
     figures: Flat
 
 
-def measure_tracker(pipeline: Pipeline, splits: tuple[str, ...], workers: int) -> Section:
+def measure_tracker(pipeline: Pipeline, split: str, workers: int) -> Section:
     """J and presence from a first-frame mask, box and point on 24-frame clips."""
-    rows: list[tuple[object, ...]] = []
-    figures: Flat = {}
-    for split in splits:
-        clips = min(SAM2_CLIPS, find_split(split).count)
-        found = eval_sam2.evaluate_split(pipeline.tracker.model, split, clips, workers=workers)
-        rows += [tuple(row) for row in eval_sam2.rows(split, found)]
-        figures |= {f"sam2_{name}": value for name, value in eval_sam2.flat(split, found).items()}
-    return Section(f"SAM2, {SAM2_CLIPS} clips of 24 frames", tuple(eval_sam2.COLUMNS), tuple(rows), figures)
+    clips = min(SAM2_CLIPS, find_split(split).count)
+    found = eval_sam2.evaluate_split(pipeline.tracker.model, split, clips, workers=workers)
+    rows = tuple(tuple(row) for row in eval_sam2.rows(split, found))
+    figures: Flat = {f"sam2_{name}": value for name, value in eval_sam2.flat(split, found).items()}
+    return Section(f"SAM2, {split}, {clips} clips of 24 frames", tuple(eval_sam2.COLUMNS), rows, figures)
 
 
 def measure_clip(device: str) -> Section:
@@ -101,56 +100,85 @@ _NAMES = ("jf", "j", "f", "target_jf", "no_target_accuracy", "target_accuracy", 
 _LINES = {"oracle": ORACLE, "random": RANDOM, "shuffled": SHUFFLED}
 
 
-def write_results(sections: list[Section], facts: Mapping[str, object], folder: Path) -> None:
-    """`RESULTS.md` for people and `results.json` with flat names."""
-    lines = ["# Miniature results", "", "Every figure here is of the miniature: rendered clips and tiny models.", ""]
-    lines += [f"- {name}: {value}" for name, value in facts.items()]
-    for section in sections:
-        lines += ["", f"## {section.title[0].upper()}{section.title[1:]}", "", _row(section.columns)]
-        lines += [_row(["---"] * len(section.columns)), *(_row(row) for row in section.rows)]
-    with atomic_path(folder / "RESULTS.md") as path:
-        path.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    flat = {name: value for section in sections for name, value in section.figures.items()}
-    with atomic_path(folder / "results.json") as path:
-        path.write_text(json.dumps({**flat, "facts": dict(facts)}, indent=1, default=str) + "\n", encoding="utf-8")
+def write_results(name: str, section: Section, facts: Mapping[str, object], folder: Path) -> None:
+    """Put one section in place of its last measurement, in `results.json` (flat names) and `RESULTS.md` (tables)."""
+    path = folder / "results.json"
+    old = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    sections = old.get("sections", {})
+    sections[name] = {
+        "title": section.title,
+        "columns": section.columns,
+        "rows": section.rows,
+        "figures": section.figures,
+        "facts": facts,
+    }
+    flat = {k: v for part in sections.values() for k, v in part["figures"].items()}
+    with atomic_path(path) as temporary:
+        temporary.write_text(json.dumps({**flat, "sections": sections}, indent=1, default=str) + "\n", encoding="utf-8")
+    lines = ["# Miniature results", "", "Every figure here is of the miniature: rendered clips and tiny models."]
+    for part in json.loads(path.read_text(encoding="utf-8"))["sections"].values():
+        lines += ["", f"## {part['title'][0].upper()}{part['title'][1:]}", "", _row(part["columns"])]
+        lines += [_row(["---"] * len(part["columns"])), *(_row(row) for row in part["rows"])]
+        lines += ["", "; ".join(f"{k} {v}" for k, v in part["facts"].items())]
+    with atomic_path(folder / "RESULTS.md") as temporary:
+        temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
-def _row(cells: list[str] | tuple[object, ...]) -> str:
+def _row(cells: Sequence[object]) -> str:
     return "| " + " | ".join(f"{c:.3f}" if isinstance(c, float) else "-" if c is None else str(c) for c in cells) + " |"
+
+
+def _facts(seconds: float) -> dict[str, object]:
+    found = environment()
+    return {
+        "command": "python -m miniature.report",
+        "date": date.today().isoformat(),
+        "seconds": round(seconds),
+        "device": found["device"],
+        "versions": found["versions"],
+        "weights": {p.name: file_sha256(p)[:12] for p in sorted(WEIGHTS.rglob("*.safetensors"))},
+    }
 
 
 @app.command()
 def main(
     work: Annotated[Path, typer.Option(help="Folder for rendered clips and caches; what is there is used again.")],
-    split: Annotated[list[str] | None, typer.Option(help="Splits of the answers; default test, shifted_test.")] = None,
+    part: Annotated[list[str], typer.Option(help="Parts to measure: tracker, open_clip, answers. Repeatable.")] = PARTS,
+    split: Annotated[list[str], typer.Option(help="Splits of the answers. Repeatable.")] = ["test", "shifted_test"],  # noqa: B006
     out: Annotated[Path, typer.Option(help="Folder of RESULTS.md and results.json.")] = HERE,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
     workers: Annotated[int, typer.Option(help="Processes that render.", min=1)] = 2,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be measured.")] = False,
 ) -> None:
-    """Measure the released checkpoints: tracker, open_clip and answers, on the splits kept for that."""
-    splits = split or ["test", "shifted_test"]
-    for name in splits:
-        if find_split(name).name == "train":
-            raise InputError("--split: expected a split to measure on, got train")
-    if dry_run:
-        typer.echo(f"would measure on {', '.join(splits)} and write {out / 'RESULTS.md'} and {out / 'results.json'}")
-        return
-    start = time.perf_counter()
+    """Measure the released checkpoints: tracker, open_clip and answers, on the splits kept for that.
+
+    Each part is written as soon as it is measured; the others keep their last figures.
+    """
+    unknown = [name for name in part if name not in PARTS]
+    if unknown or "train" in split:
+        raise InputError(
+            f"expected --part of {', '.join(PARTS)} and no --split train, got {', '.join([*unknown, *split])}"
+        )
     pipeline = Pipeline(device=device)
-    sections = [measure_tracker(pipeline, ("test", "shifted_dev"), workers), measure_clip(device)]
-    sections += [measure_answers(pipeline, name, work, workers) for name in splits]
-    facts: dict[str, object] = {
-        "command": "python -m miniature.report",
-        "date": date.today().isoformat(),
-        "seconds": round(time.perf_counter() - start),
-        **environment(),
-        "weights": {p.name: file_sha256(p)[:12] for p in sorted(WEIGHTS.rglob("*.safetensors"))},
-    }
-    for section in sections:
+    work_of: dict[str, Callable[[], Section]] = {}
+    if "tracker" in part:
+        for name in ("test", "shifted_dev"):
+            work_of[f"tracker_{name}"] = partial(measure_tracker, pipeline, name, workers)
+    if "open_clip" in part:
+        work_of["open_clip"] = partial(measure_clip, device)
+    if "answers" in part:
+        work_of |= {f"answers_{name}": partial(measure_answers, pipeline, name, work, workers) for name in split}
+    if dry_run:
+        typer.echo(f"would measure {', '.join(work_of)} and write {out / 'RESULTS.md'} and {out / 'results.json'}")
+        return
+    figures: Flat = {}
+    for name, measure in work_of.items():
+        start = time.perf_counter()
+        section = measure()
+        write_results(name, section, _facts(time.perf_counter() - start), out)
         print_table(f"miniature: {section.title}", section.columns, section.rows)
-    write_results(sections, facts, out)
-    emit({name: value for s in sections for name, value in s.figures.items()}, {"splits": splits, "work": str(work)})
+        figures |= section.figures
+    emit(figures, {"parts": list(part), "splits": list(split), "work": str(work)})
 
 
 if __name__ == "__main__":
