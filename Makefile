@@ -26,7 +26,7 @@ demo: .venv/.runtime
 	$(BIN)/python -m scripts demo --out demo_out
 
 test: .venv/.dev
-	$(BIN)/python -m pytest -n 2 --dist loadgroup
+	$(BIN)/python -m pytest -n 2
 
 test-slow: .venv/.dev
 	$(BIN)/python -m pytest -m slow

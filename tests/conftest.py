@@ -19,14 +19,6 @@ SEEDS = (200_041, 200_084)
 VIDEOS = ("m200041", "m200084")
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items):
-    """Tests that need the caches run in one process (`--dist loadgroup`), which makes them once."""
-    for item in items:
-        if {"caches", "tiny_video"} & set(getattr(item, "fixturenames", ())):
-            item.add_marker(pytest.mark.xdist_group("pipelines"))
-
-
 @dataclass(frozen=True)
 class Outcome:
     """How a command ended."""

@@ -28,7 +28,7 @@ WORDS = count_words(["the red striped star", "all the stars that move", "a red d
 def tokenizer(tmp_path_factory):
     path = tmp_path_factory.mktemp("words") / "merges.txt.gz"
     write_merges(path, learn_merges(WORDS))
-    return SimpleTokenizer(bpe_path=str(path), context_length=32)
+    return SimpleTokenizer(bpe_path=str(path), context_length=train_clip.CONTEXT_LENGTH)
 
 
 @pytest.fixture(scope="module")
@@ -143,10 +143,10 @@ def test_pairs_are_crops_of_targets_and_of_others_of_the_same_clip(tokenizer):
     said = (Expression("0", "red", ("1",), kind="attribute"), Expression("1", "stars that move", ("1",), kind="motion"))
     one = ClipViews(facts, crops, (0, 1, 0), np.ones(3, int), frames, ((0, 1),), said, ((0,), (0,)))
     data = stack_views([one, one], tokenizer, CPU)
-    assert data.pairs.shape == (2, 32)
+    assert data.pairs.shape == (2, train_clip.CONTEXT_LENGTH)
     assert data.hits.tolist() == [[0, 2], [3, 5]]
     assert [sorted(set(row)) for row in data.misses.tolist()] == [[1], [4]]
-    assert data.words.shape == (4, 32)
+    assert data.words.shape == (4, train_clip.CONTEXT_LENGTH)
     assert data.crop_facts.tolist()[:2] == [[SHAPES.index("star"), 0, 0], [0, list(COLOURS).index("blue"), 2]]
 
 
@@ -259,7 +259,7 @@ def test_the_rate_rises_then_falls_to_a_hundredth():
 
 def test_the_weights_read_what_they_were_saved_as(trained):
     model, tokenizer = load_open_clip(trained[0], "cpu")
-    assert model.context_length == 32
+    assert model.context_length == train_clip.CONTEXT_LENGTH
     assert tokenizer.vocab_size == model.vocab_size
     assert model.visual.image_size == (64, 64)
 

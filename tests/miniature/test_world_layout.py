@@ -20,8 +20,8 @@ from miniature.world.layout import run_lengths, video_id, write_split
 
 @pytest.fixture
 def short_clips(monkeypatch: pytest.MonkeyPatch) -> None:
-    def short(seed: int, *, shifted: bool, long: bool) -> Clip:
-        return make_clip(seed, shifted=shifted, long=long, frames=10)
+    def short(seed: int, *, shifted: bool, long: bool, expressions: int | None) -> Clip:
+        return make_clip(seed, shifted=shifted, long=long, frames=10, expressions=expressions)
 
     monkeypatch.setattr(layout, "make_clip", short)
 
@@ -141,8 +141,8 @@ def test_seeds_that_are_no_range_are_refused(text: str) -> None:
 
 
 def test_seeds_come_from_the_flag_or_else_from_the_split() -> None:
-    assert render.choose_seeds("900000:900002", "mine", True, True) == (range(900_000, 900_002), True)
-    assert render.choose_seeds(None, "shifted_dev", False, False) == (SPLITS["shifted_dev"].seeds, True)
+    assert render.choose_seeds("900000:900002", "mine", True, True) == (range(900_000, 900_002), True, None)
+    assert render.choose_seeds(None, "shifted_dev", False, False) == (SPLITS["shifted_dev"].seeds, True, None)
     with pytest.raises(InputError, match="expected one of train"):
         render.choose_seeds(None, "mine", False, False)
     with pytest.raises(InputError, match="--shifted: expected --seeds"):
