@@ -1,7 +1,7 @@
 """The cache format: names, dtypes, shapes and hashes of everything in a file. Its only owner; `FORMAT.md` is its text.
 
-Axis letters: N tracks, T frames, D token width, C look width, O ground-truth objects. Knows HDF5 names and arrays. Does not know how
-files are opened, replaced or repaired, nor what the values mean.
+Axis letters: N tracks, T frames, D token width, C look width, O ground-truth objects. Knows HDF5 names and
+arrays. Does not know how files are opened, replaced or repaired, nor what the values mean.
 """
 
 from __future__ import annotations

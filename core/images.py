@@ -119,7 +119,7 @@ def resize(image: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
 
 
 def scaled(images: Tensor, mean: Sequence[float] = HALF, deviation: Sequence[float] = HALF) -> Tensor:
-    """[K, S, S, 3] uint8 to [K, 3, S, S] float32, (value / 255 - mean) / deviation of each channel; -1..1 by default."""
+    """[K, S, S, 3] uint8 to [K, 3, S, S] float32: (value / 255 - mean) / deviation by channel, -1..1 by default."""
     shift, scale = (torch.tensor(values, device=images.device)[:, None, None] for values in (mean, deviation))
     return (images.permute(0, 3, 1, 2).float() / 255 - shift) / scale
 

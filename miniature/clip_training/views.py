@@ -13,6 +13,7 @@ from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
+
 from core.images import crop_square, resize
 from core.types import Expression
 from miniature.world import Clip, make_clip
