@@ -52,6 +52,12 @@ class CacheFile:
         """Object tokens [N, T, D] float16."""
         return cast(NDArray[np.float16], self._read("tracks/tokens"))
 
+    def looks(self) -> NDArray[np.float16] | None:
+        """What each track looks like [N, C] float16, or None where the file has none."""
+        if schema.LOOK.path not in self.manifest.entries:
+            return None
+        return cast(NDArray[np.float16], self._read(schema.LOOK.path))
+
     def boxes(self) -> NDArray[np.float32]:
         """Boxes [N, T, 4] float32 pixels, NaN where absent."""
         return cast(NDArray[np.float32], self._read("tracks/boxes"))
@@ -100,8 +106,9 @@ class CacheFile:
 
     def track_set(self) -> TrackSet:
         """Everything but the labels."""
+        looks = self.looks()
         parts = (self.masks(), self.boxes(), self.tokens(), self.object_score(), self.predicted_iou())
-        rows = zip(self.sources(), self.prompts(), *parts, strict=True)
+        rows = zip(self.sources(), self.prompts(), *parts, [None] * len(self) if looks is None else looks, strict=True)
         with _named(self.path, "tracks"):
             tracks = tuple(Track(source, prompt, self.video.size, *rest) for source, prompt, *rest in rows)
             return TrackSet(self.video, tracks, self.provenance)
@@ -123,12 +130,14 @@ def open_cache(path: Path) -> CacheFile:
     """
     path = Path(path)
     with _opened(path) as file, _named(path, ""):
-        _check_frame(path, file)
-        entries = {c.path: _entry(file, c.path) for c in schema.CORE_COLUMNS}
-        content = _text(file, "content_sha256")
-        if schema.content_sha256(entries, schema.CORE_COLUMNS) != content:
-            raise ValueError("its content hash does not match its datasets")
+        version = _check_frame(path, file)
         columns: tuple[schema.Column, ...] = schema.CORE_COLUMNS
+        if version >= schema.LOOK_VERSION and schema.LOOK.path in file:
+            columns += (schema.LOOK,)
+        entries = {c.path: _entry(file, c.path) for c in columns}
+        content = _text(file, "content_sha256")
+        if schema.content_sha256(entries, columns) != content:
+            raise ValueError("its content hash does not match its datasets")
         has_labels = schema.LABELS in file
         if has_labels:
             entries |= {c.path: _entry(file, c.path) for c in schema.LABEL_COLUMNS}
@@ -175,7 +184,8 @@ def _named(path: Path, place: str) -> Iterator[None]:
         raise CacheCorruptError(f"{path}: expected a whole cache file, got {where}{cause}; {_AGAIN}") from error
 
 
-def _check_frame(path: Path, file: h5py.File) -> None:
+def _check_frame(path: Path, file: h5py.File) -> int:
+    """The schema version of a complete file of ours."""
     mark = file.attrs.get("format")
     if not isinstance(mark, bytes) or mark != schema.FORMAT:
         raise CacheForeignError(f"{path}: expected a TrackSift cache, got other HDF5; move it away, then {_AGAIN}")
@@ -187,6 +197,7 @@ def _check_frame(path: Path, file: h5py.File) -> None:
         )
     if version < 1 or int(file.attrs["complete"]) != 1:
         raise ValueError("no mark that it was completed")
+    return version
 
 
 def _text(owner: h5py.HLObject, name: str) -> str:

@@ -1,7 +1,7 @@
 """The cache format: names, dtypes, shapes and hashes of everything in a file. Its only owner; `FORMAT.md` is its text.
 
-Axis letters: N tracks, T frames, D token width, O ground-truth objects. Knows HDF5 names and arrays. Does not know how
-files are opened, replaced or repaired, nor what the values mean.
+Axis letters: N tracks, T frames, D token width, C look width, O ground-truth objects. Knows HDF5 names and
+arrays. Does not know how files are opened, replaced or repaired, nor what the values mean.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from core.types import Source
 
 FORMAT = b"tracksift-cache"
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 # Superblock 3 and object headers 2 carry checksums, unlike the default. "latest" would add nothing but a layout message
 # that libraries before HDF5 2.0 cannot read.
 LIBRARY_VERSION = "v110"
@@ -67,6 +67,10 @@ CORE_COLUMNS = (
     Column("tracks/object_score", "<f4", ("N", "T")),
     Column("tracks/predicted_iou", "<f4", ("N", "T")),
 )
+
+# Optional, since version 2; core where present. A file without it is of version 1, which older readers can read.
+LOOK = Column("tracks/look", "<f2", ("N", "C"))
+LOOK_VERSION = 2
 
 LABELS = "labels"
 LABEL_COLUMNS = (

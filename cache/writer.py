@@ -42,7 +42,7 @@ def write_cache(path: Path, track_set: TrackSet, labels: Labels | None = None) -
 
 
 def track_set_arrays(track_set: TrackSet) -> Arrays:
-    """Path -> array of every core dataset."""
+    """Path -> array of every core dataset, looks only where the tracks have them."""
     video, tracks = track_set.video, track_set.tracks
     shape = (len(tracks), video.frames)
     counts = [c for t in tracks for c in t.masks]
@@ -57,6 +57,7 @@ def track_set_arrays(track_set: TrackSet) -> Arrays:
     widths = sorted({t.tokens.shape[1] for t in tracks}) or [0]
     if len(widths) > 1:
         raise InputError(f"video {video.id!r}: expected tokens of one width, got {widths}")
+    looks = track_set.looks()
     return {
         "provenance": _json("provenance", dict(track_set.provenance)),
         "video/info": _json("video", info),
@@ -72,6 +73,7 @@ def track_set_arrays(track_set: TrackSet) -> Arrays:
         "tracks/tokens": _stack([t.tokens for t in tracks], (*shape, widths[0]), "<f2"),
         "tracks/object_score": _stack([t.object_score for t in tracks], shape, "<f4"),
         "tracks/predicted_iou": _stack([t.predicted_iou for t in tracks], shape, "<f4"),
+        **({} if looks is None else {schema.LOOK.path: looks}),
     }
 
 
@@ -102,8 +104,9 @@ def _build(core: Arrays, labels: Arrays | None) -> tuple[bytes, str]:
     buffer = io.BytesIO()
     with h5py.File(buffer, "w", libver=schema.LIBRARY_VERSION) as file:
         file.attrs.create("format", np.bytes_(schema.FORMAT))
-        file.attrs.create("schema_version", np.int64(schema.SCHEMA_VERSION))
-        content = _put(file, core, schema.CORE_COLUMNS)
+        looks = schema.LOOK.path in core
+        file.attrs.create("schema_version", np.int64(schema.LOOK_VERSION if looks else 1))
+        content = _put(file, core, (*schema.CORE_COLUMNS, *((schema.LOOK,) if looks else ())))
         if labels is not None:
             group_hash = _put(file, labels, schema.LABEL_COLUMNS)
             file[schema.LABELS].attrs.create("sha256", np.bytes_(group_hash))

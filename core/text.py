@@ -71,8 +71,7 @@ class OpenClipText:
         self.context = int(self.model.context_length)
         self.width = int(self.model.token_embedding.weight.shape[1])
         self.device = torch.device(device)
-        present = [folder / name for name in (OPEN_CLIP_CONFIG, OPEN_CLIP_WEIGHTS, MERGES) if (folder / name).exists()]
-        self.sha256 = _files_sha256(present)
+        self.sha256 = open_clip_sha256(folder)
 
     @torch.no_grad()
     def encode(self, texts: Sequence[str]) -> TextFeatures:
@@ -181,6 +180,12 @@ def load_open_clip(folder: Path, device: str | torch.device) -> tuple[Any, Any]:
         raise CheckpointError(f"{folder / OPEN_CLIP_CONFIG}: expected open_clip's settings, got: {error}") from error
     load_strictly(model, weights)
     return freeze(model, device), open_clip_tokenizer(folder, int(model.context_length))
+
+
+def open_clip_sha256(folder: Path) -> str:
+    """Hash of an open_clip folder's weights, configuration and tokenizer: one name for both towers."""
+    names = (OPEN_CLIP_CONFIG, OPEN_CLIP_WEIGHTS, MERGES)
+    return _files_sha256([folder / name for name in names if (folder / name).exists()])
 
 
 def read_open_clip_config(folder: Path) -> dict[str, Any]:

@@ -18,7 +18,15 @@ from numpy.typing import NDArray
 
 from core import rle
 from core.errors import InputError
-from core.validators import check_array, check_boxes, check_finite, check_probability, check_rising, check_text
+from core.validators import (
+    check_array,
+    check_boxes,
+    check_finite,
+    check_probability,
+    check_rising,
+    check_text,
+    check_unit_or_zero,
+)
 
 
 class Source(StrEnum):
@@ -128,6 +136,8 @@ class Track:
     masks: T COCO run-length masks of the video's size; an empty mask where absent.
     boxes: [T, 4] float32, NaN where absent.   tokens: [T, D] float16, the tracker's object pointers.
     object_score: [T] float32 logits, > 0 present.   predicted_iou: [T] float32 in 0..1, the tracker's own estimate.
+    look: [C] float16 of unit length, an image encoder's mean over crops of the track; zeros where it is never present,
+    None where no encoder looked.
     """
 
     source: Source
@@ -138,6 +148,7 @@ class Track:
     tokens: NDArray[np.float16]
     object_score: NDArray[np.float32]
     predicted_iou: NDArray[np.float32]
+    look: NDArray[np.float16] | None = None
 
     def __post_init__(self) -> None:
         """Refuse arrays of other lengths, kinds or ranges."""
@@ -152,6 +163,9 @@ class Track:
         check_probability("track predicted IoU", self.predicted_iou)
         if self.prompt.frame >= frames:
             raise InputError(f"track: expected a prompt frame below {frames}, got {self.prompt.frame}")
+        if self.look is not None:
+            check_array("track look", self.look, [None], "f")
+            check_unit_or_zero("track look", self.look)
 
     @property
     def present(self) -> NDArray[np.bool_]:
@@ -165,9 +179,10 @@ class Track:
 
 @dataclass(frozen=True)
 class TrackSet:
-    """A video's tracks and where they came from.
+    """A video's tracks and where they came from; all tracks have a look of one width, or none has.
 
-    provenance: JSON-able facts (models, checkpoint hashes, settings, code version); `tracker_sha256` names the weights.
+    provenance: JSON-able facts (models, checkpoint hashes, settings, code version); `tracker_sha256` names the weights,
+    and `look_sha256` the image encoder of the looks.
     """
 
     video: VideoMeta
@@ -175,7 +190,12 @@ class TrackSet:
     provenance: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Refuse tracks of another length or size than the video."""
+        """Refuse tracks of another length or size than the video, and looks of some tracks only."""
+        widths = {None if track.look is None else len(track.look) for track in self.tracks}
+        if len(widths) > 1:
+            raise InputError(
+                f"video {self.video.id!r}: expected looks of one width for all tracks or none, got widths {widths}"
+            )
         for i, track in enumerate(self.tracks):
             if len(track.masks) != self.video.frames or track.size != self.video.size:
                 raise InputError(
@@ -188,6 +208,11 @@ class TrackSet:
         if not self.tracks:
             return np.zeros((0, self.video.frames, 0), dtype=np.float16)
         return np.stack([t.tokens for t in self.tracks])
+
+    def looks(self) -> NDArray[np.float16] | None:
+        """Looks of all tracks, [N, C]; None where there are none."""
+        looks = [t.look for t in self.tracks if t.look is not None]
+        return np.stack(looks) if looks else None
 
 
 @dataclass(frozen=True)

@@ -48,6 +48,13 @@ def check_boxes(name: str, boxes: NDArray[np.floating]) -> None:
         raise InputError(f"{name}: expected x1 < x2 and y1 < y2, got an empty or inverted box")
 
 
+def check_unit_or_zero(name: str, vector: NDArray[np.floating]) -> None:
+    """Refuse a vector [C] that is neither all zeros nor of length 1 (within float16's rounding)."""
+    length = float(np.linalg.norm(vector.astype(np.float64)))
+    if not (length == 0 or abs(length - 1) < 0.01):
+        raise InputError(f"{name}: expected a vector of length 1 or all zeros, got length {length}")
+
+
 def check_rising(name: str, values: NDArray[np.floating]) -> None:
     """Refuse values that do not rise strictly."""
     stops = ~(np.diff(values) > 0)  # true for NaN as well

@@ -28,6 +28,7 @@ from miniature.world import make_clip
 from proposals.checkpoints import build_sam2
 from proposals.features import FeatureStore
 from proposals.generate import propose
+from proposals.looks import with_looks
 from proposals.prompts import MaskPrompt
 from proposals.propagation import propagate
 from proposals.settings import Resources
@@ -69,7 +70,8 @@ def time_answers(pipeline: Pipeline, frames: int, repeats: int, progress: Progre
     reader = ArrayReader(clip.frames, video_id="benchmark", fps=clip.fps)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "benchmark.h5"
-        write_cache(path, propose(reader, pipeline.tracker, pipeline.proposals))
+        tracks = propose(reader, pipeline.tracker, pipeline.proposals)
+        write_cache(path, with_looks(tracks, reader, pipeline.image_encoder))
         work: dict[str, Callable[[], object]] = {
             "answer": lambda: pipeline.answer(path, [Expression("0", "the red star")]),
             "tracking": lambda: propose(reader, pipeline.tracker, pipeline.proposals),

@@ -85,7 +85,10 @@ def _generate(jobs: list[Job], pipeline: Pipeline, tell: Tell) -> list[JobResult
         results.append(result)
         tell("tracking", len(results), len(jobs))
 
-    made = generate(jobs, pipeline.tracker, pipeline.proposals, overwrite=True, on_result=count)
+    made = generate(
+        jobs, pipeline.tracker, pipeline.proposals,
+        image_encoder=pipeline.image_encoder, overwrite=True, on_result=count,
+    )  # fmt: skip
     failed = [r for r in made if r.state == "failed"]
     if failed:
         raise TrackSiftError("; ".join(f"{r.video_id}: {r.cause}" for r in failed))

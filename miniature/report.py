@@ -76,7 +76,10 @@ def measure_answers(pipeline: Pipeline, split: str, work: Path, workers: int) ->
     _, jobs = split_jobs(work / "world", split, work / "caches")
     with progress_bar(f"{split}: tracking", len(jobs)) as bar:
         done = iter(range(1, len(jobs) + 1))
-        made = generate(jobs, pipeline.tracker, pipeline.proposals, on_result=lambda _: bar(next(done), len(jobs)))
+        made = generate(
+            jobs, pipeline.tracker, pipeline.proposals,
+            image_encoder=pipeline.image_encoder, on_result=lambda _: bar(next(done), len(jobs)),
+        )  # fmt: skip
     failed = [r for r in made if r.state == "failed"]
     if failed:
         raise TrackSiftError(f"report: {len(failed)} videos failed, first {failed[0].video_id}: {failed[0].cause}")

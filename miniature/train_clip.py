@@ -28,12 +28,13 @@ from core.atomic import atomic_folder
 from core.devices import autocast, describe_device, pick_device
 from core.errors import InputError
 from core.hashing import file_sha256
+from core.images import view_side
 from core.reporting import emit, environment, print_table, progress_bar, track
 from core.text import MERGES, OPEN_CLIP_CONFIG, OPEN_CLIP_WEIGHTS
 from miniature.clip_training import losses
 from miniature.clip_training.captions import Captions, holds, make_captions
 from miniature.clip_training.data import ClipData, sample, stack_views, to_pixels
-from miniature.clip_training.evaluate import retrieval, view_side
+from miniature.clip_training.evaluate import retrieval
 from miniature.clip_training.views import ClipViews, render_all
 from miniature.clip_training.vocabulary import count_words, learn_merges, vocabulary_size, write_merges
 from miniature.splits import SPLITS

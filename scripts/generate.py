@@ -28,6 +28,10 @@ def main(
     cache: options.Cache = Path("caches"),
     source: Annotated[list[str], typer.Option(help="Prompts: grid, ground_truth (training). Repeatable.")] = ["grid"],  # noqa: B006
     bin_size: Annotated[int, typer.Option(help="Grid prompts every so many frames; 0: first and middle frame.")] = 0,
+    looks: Annotated[
+        bool | None,
+        typer.Option(help="Also store what each track looks like; default: with trackers that have an encoder for it."),
+    ] = None,
     points: Annotated[int | None, typer.Option(help="Grid points a side; default 16 (miniature) or 32.")] = None,
     fps: options.Fps = None,
     limit: options.Limit = None,
@@ -40,7 +44,8 @@ def main(
 ) -> None:
     """Track every video once: masklets and object tokens into one HDF5 file a video.
 
-    Files that are whole and were made with the same models, settings and frames are kept; all others are made again.
+    Files that are whole and were made with the same models, settings and frames are kept; all others are made again,
+    those that lack no more than looks from their own tracks.
     """
     from dataclasses import replace
 
@@ -56,6 +61,9 @@ def main(
     grid = replace(pipeline.proposals.grid, bin_size=bin_size)
     grid = grid if points is None else replace(grid, points_per_side=points)
     settings = replace(pipeline.proposals, sources=_sources(source), grid=grid)
+    image_spec = None if looks is False else pipeline.models.image_spec
+    if looks and image_spec is None:
+        raise InputError(f"--looks: expected a tracker with an image encoder (miniature), got {tracker!r}")
     done = Counter[str]()
     with reporting.progress_bar("frames" if video else "videos", None if video else len(jobs)) as bar:
 
@@ -65,13 +73,16 @@ def main(
                 bar(done.total(), len(jobs))
 
         if workers > 1 and not dry_run:
-            spec = pipeline.models.tracker_spec
-            results = generate_in_parallel(jobs, spec, device, settings, workers, overwrite=overwrite, on_result=count)
+            results = generate_in_parallel(
+                jobs, pipeline.models.tracker_spec, device, settings, workers,
+                image_encoder=image_spec, overwrite=overwrite, on_result=count,
+            )  # fmt: skip
         else:
             results = generate(
                 jobs,
                 pipeline.tracker,
                 settings,
+                image_encoder=None if image_spec is None else pipeline.image_encoder,
                 overwrite=overwrite,
                 dry_run=dry_run,
                 on_frames=bar if video is not None else None,
@@ -92,7 +103,14 @@ def main(
             "tracks": sum(r.tracks for r in results),
             "seconds": sum(r.seconds for r in results),
         },
-        {"tracker": tracker, "sources": list(source), "bin_size": bin_size, "cache": str(cache), "dry_run": dry_run},
+        {
+            "tracker": tracker,
+            "sources": list(source),
+            "bin_size": bin_size,
+            "looks": image_spec is not None,
+            "cache": str(cache),
+            "dry_run": dry_run,
+        },
     )
     if failed:
         listed = "; ".join(f"{r.video_id}: {r.cause}" for r in failed[:SHOWN])

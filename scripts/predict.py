@@ -54,7 +54,10 @@ def main(
     jobs = choose_jobs(video, data, split, cache, fps, limit)
     pipeline = Pipeline(Models(tracker, text_encoder, selector), device)
     with reporting.progress_bar("tracking") as bar:
-        made = generate(jobs, pipeline.tracker, pipeline.proposals, dry_run=dry_run, on_frames=bar)
+        made = generate(
+            jobs, pipeline.tracker, pipeline.proposals,
+            image_encoder=pipeline.image_encoder, dry_run=dry_run, on_frames=bar,
+        )  # fmt: skip
     failed = [r for r in made if r.state == "failed"]
     if failed:
         listed = "; ".join(f"{r.video_id}: {r.cause}" for r in failed)

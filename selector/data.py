@@ -79,6 +79,7 @@ class SelectorData:
     shape: NDArray[np.int64]
     word_count: NDArray[np.int64]
     tracker: str
+    look: str
     items: tuple[tuple[LabelledVideo, int], ...]
 
     COMPETES, TRUTH, POSITIVE = 1, 2, 4
@@ -145,21 +146,26 @@ class SelectorData:
         return mean.float(), (square / len(self.values) - mean.square()).clamp(min=0).sqrt().float()
 
 
-def read_example(example: Example, *, geometry: bool) -> LabelledVideo:
+def read_example(example: Example, *, geometry: bool, looks: bool = False) -> LabelledVideo:
     """Tracks and labels of one example; InputError where the cache has no labels."""
     path, expressions = example
     cache = open_cache(path)
     labels = cache.labels()
     if labels is None:
         raise InputError(f"{path}: expected a cache with labels to learn from, got one without")
-    return LabelledVideo(read_tracks(cache, geometry=geometry), labels, tuple(expressions))
+    return LabelledVideo(read_tracks(cache, geometry=geometry, looks=looks), labels, tuple(expressions))
 
 
 def read_examples(
-    examples: Sequence[Example], *, geometry: bool, workers: int = 0, progress: Progress | None = None
+    examples: Sequence[Example],
+    *,
+    geometry: bool,
+    looks: bool = False,
+    workers: int = 0,
+    progress: Progress | None = None,
 ) -> list[LabelledVideo]:
     """Read many examples in order, by `workers` processes (0: in this one)."""
-    job = partial(read_example, geometry=geometry)
+    job = partial(read_example, geometry=geometry, looks=looks)
     if workers == 0:
         return list(_counted(map(job, examples), len(examples), progress))
     with multiprocessing.get_context("spawn").Pool(workers) as pool:
@@ -173,7 +179,7 @@ def build_data(
 
     Raises:
         InputError: when nothing is left.
-        ScorerMismatchError: when the caches come from different trackers.
+        ScorerMismatchError: when the caches come from different trackers, or their looks from different encoders.
     """
     videos = [v for v in videos if len(v.tracks.values) and v.expressions]
     if not videos:
@@ -181,6 +187,9 @@ def build_data(
     trackers = {v.tracks.tracker for v in videos}
     if len(trackers) > 1:
         raise ScorerMismatchError(f"selector data: expected caches of one tracker, got {len(trackers)}: {trackers}")
+    lookers = {v.tracks.look for v in videos}
+    if len(lookers) > 1:
+        raise ScorerMismatchError(f"selector data: expected looks of one encoder, got {len(lookers)}: {lookers}")
     items = [(video, i) for video in videos for i in range(len(video.expressions))]
     numbers = [v for v, video in enumerate(videos) for _ in video.expressions]
     sizes = np.array([v.tracks.values.shape[:2] for v in videos], dtype=np.int64)  # [V, 2]
@@ -208,6 +217,7 @@ def build_data(
         shape=sizes[numbers],
         word_count=word_mask.sum(1).cpu().numpy()[text],
         tracker=trackers.pop(),
+        look=lookers.pop(),
         items=tuple(items),
     )
 

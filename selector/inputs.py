@@ -1,6 +1,6 @@
-"""What the selector reads of a video's tracks: object tokens, and eight box numbers a frame where it is asked.
+"""What the selector reads of a video's tracks: object tokens, and where asked eight box numbers a frame and looks.
 
-Knows caches and track sets. Does not know expressions. Axis letters: N tracks, T frames, D token width.
+Knows caches and track sets. Does not know expressions. Axis letters: N tracks, T frames, D token width, C look width.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from cache import CacheFile
 from core import rle
+from core.errors import ScorerMismatchError
 from core.types import Source, TrackSet
 
 
@@ -19,8 +20,10 @@ from core.types import Source, TrackSet
 class VideoTracks:
     """A video's tracks as the selector sees them.
 
-    values: [N, T, D] or [N, T, D + 8] float16.   sources, prompted_for: [N], what decides who may compete.
+    values: [N, T, D (+ 8) (+ C)] float16, tokens, box numbers and the track's look, the same in every frame.
+    sources, prompted_for: [N], what decides who may compete.
     cache: the content hash, "" for tracks that were never stored.   tracker: hash of the tracker's weights.
+    look: hash of the looks' encoder, "" where looks were not asked for.
     """
 
     video_id: str
@@ -29,10 +32,15 @@ class VideoTracks:
     prompted_for: tuple[str | None, ...]
     cache: str
     tracker: str
+    look: str = ""
 
 
-def read_tracks(source: CacheFile | TrackSet, *, geometry: bool) -> VideoTracks:
-    """Tracks of a cache or of a track set in memory; masks are read only for `geometry`."""
+def read_tracks(source: CacheFile | TrackSet, *, geometry: bool, looks: bool = False) -> VideoTracks:
+    """Tracks of a cache or of a track set in memory; masks are read only for `geometry`.
+
+    Raises:
+        ScorerMismatchError: when looks are asked for and the tracks have none.
+    """
     if isinstance(source, TrackSet):
         tracks = source.tracks
         tokens, sources = source.tokens(), tuple(t.source for t in tracks)
@@ -43,6 +51,8 @@ def read_tracks(source: CacheFile | TrackSet, *, geometry: bool) -> VideoTracks:
     values = tokens
     if geometry:
         values = np.concatenate([tokens, _geometry(source).astype(np.float16)], axis=-1)
+    if looks and sources:
+        values = np.concatenate([values, _looks(source, values.shape[1])], axis=-1)
     return VideoTracks(
         video_id=source.video.id,
         values=values,
@@ -50,7 +60,19 @@ def read_tracks(source: CacheFile | TrackSet, *, geometry: bool) -> VideoTracks:
         prompted_for=tuple(prompt.expression_id for prompt in prompts),
         cache=cache,
         tracker=str(source.provenance.get("tracker_sha256", "")),
+        look=str(source.provenance.get("look_sha256", "")) if looks else "",
     )
+
+
+def _looks(source: CacheFile | TrackSet, frames: int) -> NDArray[np.float16]:
+    """Each track's look once a frame, [N, T, C]."""
+    looks = source.looks()
+    if looks is None:
+        raise ScorerMismatchError(
+            f"video {source.video.id!r}: expected tracks with looks, which the selector reads, got tracks without; "
+            "run `tracksift generate --looks` again, which keeps the tracks"
+        )
+    return np.repeat(looks[:, None], frames, axis=1)
 
 
 def _geometry(source: CacheFile | TrackSet) -> NDArray[np.float32]:

@@ -38,15 +38,17 @@ TOKENS_AT_ONCE = 1 << 17  # track tokens (N x T) a pass, which bounds memory
 
 @dataclass(frozen=True)
 class Selector:
-    """A selector ready to score; `tracker` and `text_encoder` are hashes of what it was trained on.
+    """A selector ready to score; `tracker`, `text_encoder` and `look` are hashes of what it was trained on.
 
-    `sha256` names its weights, `calibration` its thresholds, `record` everything else that its file tells.
+    `look` is "" where no looks are read. `sha256` names its weights, `calibration` its thresholds, `record` everything
+    else that its file tells.
     """
 
     model: TrackSelector
     calibration: Calibration
     tracker: str
     text_encoder: str
+    look: str
     sha256: str
     record: Mapping[str, Any]
 
@@ -77,9 +79,10 @@ class Selector:
                 are scored in the company of just these.
 
         Raises:
-            ScorerMismatchError: when the tracks come from another tracker, or the encoder is another.
+            ScorerMismatchError: when the tracks come from another tracker, their looks are missing or of another
+                encoder, or the text encoder is another.
         """
-        tracks = read_tracks(source, geometry=self.model.settings.geometry)
+        tracks = read_tracks(source, geometry=self.model.settings.geometry, looks=self.model.settings.look_width > 0)
         self.check(tracks, encoder)
         if competing is None:
             competing = [candidates(tracks.sources, tracks.prompted_for, e.id) for e in expressions]
@@ -90,12 +93,18 @@ class Selector:
         ]
 
     def check(self, tracks: VideoTracks, encoder: TextEncoder) -> None:
-        """Refuse tracks of another tracker, and another text encoder than the one of the training."""
+        """Refuse tracks of another tracker, looks of another encoder, and another text encoder than the training's."""
         if tracks.tracker != self.tracker and len(tracks.values):
             raise ScorerMismatchError(
                 f"video {tracks.video_id!r}: expected tracks of the tracker {self.tracker[:12]}, which the selector "
                 f"was trained on, got {tracks.tracker[:12] or 'one without a name'}; generate the cache with that "
                 "tracker, or train a selector for this one"
+            )
+        if tracks.look != self.look and len(tracks.values):
+            raise ScorerMismatchError(
+                f"video {tracks.video_id!r}: expected looks of the image encoder {self.look[:12]}, which the selector "
+                f"was trained on, got {tracks.look[:12] or 'one without a name'}; run `tracksift generate --looks` "
+                "with that encoder, or train a selector for this one"
             )
         if encoder.sha256 != self.text_encoder:
             raise ScorerMismatchError(
@@ -143,11 +152,12 @@ class Selector:
 
 def save_selector(
     path: Path, model: TrackSelector, calibration: Calibration, tracker: str, text_encoder: str,
-    record: Mapping[str, Any],
+    record: Mapping[str, Any], look: str = "",
 ) -> None:  # fmt: skip
     """Write weights (float16; buffers as they are) to `path` and the record beside it, which names the weights' hash.
 
-    `record`: JSON-able facts about the training, kept under their own names.
+    tracker, text_encoder, look: hashes of what it was trained on; look is "" for a selector that reads none.
+    record: JSON-able facts about the training, kept under their own names.
     """
     buffers = {name for name, _ in model.named_buffers()}
     state = {
@@ -162,6 +172,7 @@ def save_selector(
         "calibration": asdict(calibration),
         "tracker_sha256": tracker,
         "text_encoder_sha256": text_encoder,
+        "look_sha256": look,
         "weights_sha256": file_sha256(path),
         **record,
     }
@@ -183,6 +194,9 @@ def load_selector(path: Path, device: str | torch.device = "cpu") -> Selector:
         tracker, encoder, weights = (
             str(record[k]) for k in ("tracker_sha256", "text_encoder_sha256", "weights_sha256")
         )
+        look = str(record.get("look_sha256", ""))  # older records know no looks
+        if bool(look) != (settings.look_width > 0):
+            raise InputError(f"look_width {settings.look_width} with look_sha256 {look!r}")
     except (InputError, KeyError, TypeError, AttributeError) as error:
         raise CheckpointError(
             f"{path.with_suffix('.json')}: expected the record of a selector, got: {error}"
@@ -195,7 +209,7 @@ def load_selector(path: Path, device: str | torch.device = "cpu") -> Selector:
     if sha256 != weights:
         raise CheckpointError(f"{path}: expected the weights {weights[:12]} that its record names, got {sha256[:12]}")
     model = model.to(device).eval().requires_grad_(False)
-    return Selector(model, calibration, tracker, encoder, sha256, record)
+    return Selector(model, calibration, tracker, encoder, look, sha256, record)
 
 
 def _read_record(path: Path) -> dict[str, Any]:

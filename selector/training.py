@@ -64,7 +64,7 @@ class SelectorModule(lightning.LightningModule):  # type: ignore[misc]  # the li
         self.model, self.train_data, self.valid_data, self.recipe = model, train, valid, settings
         self.progress = progress
         self.history: list[dict[str, float]] = []
-        self.noise = 0.0 if settings.token_noise == 0 else settings.token_noise * train.moments()[1]
+        self.noise = 0.0 if settings.token_noise == 0 else settings.token_noise * _noisy(model, train.moments()[1])
         self.steps_per_epoch = math.ceil(len(train) / settings.batch)
 
     def train_dataloader(self) -> DataLoader[Index]:
@@ -183,8 +183,9 @@ def train_selector(
     """
     start = time.monotonic()
     videos = read_examples(
-        [*train, *valid, *calib], geometry=settings.geometry, workers=workers, progress=read_progress
-    )
+        [*train, *valid, *calib], geometry=settings.geometry, looks=settings.look_width > 0, workers=workers,
+        progress=read_progress,
+    )  # fmt: skip
     parts = videos[: len(train)], videos[len(train) : len(train) + len(valid)], videos[len(train) + len(valid) :]
     torch.manual_seed(training.seed)
     data = build_data(parts[0], encoder, device, training.positive_iou)
@@ -198,13 +199,13 @@ def train_selector(
     last = _prepare_state(state, settings, training, data, encoder, resume=resume)
     best = _fit(module, state, last, device)
     model.load_state_dict({k.removeprefix("model."): v for k, v in best.items() if k.startswith("model.")})
-    record = {
+    record: dict[str, Any] = {
         "training": asdict(training),
         "history": module.history,
         "steps": module.global_step,
         "expressions": len(data),
     }
-    save_selector(out / WEIGHTS, model, Calibration(), data.tracker, encoder.sha256, record)
+    save_selector(out / WEIGHTS, model, Calibration(), data.tracker, encoder.sha256, record, data.look)
     # Thresholds are fitted to the weights as they are stored.
     selector, held_out = load_selector(out, device), [without_ground_truth(v) for v in parts[2]]
     calibration = calibrate(selector, held_out, encoder)
@@ -217,7 +218,8 @@ def train_selector(
         "steps": int(module.global_step),
         "minutes": round((time.monotonic() - start) / 60, 2),
     }
-    save_selector(out / WEIGHTS, model, calibration, data.tracker, encoder.sha256, {**record, "figures": figures})
+    record["figures"] = figures
+    save_selector(out / WEIGHTS, model, calibration, data.tracker, encoder.sha256, record, data.look)
     with atomic_path(out / "selector.jsonl") as path:
         path.write_text("".join(json.dumps(line) + "\n" for line in module.history), encoding="utf-8")
     shutil.rmtree(state)
@@ -282,14 +284,22 @@ def _fit(module: SelectorModule, state: Path, last: Path | None, device: torch.d
 def _check_widths(settings: SelectorSettings, data: SelectorData, encoder: TextEncoder) -> None:
     if data.values.shape[1] != settings.input_width:
         raise InputError(
-            f"selector settings: expected caches with {settings.input_width} numbers a track and frame (tokens and "
-            f"geometry), got {data.values.shape[1]}"
+            f"selector settings: expected caches with {settings.input_width} numbers a track and frame (tokens, "
+            f"geometry and looks), got {data.values.shape[1]}"
         )
+    if settings.look_width and not data.look:
+        raise InputError("selector settings: expected caches that name the encoder of their looks, got looks of nobody")
     if encoder.width != settings.text_width:
         raise InputError(
             f"selector settings: expected a text encoder of width {settings.text_width}, got {encoder.width} "
             f"of {encoder.name!r}"
         )
+
+
+def _noisy(model: TrackSelector, deviation: Tensor) -> Tensor:
+    """The deviations [D] that noise is scaled by: none for looks, which a video's frames share."""
+    kept = torch.arange(len(deviation), device=deviation.device) < len(deviation) - model.settings.look_width
+    return deviation * kept
 
 
 def _prepare_state(

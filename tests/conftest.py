@@ -77,7 +77,8 @@ def caches(world, tmp_path_factory):
     root = tmp_path_factory.mktemp("caches")
     _, jobs = split_jobs(world, "valid", root)
     pipeline = Pipeline(device="cpu")
-    assert [r.state for r in generate(jobs, pipeline.tracker, pipeline.proposals)] == ["made", "made"]
+    made = generate(jobs, pipeline.tracker, pipeline.proposals, image_encoder=pipeline.image_encoder)
+    assert [r.state for r in made] == ["made", "made"]
     return root
 
 

@@ -24,9 +24,11 @@ def make_track(
     frame: int = 0,
     expression_id: str | None = None,
     width: int = 8,
+    look: int = 0,
     seed: int = 0,
 ) -> Track:
-    """A track of the given masks; absent (object score -5) where a mask is empty, tokens from `seed`."""
+    """A track of the given masks; absent (object score -5) where a mask is empty, tokens, and
+    a look of `look` numbers where that is not 0, from `seed`."""
     rng = np.random.default_rng(seed)
     counts, size = rle.encode(masks), (masks.shape[1], masks.shape[2])
     present = masks.any(axis=(1, 2))
@@ -39,7 +41,14 @@ def make_track(
         tokens=rng.standard_normal((len(masks), width)).astype(np.float16),
         object_score=np.where(present, 5.0, -5.0).astype(np.float32),
         predicted_iou=np.where(present, 0.9, 0.1).astype(np.float32),
+        look=unit(rng, look) if look else None,
     )
+
+
+def unit(rng: np.random.Generator, width: int) -> np.ndarray:
+    """A random vector [width] float16 of length 1."""
+    vector = rng.standard_normal(width)
+    return (vector / np.linalg.norm(vector)).astype(np.float16)
 
 
 def moving_masks(index: int, frames: int, size: tuple[int, int], absent: Sequence[int] = ()) -> np.ndarray:
@@ -61,6 +70,7 @@ def make_track_set(
     frames: int = 6,
     size: tuple[int, int] = (16, 20),
     width: int = 8,
+    look: int = 0,
     fps: float = 8.0,
     video_id: str = "clip",
     sources: Sequence[Source] | None = None,
@@ -74,12 +84,14 @@ def make_track_set(
             source=sources[i] if sources else Source.GRID,
             frame=next((t for t in range(frames) if not absent or t not in absent[i]), 0),
             width=width,
+            look=look,
             seed=seed * 1000 + i,
         )
         for i in range(tracks)
     ]
     video = make_video(frames=frames, size=size, fps=fps, video_id=video_id)
-    return TrackSet(video, tuple(built), {"tracker_sha256": "1" * 64, "settings": {"bin_size": 4}})
+    facts = {"look_sha256": "3" * 64} if look else {}
+    return TrackSet(video, tuple(built), {"tracker_sha256": "1" * 64, "settings": {"bin_size": 4}} | facts)
 
 
 def make_labels(tracks: int = 3, *, objects: int = 2, seed: int = 0) -> Labels:

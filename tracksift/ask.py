@@ -14,6 +14,7 @@ from pathlib import Path
 from cache import open_cache
 from core.devices import pick_device
 from core.errors import InputError, TrackSiftError
+from core.images import ImageEncoder, load_image_encoder
 from core.text import TextEncoder, load_text_encoder
 from core.types import Answer, Expression
 from fusion.fuse import FusionSettings, describe, fuse
@@ -48,6 +49,12 @@ class Pipeline:
         return load_sam2(self.models.tracker_spec, self.device)
 
     @cached_property
+    def image_encoder(self) -> ImageEncoder | None:
+        """The encoder of tracks' looks, None for trackers without; CheckpointError when its weights cannot be used."""
+        spec = self.models.image_spec
+        return None if spec is None else load_image_encoder(spec, pick_device(self.device))
+
+    @cached_property
     def text_encoder(self) -> TextEncoder:
         """The text encoder; CheckpointError when its weights cannot be used."""
         return load_text_encoder(self.models.text_spec, pick_device(self.device))
@@ -67,7 +74,7 @@ class Pipeline:
 
         Raises:
             CacheError: when the file cannot be used.
-            ScorerMismatchError: when the selector was trained on another tracker or text encoder.
+            ScorerMismatchError: when the selector was trained on another tracker, text encoder or encoder of looks.
         """
         file = open_cache(cache)
         track_set = file.track_set()
@@ -109,7 +116,9 @@ def ask(
     pipeline = Pipeline(models or Models(), device)
     phrases = as_expressions([expressions] if isinstance(expressions, str) else expressions)
     job = video_job(Path(video), cache or default_cache(), fps)
-    (result,) = generate([job], pipeline.tracker, pipeline.proposals, on_frames=on_progress)
+    (result,) = generate(
+        [job], pipeline.tracker, pipeline.proposals, image_encoder=pipeline.image_encoder, on_frames=on_progress
+    )
     if result.state == "failed":
         raise TrackSiftError(result.cause)
     return pipeline.answer(job.cache, phrases)

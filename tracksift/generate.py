@@ -1,6 +1,7 @@
 """Jobs -> cache files: what is whole and current is kept, the rest is made, a failure names its video and cause.
 
-Knows proposals, labels and the cache. Does not know command lines, and shows progress only through a callback.
+Tracks cost far more than their looks, so a file that differs in looks alone keeps its tracks. Knows proposals, labels
+and the cache. Does not know command lines, and shows progress only through a callback.
 """
 
 from __future__ import annotations
@@ -12,14 +13,16 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from benchmarks.metrics.track_labels import track_labels
-from cache import cache_state, write_cache
+from cache import CacheFile, cache_state, open_cache, verify_cache, write_cache
 from core.atomic import check_folder
 from core.errors import CacheError, TrackSiftError
 from core.frames import VideoReader
 from core.hashing import json_sha256
+from core.images import ImageEncoder
 from core.types import Labels, Source, TrackSet
 from proposals.checkpoints import LoadedTracker
 from proposals.generate import Progress, propose_with_effort, provenance
+from proposals.looks import look_facts, with_looks, without_look_facts
 from proposals.settings import ProposalSettings
 from tracksift.jobs import Job, decoded
 
@@ -44,6 +47,7 @@ def generate(
     tracker: LoadedTracker,
     settings: ProposalSettings,
     *,
+    image_encoder: ImageEncoder | None = None,
     overwrite: bool = False,
     dry_run: bool = False,
     on_frames: Progress | None = None,
@@ -51,11 +55,15 @@ def generate(
 ) -> list[JobResult]:
     """Make the cache file of every job that has none that is whole and made with these models, settings and frames.
 
+    image_encoder: of the tracks' looks; without one the files have none.
     A video that fails is reported and the others go on; the caller decides what a failure means.
     """
     results = []
     for job in jobs:
-        result = generate_one(job, tracker, settings, overwrite=overwrite, dry_run=dry_run, on_frames=on_frames)
+        result = generate_one(
+            job, tracker, settings,
+            image_encoder=image_encoder, overwrite=overwrite, dry_run=dry_run, on_frames=on_frames,
+        )  # fmt: skip
         results.append(result)
         if on_result is not None:
             on_result(result)
@@ -67,13 +75,14 @@ def generate_one(
     tracker: LoadedTracker,
     settings: ProposalSettings,
     *,
+    image_encoder: ImageEncoder | None = None,
     overwrite: bool = False,
     dry_run: bool = False,
     on_frames: Progress | None = None,
 ) -> JobResult:
     """As `generate`, for one job."""
     try:
-        return _generate(job, tracker, settings, overwrite, dry_run, on_frames)
+        return _generate(job, tracker, settings, image_encoder, overwrite, dry_run, on_frames)
     except TrackSiftError as error:
         return JobResult(job.video_id, "failed", cause=str(error))
 
@@ -82,6 +91,7 @@ def _generate(
     job: Job,
     tracker: LoadedTracker,
     settings: ProposalSettings,
+    image_encoder: ImageEncoder | None,
     overwrite: bool,
     dry_run: bool,
     on_frames: Progress | None,
@@ -92,21 +102,27 @@ def _generate(
         told = masks if Source.GROUND_TRUTH in settings.sources else None
         prompts = None if told is None else decoded(told, reader.meta.size)
         facts = provenance(reader.meta, tracker, settings, prompts) | {"labels_sha256": _masks_sha256(masks)}
-        if not overwrite and _is_complete(job, json_sha256(facts)):
+        if not overwrite and _is_complete(job, json_sha256(facts | look_facts(image_encoder))):
             return JobResult(job.video_id, "kept", frames=reader.meta.frames)
         if dry_run:
             return JobResult(job.video_id, "planned", frames=reader.meta.frames)
         check_folder(job.cache.parent)
         start = time.perf_counter()
-        made, effort = propose_with_effort(reader, tracker, settings, prompts, on_frames)
-        if not made.tracks:
-            deque(reader, maxlen=0)  # nothing was propagated, so that a broken frame has not been met yet
-        tracks = replace(made, provenance=facts)
-        write_cache(job.cache, tracks, _labels(tracks, masks, reader))
+        passes = 0.0
+        known = None if overwrite else _same_but_looks(job, facts)
+        if known is None:
+            made, effort = propose_with_effort(reader, tracker, settings, prompts, on_frames)
+            if not made.tracks:
+                deque(reader, maxlen=0)  # nothing was propagated, so that a broken frame has not been met yet
+            tracks, passes = replace(made, provenance=facts), effort.passes_per_frame
+            labels = _labels(tracks, masks, reader)
+        else:
+            tracks, labels = known.track_set(), known.labels()
+        write_cache(job.cache, with_looks(tracks, reader, image_encoder), labels)
         seconds = time.perf_counter() - start
     finally:
         reader.close()
-    return JobResult(job.video_id, "made", len(tracks.tracks), tracks.video.frames, effort.passes_per_frame, seconds)
+    return JobResult(job.video_id, "made", len(tracks.tracks), tracks.video.frames, passes, seconds)
 
 
 def _is_complete(job: Job, provenance_sha256: str) -> bool:
@@ -115,6 +131,15 @@ def _is_complete(job: Job, provenance_sha256: str) -> bool:
         return cache_state(job.cache, provenance_sha256) == "complete"
     except CacheError:
         return False
+
+
+def _same_but_looks(job: Job, facts: Mapping[str, object]) -> CacheFile | None:
+    """The job's whole file if its provenance is `facts` but for the looks; its tracks and labels can be kept."""
+    try:
+        same = json_sha256(without_look_facts(open_cache(job.cache).provenance)) == json_sha256(facts)
+        return verify_cache(job.cache) if same else None
+    except CacheError:
+        return None
 
 
 def _labels(tracks: TrackSet, masks: Mapping[str, tuple[bytes, ...]] | None, reader: VideoReader) -> Labels | None:

@@ -29,6 +29,11 @@ class Models:
         return _resolve(self.text_encoder, "clip")
 
     @property
+    def image_spec(self) -> str | None:
+        """What `core.images.load_image_encoder` takes; None where the tracker's caches have no looks."""
+        return _resolve(MINIATURE, "clip") if self.tracker == MINIATURE else None
+
+    @property
     def selector_path(self) -> Path:
         """What `selector.scoring.load_selector` takes."""
         return Path(_resolve(self.selector, "selector.safetensors"))

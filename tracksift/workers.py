@@ -1,4 +1,4 @@
-"""Jobs over several processes of one machine: every worker loads the tracker once and takes the next job.
+"""Jobs over several processes of one machine: every worker loads its models once and takes the next job.
 
 Knows processes. Does not know what a job does: that is `tracksift.generate`, the same with one process and with many.
 """
@@ -12,7 +12,9 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 
 import torch
 
+from core.devices import pick_device
 from core.errors import InputError
+from core.images import ImageEncoder, load_image_encoder
 from proposals.checkpoints import LoadedTracker, load_sam2
 from proposals.settings import ProposalSettings
 from tracksift.generate import JobResult, generate_one
@@ -20,11 +22,12 @@ from tracksift.jobs import Job
 
 
 class _Worker:
-    """What a worker process keeps between jobs: readers keep their annotations, the tracker stays loaded."""
+    """What a worker process keeps between jobs: readers keep their annotations, the models stay loaded."""
 
     jobs: Sequence[Job]
     tracker: LoadedTracker
     settings: ProposalSettings
+    image_encoder: ImageEncoder | None
     overwrite: bool
 
 
@@ -35,12 +38,14 @@ def generate_in_parallel(
     settings: ProposalSettings,
     workers: int,
     *,
+    image_encoder: str | None = None,
     overwrite: bool = False,
     on_result: Callable[[JobResult], None] | None = None,
 ) -> list[JobResult]:
     """As `tracksift.generate.generate`, over `workers` processes; results in the order of `jobs`.
 
-    tracker, device: as `load_sam2` takes them, since a loaded model is not handed between processes.
+    tracker, device, image_encoder: as `load_sam2` and `load_image_encoder` take them, since a loaded model is not
+    handed between processes.
 
     Raises:
         InputError: for fewer than one worker.
@@ -48,7 +53,7 @@ def generate_in_parallel(
     if workers < 1:
         raise InputError(f"--workers: expected 1 or more processes, got {workers}")
     results: dict[int, JobResult] = {}
-    for number, result in _run(jobs, (tracker, device, settings, overwrite), min(workers, len(jobs))):
+    for number, result in _run(jobs, (tracker, device, settings, image_encoder, overwrite), min(workers, len(jobs))):
         results[number] = result
         if on_result is not None:
             on_result(result)
@@ -56,7 +61,7 @@ def generate_in_parallel(
 
 
 def _run(
-    jobs: Sequence[Job], given: tuple[str, str, ProposalSettings, bool], workers: int
+    jobs: Sequence[Job], given: tuple[str, str, ProposalSettings, str | None, bool], workers: int
 ) -> Iterator[tuple[int, JobResult]]:
     threads = max(1, (os.cpu_count() or 1) // max(workers, 1))
     # Spawned, because a forked child would inherit threads and a CUDA context that it cannot use.
@@ -68,12 +73,17 @@ def _run(
 
 
 def _start(
-    jobs: Sequence[Job], threads: int, tracker: str, device: str, settings: ProposalSettings, overwrite: bool
-) -> None:
+    jobs: Sequence[Job], threads: int, tracker: str, device: str, settings: ProposalSettings,
+    image_encoder: str | None, overwrite: bool,
+) -> None:  # fmt: skip
     torch.set_num_threads(threads)  # more than a core each, and workers wait for one another's threads
     _Worker.jobs, _Worker.settings, _Worker.overwrite = jobs, settings, overwrite
     _Worker.tracker = load_sam2(tracker, device)
+    _Worker.image_encoder = None if image_encoder is None else load_image_encoder(image_encoder, pick_device(device))
 
 
 def _work(number: int) -> JobResult:
-    return generate_one(_Worker.jobs[number], _Worker.tracker, _Worker.settings, overwrite=_Worker.overwrite)
+    return generate_one(
+        _Worker.jobs[number], _Worker.tracker, _Worker.settings,
+        image_encoder=_Worker.image_encoder, overwrite=_Worker.overwrite,
+    )  # fmt: skip

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from core.images import centre, scaled
 from miniature.clip_training.captions import fact_indices
 from miniature.clip_training.views import ClipViews
 
@@ -87,10 +88,9 @@ def _rectangle(lists: Sequence[Sequence[int]]) -> Tensor:
 def to_pixels(images: Tensor, size: int, *, augment: bool) -> Tensor:
     """[G, S, S, 3] uint8 to [G, 3, size, size] in -1..1: the centre, or a random place, mirroring and brightness."""
     side = images.shape[1]
-    pixels = images.permute(0, 3, 1, 2).float() / 127.5 - 1
+    pixels = scaled(images)
     if not augment:
-        margin = (side - size) // 2
-        return pixels[:, :, margin : margin + size, margin : margin + size]
+        return centre(pixels, size)
     top, left = (torch.randint(side - size + 1, (len(images), 1), device=images.device) for _ in range(2))
     steps = torch.arange(size, device=images.device)
     flip = torch.rand(len(images), 1, device=images.device) < 0.5

@@ -11,18 +11,12 @@ from pathlib import Path
 import torch
 from torch.nn import functional as F
 
+from core.images import view_side
 from core.text import load_open_clip
 from miniature.clip_training.captions import fact_indices, holds, make_captions, rows
 from miniature.clip_training.data import to_pixels
 from miniature.clip_training.views import ClipViews, best_crops, render_all
 from miniature.splits import SPLITS
-
-MARGIN = 1.125  # views are rendered larger than the tower's input by this factor, for random placement in training
-
-
-def view_side(image_size: int) -> int:
-    """Side in pixels at which views are rendered."""
-    return round(image_size * MARGIN)
 
 
 def evaluate_clip(

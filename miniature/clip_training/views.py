@@ -13,15 +13,14 @@ from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
+from core.images import crop_square, resize
 from core.types import Expression
 from miniature.world import Clip, make_clip
 
 Facts = tuple[str, str, str]  # shape, colour, texture
 
 MIN_AREA = 150  # pixels of 256 x 256: less shows no shape
-CONTEXT = 1.3  # a crop's side over the longer side of the object's box
 
 
 @dataclass(frozen=True)
@@ -84,18 +83,10 @@ def render_all(
 
 
 def crop_object(clip: Clip, index: int, frame: int, size: int) -> NDArray[np.uint8]:
-    """A square of the frame around the visible part of an object; beyond the border the edge is repeated."""
+    """A square of the frame around the visible part of an object."""
     ys, xs = np.nonzero(clip.masks[index, frame])
-    half = int(np.ceil(max(np.ptp(ys), np.ptp(xs)) * CONTEXT / 2)) + 2
-    top, left = int(ys.min() + ys.max()) // 2, int(xs.min() + xs.max()) // 2
-    rows = np.clip(np.arange(top - half, top + half + 1), 0, clip.frames.shape[1] - 1)
-    columns = np.clip(np.arange(left - half, left + half + 1), 0, clip.frames.shape[2] - 1)
-    return resize(clip.frames[frame][rows[:, None], columns], size)
-
-
-def resize(image: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
-    """[H, W, 3] to [size, size, 3], antialiased and without keeping the aspect."""
-    return np.asarray(Image.fromarray(image).resize((size, size), Image.Resampling.BILINEAR))
+    box = (int(xs.min()), int(ys.min()), int(xs.max()) + 1, int(ys.max()) + 1)
+    return crop_square(clip.frames[frame], box, size)
 
 
 def best_crops(views: Sequence[ClipViews]) -> tuple[NDArray[np.uint8], list[Facts]]:

@@ -110,7 +110,7 @@ def test_other_hdf5_is_foreign(tmp_path):
 
 def test_a_newer_schema_says_to_upgrade(path):
     edit(path, lambda file: file.attrs.modify("schema_version", 99))
-    with pytest.raises(CacheVersionError, match="expected schema 1 or older, got 99; upgrade TrackSift"):
+    with pytest.raises(CacheVersionError, match="expected schema 2 or older, got 99; upgrade TrackSift"):
         open_cache(path)
 
 
@@ -166,3 +166,30 @@ def test_damage_to_masks_does_not_hide_the_tokens(path):
     np.testing.assert_array_equal(open_cache(path).tokens(), tokens)
     with pytest.raises(CacheCorruptError, match="/tracks/rle: data that do not match their SHA-256"):
         verify_cache(path)
+
+
+def _drop(file):
+    del file["tracks/look"]
+
+
+def _swap(file):
+    look = file["tracks/look"]
+    look[0], look[1] = look[1], look[0]
+
+
+def _claim_schema_1(file):
+    file.attrs.modify("schema_version", 1)
+
+
+@pytest.mark.parametrize("harm", [_drop, _swap, _claim_schema_1])
+def test_looks_that_were_taken_away_swapped_or_hidden_are_noticed(tmp_path, harm):
+    path = tmp_path / "clip.h5"
+    write_cache(path, make_track_set(2, frames=4, look=4))
+    edit(path, harm)
+    with pytest.raises(CacheCorruptError, match="tracksift generate"):
+        open_cache(path).looks()
+
+
+def test_a_file_of_schema_1_may_hold_another_programs_looks(path):
+    edit(path, lambda file: file.create_dataset("tracks/look", data=np.zeros((9, 9))))
+    assert verify_cache(path).looks() is None

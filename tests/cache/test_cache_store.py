@@ -223,3 +223,45 @@ def test_a_file_of_schema_1_still_opens():
     assert_same(file.track_set(), expected)
     assert file.content_sha256 == "2c66a50d2e22815a0ca45bc1718ec848eb38208f8f85b2e880c9f72b26d374d5"
     np.testing.assert_array_equal(file.labels().iou, make_labels(2).iou)
+
+
+def test_looks_are_read_back_and_raise_the_schema_only_where_there_are_some(path):
+    with_looks, without = make_track_set(3, look=4), make_track_set(3)
+    digest = write_cache(path, with_looks, make_labels(3))
+    file = verify_cache(path)
+    assert file.content_sha256 == digest
+    assert file.looks().dtype == np.float16
+    np.testing.assert_array_equal(file.looks(), with_looks.looks())
+    np.testing.assert_array_equal(file.track_set().looks(), with_looks.looks())
+    assert stored_version(path) == 2
+    assert write_cache(path, without) != digest
+    assert open_cache(path).looks() is None
+    assert stored_version(path) == 1
+
+
+def test_a_video_without_tracks_has_no_looks(path):
+    write_cache(path, make_track_set(0, look=4))
+    assert open_cache(path).looks() is None
+
+
+def test_looks_of_another_dtype_are_refused_before_writing(path):
+    track_set = make_track_set(1, look=4)
+    wide = replace(track_set.tracks[0], look=np.float32([0, 1, 0, 0]))
+    with pytest.raises(InputError, match="/tracks/look: expected dtype float16, got float32"):
+        write_cache(path, replace(track_set, tracks=(wide,)))
+
+
+def stored_version(path):
+    with h5py.File(path, "r") as file:
+        return int(file.attrs["schema_version"])
+
+
+def test_a_file_of_schema_2_still_opens():
+    """Written once by schema 2 and kept: never write it anew."""
+    path = Path(__file__).parent / "files" / "schema2.h5"
+    file = verify_cache(path)
+    expected = make_track_set(2, frames=3, look=4, absent=[(), (1,)], sources=[Source.GRID, Source.GROUND_TRUTH])
+    assert stored_version(path) == 2
+    assert_same(file.track_set(), expected)
+    np.testing.assert_array_equal(file.looks(), expected.looks())
+    assert file.content_sha256 == "d7a8fa01135effe21f8cf459c8b93d3300ec63bc7c20a59f3ec99fb3e3a93ba7"

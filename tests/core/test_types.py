@@ -55,6 +55,12 @@ def test_tokens_of_all_tracks_stack():
     assert TrackSet(VIDEO, ()).tokens().shape == (0, 4, 0)
 
 
+def test_looks_of_all_tracks_stack_and_are_none_where_nobody_looked():
+    assert make_track_set(2, look=3).looks().shape == (2, 3)
+    assert TRACKS.looks() is None
+    assert TrackSet(VIDEO, ()).looks() is None
+
+
 def f32(*values):
     return np.array(values, dtype=np.float32)
 
@@ -85,6 +91,14 @@ def f32(*values):
         (lambda: replace(FIRST, object_score=f32(1, 2, 3, np.inf)), "object score: expected finite"),
         (lambda: replace(FIRST, predicted_iou=f32(0, 0, 0, 1.1)), "predicted IoU"),
         (lambda: replace(FIRST, prompt=Prompt(4)), "prompt frame below 4, got 4"),
+        (lambda: replace(FIRST, look=f32(0.5, 0.5)), "track look: expected a vector of length 1 or all zeros"),
+        (lambda: replace(FIRST, look=f32(np.nan, 1)), "track look: expected a vector"),
+        (lambda: replace(FIRST, look=np.eye(2)), "track look: expected shape"),
+        (lambda: replace(TRACKS, tracks=(FIRST, replace(FIRST, look=f32(0, 1)))), "for all tracks or none"),
+        (
+            lambda: replace(TRACKS, tracks=(replace(FIRST, look=f32(1)), replace(FIRST, look=f32(0, 1)))),
+            "looks of one width",
+        ),
         (lambda: replace(TRACKS, video=make_video(frames=5)), "track 0: expected 5 frames"),
         (lambda: replace(TRACKS, video=make_video(frames=4, size=(9, 9))), r"expected 4 frames of \(9, 9\)"),
         (lambda: TrackScores("v", "e", np.array([1.2]), 0.5, "s", "c"), "track scores"),

@@ -4,7 +4,15 @@ import numpy as np
 import pytest
 
 from core.errors import InputError
-from core.validators import check_array, check_boxes, check_finite, check_probability, check_rising, check_text
+from core.validators import (
+    check_array,
+    check_boxes,
+    check_finite,
+    check_probability,
+    check_rising,
+    check_text,
+    check_unit_or_zero,
+)
 
 NAN = float("nan")
 
@@ -87,3 +95,11 @@ def test_blank_texts_are_refused(text):
     check_text("t", "x")
     with pytest.raises(InputError, match="t: expected a non-empty text"):
         check_text("t", text)
+
+
+def test_only_unit_vectors_and_zeros_pass():
+    check_unit_or_zero("a", np.zeros(3, dtype=np.float16))
+    check_unit_or_zero("a", np.full(128, 128**-0.5, dtype=np.float16))
+    for wrong in ([0.9, 0.0], [1.0, 1.0], [NAN, 0.0], [float("inf"), 0.0]):
+        with pytest.raises(InputError, match="a: expected a vector of length 1 or all zeros"):
+            check_unit_or_zero("a", np.array(wrong, dtype=np.float16))

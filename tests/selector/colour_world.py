@@ -39,8 +39,10 @@ FAST = TrainingSettings(
 )  # fmt: skip
 
 
-def colour_video(seed, video_id, tracks=3):
+def colour_video(seed, video_id, tracks=3, *, looks=False):
     """Track i's channel of its colour is high all the time; track 0 comes once more as a ground-truth track.
+
+    With `looks` the colour is in the looks alone, and the tokens are noise.
 
     Returns the track set, its labels, and three expressions: one of a colour that is there, one of two, one of none.
     """
@@ -52,7 +54,10 @@ def colour_video(seed, video_id, tracks=3):
     for i, (colour, source) in enumerate([(c, Source.GRID) for c in colours] + [(colours[0], Source.GROUND_TRUTH)]):
         track = make_track(moving_masks(i, frames, (16, 20)), source=source, width=4, seed=seed * 10 + i)
         tokens = (track.tokens * 0.1).astype(np.float16)
-        tokens[:, colour] += 2
+        if looks:
+            object.__setattr__(track, "look", np.eye(3, dtype=np.float16)[colour])
+        else:
+            tokens[:, colour] += 2
         object.__setattr__(track, "tokens", tokens)
         made.append(track)
     objects = tuple(str(i) for i in range(len(colours)))
@@ -64,4 +69,5 @@ def colour_video(seed, video_id, tracks=3):
         for c in range(3)
     )
     video = make_video(frames=frames, video_id=video_id)
-    return TrackSet(video, tuple(made), {"tracker_sha256": "1" * 64}), labels, expressions
+    facts = {"tracker_sha256": "1" * 64} | ({"look_sha256": "3" * 64} if looks else {})
+    return TrackSet(video, tuple(made), facts), labels, expressions

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from core.errors import InputError
+from core.errors import InputError, ScorerMismatchError
 from core.types import Source
 from selector.data import build_data, read_examples, without_ground_truth
 from selector.inputs import read_tracks, track_geometry
@@ -122,3 +122,32 @@ def test_masks_are_read_for_geometry_only(colour_examples, monkeypatch):
 
 def test_tracks_without_frames_of_their_own_still_have_a_width():
     assert read_tracks(make_track_set(0), geometry=True).values.shape[:2] == (0, 6)
+
+
+def test_looks_join_every_frame_after_tokens_and_geometry():
+    track_set = make_track_set(2, width=4, look=3)
+    tracks = read_tracks(track_set, geometry=True, looks=True)
+    assert tracks.values.shape == (2, 6, 4 + 8 + 3)
+    assert tracks.look == "3" * 64
+    for n in range(2):
+        np.testing.assert_array_equal(tracks.values[n, :, 12:], np.tile(track_set.tracks[n].look, (6, 1)))
+
+
+def test_looks_are_left_alone_where_nobody_asks_for_them():
+    tracks = read_tracks(make_track_set(2, width=4, look=3), geometry=False)
+    assert tracks.values.shape == (2, 6, 4)
+    assert tracks.look == ""
+
+
+def test_tracks_without_looks_are_refused_by_name_where_looks_are_asked_for(colour_examples):
+    with pytest.raises(ScorerMismatchError, match=r"'v0': expected tracks with looks.*generate --looks"):
+        read_examples(colour_examples[:1], geometry=False, looks=True)
+    assert len(read_tracks(make_track_set(0), geometry=False, looks=True).values) == 0
+
+
+def test_looks_of_two_encoders_are_refused(look_examples):
+    one, other = read_examples(look_examples[:2], geometry=False, looks=True)
+    other = replace(other, tracks=replace(other.tracks, look="4" * 64))
+    assert build_data([one], WordEncoder(), CPU).look == "3" * 64
+    with pytest.raises(ScorerMismatchError, match="looks of one encoder"):
+        build_data([one, other], WordEncoder(), CPU)

@@ -203,13 +203,18 @@ def test_settings_survive_json_and_refuse_unknown_names():
     assert settings_from_json(values) == EXTENDED
     with pytest.raises(InputError, match="depth"):
         settings_from_json({**values, "depth": 3})
+    del values["look_width"]  # records from before it was there
+    assert settings_from_json(values) == replace(EXTENDED, look_width=0)
+    del values["heads"]
+    with pytest.raises(InputError, match="heads"):
+        settings_from_json(values)
 
 
 @pytest.mark.parametrize(
     "changes",
     [
         {"motion_widths": (8, 8, 16, 12)}, {"motion_strides": (2, 2)}, {"motion_kernels": (2, 3, 3, 1)}, {"heads": 3},
-        {"motion_widths": (9, 8, 16, 16)}, {"groups": 3},
+        {"motion_widths": (9, 8, 16, 16)}, {"groups": 3}, {"look_width": -1},
     ],
 )  # fmt: skip
 def test_settings_that_contradict_each_other_are_refused(changes):

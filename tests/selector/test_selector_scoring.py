@@ -155,3 +155,51 @@ def test_a_damaged_selector_is_refused_by_name(folder, harm, message):
     harm(folder)
     with pytest.raises(CheckpointError, match=message):
         load_selector(folder)
+
+
+@pytest.fixture
+def looking(tmp_path):
+    """A selector that reads looks of width 3."""
+    model = TrackSelector(replace(SMALL, look_width=3))
+    save_selector(tmp_path / "l" / WEIGHTS, model, Calibration(), "1" * 64, "a" * 64, {}, "3" * 64)
+    return tmp_path / "l"
+
+
+def test_a_selector_of_looks_comes_back_and_scores_by_them(looking):
+    selector, tracks = load_selector(looking), make_track_set(3, width=4, look=3)
+    assert selector.look == "3" * 64
+    before = selector.score(tracks, EXPRESSIONS, WordEncoder())[0]
+    changed = [replace(t, look=np.roll(t.look, 1)) for t in tracks.tracks]
+    after = selector.score(replace(tracks, tracks=tuple(changed)), EXPRESSIONS, WordEncoder())[0]
+    assert np.abs(before.probability - after.probability).max() > 1e-4
+
+
+def test_missing_looks_and_looks_of_another_encoder_are_refused_by_name(looking):
+    selector, tracks = load_selector(looking), make_track_set(2, width=4, look=3)
+    with pytest.raises(ScorerMismatchError, match="expected tracks with looks"):
+        selector.score(make_track_set(2, width=4), EXPRESSIONS, WordEncoder())
+    for look, message in (("4" * 64, "333333.*got 444444"), ("", "one without a name")):
+        provenance = {**tracks.provenance, "look_sha256": look}
+        with pytest.raises(ScorerMismatchError, match=message):
+            selector.score(replace(tracks, provenance=provenance), EXPRESSIONS, WordEncoder())
+    assert selector.score(make_track_set(0), EXPRESSIONS, WordEncoder())[0].presence == 0
+
+
+def test_a_selector_without_looks_scores_tracks_that_have_some(folder):
+    selector, seen = load_selector(folder), make_track_set(3, width=4, look=3)
+    unseen = replace(seen, tracks=tuple(replace(t, look=None) for t in seen.tracks))
+    a, b = (selector.score(t, EXPRESSIONS, WordEncoder())[0] for t in (seen, unseen))
+    np.testing.assert_array_equal(a.probability, b.probability)
+
+
+def test_a_record_from_before_looks_reads_none(folder):
+    record = json.loads((folder / RECORD).read_text())
+    del record["settings"]["look_width"], record["look_sha256"]
+    (folder / RECORD).write_text(json.dumps(record))
+    assert load_selector(folder).look == ""
+
+
+def test_a_record_that_does_not_say_whose_looks_is_refused(looking):
+    change_record(look_sha256="")(looking)
+    with pytest.raises(CheckpointError, match="look_width 3 with look_sha256 ''"):
+        load_selector(looking)

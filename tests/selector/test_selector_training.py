@@ -153,3 +153,36 @@ def test_collected_logits_and_labels_belong_to_the_same_tracks(colour_examples):
     assert [s.logits.tolist() for s in scored] == [[0, 1, 2], [4, 5, 6]]
     assert [s.expression.id for s in scored] == ["0", "1"]
     np.testing.assert_array_equal(scored[0].labels.iou, videos[0].labels.iou[:3])
+
+
+def test_a_selector_learns_from_looks_what_tokens_do_not_say(look_examples, tmp_path):
+    torch.set_num_threads(1)
+    e, parts = look_examples, (look_examples[:40], look_examples[40:50], look_examples[50:])
+    settings = replace(SMALL, look_width=3, normalise=True)
+    figures = train_selector(*parts, WordEncoder(), settings, replace(FAST, token_noise=0.1), tmp_path / "o", CPU)
+    assert figures["calib_score"] > 0.85
+    selector = load_selector(tmp_path / "o")
+    assert selector.look == "3" * 64
+    assert len(selector.score(open_cache(e[0][0]), e[0][1], WordEncoder())) == 3
+    blind = train_selector(*parts, WordEncoder(), SMALL, FAST, tmp_path / "blind", CPU)
+    assert blind["calib_score"] < figures["calib_score"] - 0.2
+
+
+def test_noise_spares_the_looks(look_examples):
+    videos = training.read_examples(look_examples[:2], geometry=False, looks=True)
+    data = training.build_data(videos, WordEncoder(), CPU)
+    model = training.TrackSelector(replace(SMALL, look_width=3))
+    module = training.SelectorModule(model, data, data, replace(FAST, token_noise=0.5), None)
+    assert (module.noise[:4] > 0).all()
+    assert (module.noise[4:] == 0).all()
+
+
+def test_looks_of_nobody_are_refused_before_training(tmp_path):
+    track_set, labels, expressions = colour_video(0, "bare", looks=True)
+    write_cache(tmp_path / "bare.h5", replace(track_set, provenance={"tracker_sha256": "1" * 64}), labels)
+    example = [(tmp_path / "bare.h5", expressions)]
+    with pytest.raises(InputError, match="looks of nobody"):
+        train_selector(
+            example, example, example, WordEncoder(), replace(SMALL, look_width=3), FAST, tmp_path / "o", CPU
+        )
+    assert not (tmp_path / "o").exists()

@@ -1,0 +1,143 @@
+"""Frozen image encoders behind one protocol, and the crop that they are shown: training and use share this code.
+
+Knows the image tower of open_clip's folders, frames and boxes. Does not know tracks, caches or what the features are
+for. Axis letters: K images, S their side in pixels, H W pixels of a frame, C feature width.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+from torch.nn import functional as F
+
+from core.errors import CheckpointError, InputError
+from core.text import OPEN_CLIP_CONFIG, load_open_clip, open_clip_sha256
+
+CONTEXT = 1.3  # a crop's side over the longer side of the object's box
+MARGIN = 1.125  # crops are larger than the tower's input by this factor, of which use takes the middle
+IMAGES_AT_ONCE = 256
+HALF = (0.5, 0.5, 0.5)
+
+
+class ImageEncoder(Protocol):
+    """A frozen encoder; `sha256` names the bytes that decide its output, `width` is C."""
+
+    @property
+    def name(self) -> str:
+        """Folder name."""
+
+    @property
+    def sha256(self) -> str:
+        """Hash of weights, configuration and tokenizer: that of the text encoder whose space it shares."""
+
+    @property
+    def width(self) -> int:
+        """C."""
+
+    @property
+    def side(self) -> int:
+        """S, the side in pixels of the images that it wants."""
+
+    def encode(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Features [K, C] of unit length of images uint8 [K, S, S, 3] RGB. Raises InputError for other arrays."""
+
+
+class OpenClipImages:
+    """The image tower of an open_clip model."""
+
+    def __init__(self, folder: Path, device: str | torch.device) -> None:
+        """Read the folder; CheckpointError where it does not fit open_clip's format."""
+        self.name = folder.name
+        self.model, _ = load_open_clip(folder, device)
+        self._mean, self._deviation = _read_scaling(folder)
+        self._size = image_size(self.model.visual.image_size)
+        self.side = view_side(self._size)
+        self.width = int(self.model.visual.output_dim)
+        self.device = torch.device(device)
+        self.sha256 = open_clip_sha256(folder)
+
+    @torch.no_grad()
+    def encode(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """See `ImageEncoder`."""
+        if images.dtype != np.uint8 or images.shape[1:] != (self.side, self.side, 3):
+            raise InputError(
+                f"images: expected uint8 [K, {self.side}, {self.side}, 3], got {images.dtype} {list(images.shape)}"
+            )
+        features = [np.zeros((0, self.width), dtype=np.float32)]
+        for part in torch.split(torch.from_numpy(images), IMAGES_AT_ONCE):
+            if len(part):
+                pixels = centre(scaled(part.to(self.device), self._mean, self._deviation), self._size)
+                features.append(F.normalize(self.model.encode_image(pixels).float(), dim=-1).cpu().numpy())
+        return np.concatenate(features)
+
+
+def load_image_encoder(spec: str, device: str | torch.device) -> ImageEncoder:
+    """The image tower of the open_clip model in a local folder; CheckpointError where there is none."""
+    folder = Path(spec)
+    if not (folder / OPEN_CLIP_CONFIG).is_file():
+        raise CheckpointError(f"image encoder {spec!r}: expected a folder with {OPEN_CLIP_CONFIG}, got none")
+    return OpenClipImages(folder, device)
+
+
+def view_side(size: int) -> int:
+    """Side in pixels at which crops are cut for a tower whose input has the side `size`."""
+    return round(size * MARGIN)
+
+
+def image_size(size: int | Sequence[int]) -> int:
+    """The side of a tower's input, which open_clip gives as one number or two; InputError for no square."""
+    sides = {size} if isinstance(size, int) else {int(side) for side in size}
+    if len(sides) > 1:
+        raise InputError(f"image encoder: expected a square input, got {size}")
+    return sides.pop()
+
+
+def crop_square(frame: NDArray[np.uint8], box: Sequence[float], side: int) -> NDArray[np.uint8]:
+    """A square of a frame [H, W, 3] around a box, as [side, side, 3]; beyond the border the edge is repeated.
+
+    box: x1, y1, x2, y2 in whole pixels, x2 and y2 exclusive. The background stays as it is.
+    """
+    x1, y1, x2, y2 = (round(edge) for edge in box)
+    half = int(np.ceil((max(x2 - x1, y2 - y1) - 1) * CONTEXT / 2)) + 2
+    left, top = (x1 + x2 - 1) // 2, (y1 + y2 - 1) // 2
+    rows = np.clip(np.arange(top - half, top + half + 1), 0, frame.shape[0] - 1)
+    columns = np.clip(np.arange(left - half, left + half + 1), 0, frame.shape[1] - 1)
+    return resize(frame[rows[:, None], columns], side)
+
+
+def resize(image: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
+    """[H, W, 3] to [side, side, 3], antialiased and without keeping the aspect."""
+    return np.asarray(Image.fromarray(image).resize((side, side), Image.Resampling.BILINEAR))
+
+
+def scaled(images: Tensor, mean: Sequence[float] = HALF, deviation: Sequence[float] = HALF) -> Tensor:
+    """[K, S, S, 3] uint8 to [K, 3, S, S] float32: (value / 255 - mean) / deviation by channel, -1..1 by default."""
+    shift, scale = (torch.tensor(values, device=images.device)[:, None, None] for values in (mean, deviation))
+    return (images.permute(0, 3, 1, 2).float() / 255 - shift) / scale
+
+
+def centre(pixels: Tensor, size: int) -> Tensor:
+    """The middle [K, 3, size, size] of pixels [K, 3, S, S]."""
+    margin = (pixels.shape[-1] - size) // 2
+    return pixels[:, :, margin : margin + size, margin : margin + size]
+
+
+def _read_scaling(folder: Path) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and deviation of the folder's `preprocess_cfg`."""
+    path = folder / OPEN_CLIP_CONFIG
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))["preprocess_cfg"]
+        mean, deviation = (tuple(float(number) for number in values[name]) for name in ("mean", "std"))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise CheckpointError(f"{path}: expected preprocess_cfg with mean and std, got: {error!r}") from error
+    if len(mean) != 3 or len(deviation) != 3 or min(deviation) <= 0:
+        raise CheckpointError(f"{path}: expected mean and std of three channels, got {mean} and {deviation}")
+    return mean, deviation
