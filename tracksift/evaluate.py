@@ -69,7 +69,7 @@ def evaluate(
 
     Raises:
         CheckpointError: when a model cannot be used.
-        InputError: when the split hides its targets or has no expressions.
+        InputError: when the split hides its targets or has no expressions, or no video has a usable cache.
         ScorerMismatchError: when the selector does not fit the caches, which is no fault of a single video.
     """
     result = Evaluation()
@@ -93,9 +93,17 @@ def evaluate(
                     result.add(policy, failed_expression(no_target=not expression.target_ids, kind=expression.kind))
         if progress is not None:
             progress(number, len(jobs))
+    _check_scored(result, len(jobs))
+    return result
+
+
+def _check_scored(result: Evaluation, videos: int) -> None:
+    """Refuse what is a mistake of the call and no score of 0."""
     if not result.scores:
         raise InputError("evaluate: expected expressions, got a split without any")
-    return result
+    if len(result.failures) == videos:
+        cause = next(iter(result.failures.values()))
+        raise InputError(f"evaluate: expected a usable cache, got none for any of {videos} videos; first: {cause}")
 
 
 def shuffled_texts(jobs: Sequence[Job]) -> Mapping[str, Sequence[Expression]]:

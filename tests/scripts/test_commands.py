@@ -119,11 +119,10 @@ def test_evaluate_counts_a_video_without_a_usable_cache_as_a_failure(command, wo
     assert f"failed: {VIDEOS[0]}" in outcome.err
 
 
-def test_evaluate_without_any_cache_counts_everything_as_failed(command, world, caches, tmp_path):
+def test_evaluate_without_any_cache_is_a_mistake_and_no_score_of_0(command, world, tmp_path):
     outcome = command("evaluate", "--data", world, "--cache", tmp_path / "none")
-    assert outcome.code == 0
-    assert outcome.figures["failures"] == outcome.figures["n"] > 0
-    assert outcome.figures["jf"] == outcome.figures["oracle_jf"] == outcome.figures["blind_jf"] == 0
+    assert outcome.code == 2
+    assert "expected a usable cache, got none for any of 2 videos" in outcome.err
 
 
 def test_predict_answers_every_expression_of_a_split_from_its_caches(command, world, caches, tmp_path):
