@@ -83,18 +83,25 @@ def evaluate(
     for number, job in enumerate(jobs, start=1):
         expressions = _expressions(job)
         try:
-            _score_video(job, expressions, pipeline, borrowed.get(job.video_id), result)
+            found = _score_video(job, expressions, pipeline, borrowed.get(job.video_id))
         except ScorerMismatchError:
             raise
         except TrackSiftError as error:
             result.failures[job.video_id] = str(error)
-            for expression in expressions:
-                for policy in policies:
-                    result.add(policy, failed_expression(no_target=not expression.target_ids, kind=expression.kind))
+            found = _failed(expressions, policies)
+        for policy, score in found:
+            result.add(policy, score)
         if progress is not None:
             progress(number, len(jobs))
     _check_scored(result, len(jobs))
     return result
+
+
+def _failed(expressions: Sequence[Expression], policies: Sequence[str]) -> list[tuple[str, ExpressionScore]]:
+    """A score of 0 of every expression under every policy."""
+    return [
+        (policy, failed_expression(no_target=not e.target_ids, kind=e.kind)) for e in expressions for policy in policies
+    ]
 
 
 def _check_scored(result: Evaluation, videos: int) -> None:
@@ -125,8 +132,8 @@ def _score_video(
     expressions: Sequence[Expression],
     pipeline: Pipeline,
     borrowed: Sequence[Expression] | None,
-    result: Evaluation,
-) -> None:
+) -> list[tuple[str, ExpressionScore]]:
+    """Policy and score of every expression of a video under every policy."""
     track_set = read_cache(job.cache)
     truth = job.ground_truth()
     if truth is None:
@@ -134,14 +141,15 @@ def _score_video(
     answers = pipeline.answer(job.cache, expressions)
     misled = pipeline.answer(job.cache, borrowed) if borrowed is not None else None
     scorer = _VideoScorer(track_set)
+    found: list[tuple[str, ExpressionScore]] = []
     for i, expression in enumerate(expressions):
         target = target_masks(truth, expression, track_set.video.frames, track_set.video.size)
         picks = {SELECTOR: tuple(t.index for t in answers[i].tracks)}
         if misled is not None:
             picks |= {SHUFFLED: tuple(t.index for t in misled[i].tracks)} | _blind(track_set, expression)
-        for policy, chosen in picks.items():
-            result.add(policy, scorer.score(chosen, target, expression))
-        result.add(ORACLE, scorer.oracle(target, expression))
+        found += [(policy, scorer.score(chosen, target, expression)) for policy, chosen in picks.items()]
+        found.append((ORACLE, scorer.oracle(target, expression)))
+    return found
 
 
 def _blind(track_set: TrackSet, expression: Expression) -> dict[str, tuple[int, ...]]:
@@ -165,6 +173,7 @@ class _VideoScorer:
     def __init__(self, track_set: TrackSet) -> None:
         self._tracks = track_set
         self._size = track_set.video.size
+        self._oracle = Oracle([track.masks for track in track_set.tracks], self._size)
         self._known: dict[tuple[frozenset[int], tuple[bytes, ...]], ExpressionScore] = {}
 
     def score(self, chosen: Iterable[int], target: tuple[bytes, ...], expression: Expression) -> ExpressionScore:
@@ -180,9 +189,8 @@ class _VideoScorer:
 
     def oracle(self, target: tuple[bytes, ...], expression: Expression) -> ExpressionScore:
         """The score of the best choice among the tracks that may compete."""
-        able = competing(self._tracks, expression)
-        chosen = Oracle([self._tracks.tracks[i].masks for i in able], self._size).choose(target)
-        return self.score([able[i] for i in chosen], target, expression)
+        chosen = self._oracle.choose(target, among=competing(self._tracks, expression))
+        return self.score(chosen, target, expression)
 
 
 def _expressions(job: Job) -> tuple[Expression, ...]:
