@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from itertools import groupby
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,10 +20,10 @@ from core.hashing import json_sha256
 from core.types import Source, Track, TrackSet, VideoMeta
 from proposals.checkpoints import LoadedTracker
 from proposals.features import FeatureStore
-from proposals.grid import GridPrompter
-from proposals.ground_truth import ground_truth_prompts
+from proposals.grid import grid_prompter
+from proposals.ground_truth import ground_truth_prompter
 from proposals.overlap import distinct, iou_matrix
-from proposals.prompts import MaskPrompt
+from proposals.prompts import KeyFrame, MaskPrompt, Prompter
 from proposals.propagation import propagate
 from proposals.settings import ProposalSettings, Resources
 
@@ -81,17 +80,20 @@ def propose(
     ground_truth: GroundTruth | None = None,
     on_progress: Progress | None = None,
     resources: Resources | None = None,
+    *,
+    prompters: Sequence[Prompter] = (),
 ) -> TrackSet:
-    """The tracks of a video: grid tracks, then ground-truth tracks, each in the order of key frames and sizes.
+    """The tracks of a video, by source: grid, then ground truth, then `prompters`; in each by key frame, then in order.
 
     ground_truth: object id -> visible pixels [T, H, W] bool, exactly where the settings name that source.
+    prompters: further sources of prompts; the caller adds what decides them to the provenance.
     on_progress: called with (done, total) frames of tracking.
 
     Raises:
         InputError: for ground truth that is missing, not asked for or of another size.
         VideoError: for frames that cannot be read.
     """
-    return propose_with_effort(reader, tracker, settings, ground_truth, on_progress, resources)[0]
+    return propose_with_effort(reader, tracker, settings, ground_truth, on_progress, resources, prompters=prompters)[0]
 
 
 def propose_with_effort(
@@ -101,14 +103,21 @@ def propose_with_effort(
     ground_truth: GroundTruth | None = None,
     on_progress: Progress | None = None,
     resources: Resources | None = None,
+    *,
+    prompters: Sequence[Prompter] = (),
 ) -> tuple[TrackSet, Effort]:
     """As `propose`, and what it took."""
     facts = provenance(reader.meta, tracker, settings, ground_truth)
-    run = _Run(reader, tracker, settings, resources or Resources(), on_progress)
-    told = [] if ground_truth is None else ground_truth_prompts(ground_truth, reader.meta, settings.largest_share)
-    keys = settings.grid.key_frames(reader.meta.frames) if Source.GRID in settings.sources else ()
-    run.expect(len(keys) + len({prompt.frame for prompt in told}))
-    tracks = run.grid(keys) + run.ground_truth(told)
+    resources = resources or Resources()
+    sources = []
+    if Source.GRID in settings.sources:
+        sources.append(grid_prompter(tracker.model, reader.meta, settings.grid, settings.max_tracks, resources))
+    if ground_truth is not None:
+        sources.append(ground_truth_prompter(ground_truth, reader.meta, settings.largest_share))
+    sources += prompters
+    run = _Run(reader, tracker, settings, resources, on_progress)
+    run.expect(sum(len(source.key_frames) for source in sources))
+    tracks = [track for source in sources for track in run.tracks_of(source)]
     effort = Effort(reader.meta.frames, run.features.passes + run.extra_passes, run.steps)
     return TrackSet(reader.meta, tuple(tracks), facts), effort
 
@@ -135,28 +144,31 @@ class _Run:
         """Set the total of progress: a sweep over the video for each key frame."""
         self._total = key_frames * self._reader.meta.frames
 
-    def grid(self, key_frames: Sequence[int]) -> list[Track]:
-        """Tracks of grid prompts; a prompt that an earlier track explains is not tracked."""
-        if not key_frames:
-            return []
-        prompter = GridPrompter(self._tracker.model, self._settings.grid, self._resources)
-        tracks: list[Track] = []
-        size = self._reader.meta.size
-        for frame in key_frames:
-            image = self._reader.read([frame])[0]
-            fits = size == (self._tracker.image_size, self._tracker.image_size)
-            self.extra_passes += not fits
-            prompts = prompter.prompts(image, frame, self.features[frame] if fits else None)
-            known = [track.masks[frame] for track in tracks]
-            opened = unexplained(prompts, known, size, self._settings.explained_iou)
-            tracks += self._track(opened[: self._settings.max_tracks - len(tracks)])
-            tracks = distinct(tracks, self._settings.duplicate_iou)
-        return tracks
+    def tracks_of(self, source: Prompter) -> list[Track]:
+        """Tracks of one source, key frame by key frame; where prompts compete, each pool by itself."""
+        pools: dict[str | None, list[Track]] = {}
+        for frame in source.key_frames:
+            prompts = source.find(KeyFrame(frame, self._reader.read([frame])[0], self.features[frame]))
+            self.extra_passes += source.extra_passes
+            opened: list[MaskPrompt] = []
+            for pool in dict.fromkeys(prompt.expression_id for prompt in prompts):
+                mine = [prompt for prompt in prompts if prompt.expression_id == pool]
+                opened += self._opened(source, mine, pools.setdefault(pool, []), frame)
+            for track in self._track(opened):
+                pools[track.prompt.expression_id].append(track)
+            if source.competing:
+                pools = {name: distinct(tracks, self._settings.duplicate_iou) for name, tracks in pools.items()}
+        return [track for tracks in pools.values() for track in tracks]
 
-    def ground_truth(self, prompts: Sequence[MaskPrompt]) -> list[Track]:
-        """Tracks of ground-truth prompts: one a prompt, none dropped."""
-        groups = groupby(prompts, key=lambda prompt: prompt.frame)
-        return [track for _, group in groups for track in self._track(list(group))]
+    def _opened(
+        self, source: Prompter, prompts: Sequence[MaskPrompt], tracks: Sequence[Track], frame: int
+    ) -> list[MaskPrompt]:
+        """The prompts of one pool at one key frame that shall become tracks."""
+        opened = list(prompts)
+        if source.competing:
+            known = [track.masks[frame] for track in tracks]
+            opened = unexplained(prompts, known, self._reader.meta.size, self._settings.explained_iou)
+        return opened if source.limit is None else opened[: source.limit - len(tracks)]
 
     def _track(self, prompts: Sequence[MaskPrompt]) -> list[Track]:
         """Tracks of the prompts of one key frame, in batches."""

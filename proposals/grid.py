@@ -15,10 +15,25 @@ from sam2.automatic_mask_generator import SAM2AutomaticMaskGenerator
 from sam2.modeling.sam2_base import SAM2Base
 from sam2.sam2_image_predictor import SAM2ImagePredictor
 
-from core.types import Source
+from core.types import Source, VideoMeta
 from proposals.features import FrameFeatures, precision
-from proposals.prompts import MaskPrompt, by_area
+from proposals.prompts import MaskPrompt, Prompter, by_area
 from proposals.settings import GridSettings, Resources
+
+
+def grid_prompter(
+    model: SAM2Base, video: VideoMeta, settings: GridSettings, limit: int, resources: Resources
+) -> Prompter:
+    """Automatic masks on the settings' key frames, at most `limit` tracks of them."""
+    grid = GridPrompter(model, settings, resources)
+    fits = video.size == (int(model.image_size), int(model.image_size))
+    return Prompter(
+        Source.GRID,
+        settings.key_frames(video.frames),
+        lambda key: grid.prompts(key.image, key.index, key.features if fits else None),
+        limit=limit,
+        extra_passes=0 if fits else 1,
+    )
 
 
 class GridPrompter:

@@ -12,7 +12,12 @@ from numpy.typing import NDArray
 
 from core.errors import InputError
 from core.types import Source, VideoMeta
-from proposals.prompts import MaskPrompt
+from proposals.prompts import MaskPrompt, Prompter, given
+
+
+def ground_truth_prompter(masks: Mapping[str, NDArray[np.bool_]], video: VideoMeta, largest_share: float) -> Prompter:
+    """Every annotated object once; `masks`, `largest_share` and errors as in `ground_truth_prompts`."""
+    return given(Source.GROUND_TRUTH, ground_truth_prompts(masks, video, largest_share))
 
 
 def ground_truth_prompts(

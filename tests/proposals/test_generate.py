@@ -8,9 +8,9 @@ from core.errors import InputError, VideoError
 from core.frames import ArrayReader
 from core.hashing import json_sha256
 from core.types import Source
-from proposals import generate
+from proposals import grid
 from proposals.generate import propose, propose_with_effort, provenance, provenance_sha256, unexplained
-from proposals.prompts import MaskPrompt
+from proposals.prompts import MaskPrompt, Prompter, given
 from proposals.settings import GridSettings, ProposalSettings, Resources
 
 GRID = GridSettings(points_per_side=3, pred_iou_thresh=0.1, stability_score_thresh=0.0)
@@ -26,7 +26,7 @@ def grid_finds(monkeypatch):
         def prompts(self, image, frame, features=None):
             return [MaskPrompt(frame, mask, Source.GRID, score=0.9) for mask in masks_by_frame.get(frame, [])]
 
-        monkeypatch.setattr(generate.GridPrompter, "prompts", prompts)
+        monkeypatch.setattr(grid.GridPrompter, "prompts", prompts)
 
     return use
 
@@ -177,3 +177,24 @@ def test_unexplained_prompts_keep_their_order():
     assert [id(p) for p in unexplained(prompts, known, (10, 10), 0.7)] == [id(prompts[1])]
     assert [id(p) for p in unexplained(prompts, known, (10, 10), 0.8)] == [id(prompts[1]), id(prompts[2])]
     assert unexplained(prompts, [], (10, 10), 0.7) == prompts
+
+
+def test_any_source_of_prompts_joins_by_its_prompter(clip, tracker, grid_finds):
+    reader, masks = clip
+    grid_finds({0: [masks["a"][0]]})
+    told = given(Source.USER, [MaskPrompt(4, masks["b"][4], Source.USER), MaskPrompt(2, masks["a"][2], Source.USER)])
+    tracks = propose(reader, tracker, ProposalSettings(grid=GRID), prompters=[told]).tracks
+    assert [(t.source, t.prompt.frame) for t in tracks] == [(Source.GRID, 0), (Source.USER, 2), (Source.USER, 4)]
+
+
+def test_prompts_compete_within_their_expression_alone(clip, tracker):
+    reader, masks = clip
+
+    def find(key):
+        mask = masks["a"][key.index]
+        return [MaskPrompt(key.index, mask, Source.GROUNDING_DINO, expression_id=name) for name in ("x", "x", "y")]
+
+    detector = Prompter(Source.GROUNDING_DINO, (3,), find, limit=1)
+    settings = ProposalSettings(sources=(Source.GROUND_TRUTH,))
+    tracks = propose(reader, tracker, settings, {}, prompters=[detector]).tracks
+    assert [track.prompt.expression_id for track in tracks] == ["x", "y"]
