@@ -2,8 +2,8 @@
 
 Knows caches, expressions and text encoders. Does not know models or losses. Nothing is padded in memory; a batch is
 padded to its own largest member, and expressions of videos of like size share a batch.
-Axis letters: B expressions, N tracks, T frames, D width of a track's numbers, L text tokens, C text width, U distinct
-texts, R rows (one per track and frame), X all expressions.
+Axis letters: B expressions, V videos, N tracks, T frames, D width of a track's numbers, L text tokens, C text width,
+U distinct texts, R rows (one per track and frame), X all expressions.
 """
 
 from __future__ import annotations
@@ -45,37 +45,41 @@ class LabelledVideo:
 
 @dataclass(frozen=True)
 class Batch:
-    """B expressions with their videos' tracks: values [B, N, T, D] float32, words [B, L, C]; masks and labels bool.
+    """B expressions about V videos: values [V, N, T, D] float32, words [B, L, C]; masks and labels bool.
 
-    track_mask [B, N]: who takes part.   labels [B, N].   frame_mask [B, T].   text_mask [B, L].
+    there [V, N], frame_mask [V, T]: the videos' tracks and frames.   video [B]: which of the V.
+    track_mask [B, N]: who takes part.   labels [B, N].   text_mask [B, L].
     """
 
     values: Tensor
+    there: Tensor
+    frame_mask: Tensor
+    video: Tensor
     words: Tensor
     track_mask: Tensor
-    frame_mask: Tensor
     text_mask: Tensor
     labels: Tensor
 
 
 @dataclass(frozen=True)
 class SelectorData:
-    """A split. Per video [V]: first row, tracks, frames. Per expression [X]: video, text, first track flag.
+    """A split. Per video [V]: first row, tracks, frames. Per expression [X]: text, first track flag.
 
     flags: uint8 [sum of N over expressions], the bits COMPETES, TRUTH (a ground-truth track) and POSITIVE.
-    `shape` holds tracks and frames of each expression's video on the CPU, so that batching never waits for a device.
+    `numbers` and `shape` hold each expression's video, and that one's tracks and frames, on the CPU, so that batching
+    never waits for a device.
     """
 
     values: Tensor
     first_row: Tensor
     tracks: Tensor
     frames: Tensor
-    video: Tensor
     text: Tensor
     first_flag: Tensor
     flags: Tensor
     words: Tensor
     word_mask: Tensor
+    numbers: NDArray[np.int64]
     shape: NDArray[np.int64]
     word_count: NDArray[np.int64]
     tracker: str
@@ -95,45 +99,62 @@ class SelectorData:
         out with the chance `drop_share`; an expression that would be left without tracks sees all of them.
         """
         device = self.values.device
-        rows = torch.from_numpy(index).to(device)
+        which, place = np.unique(self.numbers[index], return_inverse=True)
+        rows, videos, video = (torch.from_numpy(x).to(device) for x in (index, which, place))
         most_tracks, most_frames = (int(n) for n in self.shape[index].max(0))
-        video = self.video[rows]
         n, t = (torch.arange(size, device=device) for size in (most_tracks, most_frames))
-        count, length = self.tracks[video], self.frames[video]
+        count, length = self.tracks[videos], self.frames[videos]
         there, frame_mask = n < count[:, None], t < length[:, None]
-        row = self.first_row[video][:, None, None] + n[:, None] * length[:, None, None] + t
+        row = self.first_row[videos][:, None, None] + n[:, None] * length[:, None, None] + t
         inside = there[:, :, None] & frame_mask[:, None]
         values = self.values[torch.where(inside, row, 0)].float() * inside[..., None]
-        flag = self.flags[torch.where(there, self.first_flag[rows][:, None] + n, 0)]
-        truth = there & (flag & self.TRUTH > 0)
-        taking = there & (flag & self.COMPETES > 0)
+        mine = there[video]
+        flag = self.flags[torch.where(mine, self.first_flag[rows][:, None] + n, 0)]
+        truth = mine & (flag & self.TRUTH > 0)
+        taking = mine & (flag & self.COMPETES > 0)
         if drop_share:
             taking &= torch.rand(taking.shape, device=device) >= drop_share
         if truth_share:
             taking |= truth & (torch.rand(len(rows), 1, device=device) < truth_share)
-        taking = torch.where(taking.any(1, keepdim=True), taking, there)
+        taking = torch.where(taking.any(1, keepdim=True), taking, mine)
         longest = int(self.word_count[index].max())
         text = self.text[rows]
         return Batch(
             values=values,
+            there=there,
+            frame_mask=frame_mask,
+            video=video,
             words=self.words[text, :longest],
             track_mask=taking,
-            frame_mask=frame_mask,
             text_mask=self.word_mask[text, :longest],
-            labels=there & (flag & self.POSITIVE > 0),
+            labels=mine & (flag & self.POSITIVE > 0),
         )
 
-    def epoch(self, size: int, generator: np.random.Generator | None) -> list[NDArray[np.int64]]:
-        """All expressions once, in batches of like-sized videos; shuffled by the generator, in fixed order without."""
+    def epoch(self, size: int, generator: np.random.Generator | None, together: int = 1) -> list[NDArray[np.int64]]:
+        """All expressions once, in batches of like-sized videos; shuffled by the generator, in fixed order without.
+
+        Up to `together` expressions of a batch are about one video, so that the batch reads few videos.
+        """
         order = np.arange(len(self)) if generator is None else generator.permutation(len(self))
-        work = self.shape.prod(1)
-        pool = 32 * size  # sizes are sorted within pools, so that batches stay random
-        pools = [order[i : i + pool] for i in range(0, len(order), pool)]
-        ordered = np.concatenate([part[np.argsort(work[part], kind="stable")] for part in pools])
+        groups = self._groups(order, together)
+        work = np.array([self.shape[group[0]].prod() for group in groups])
+        places = np.arange(len(groups)) if generator is None else generator.permutation(len(groups))
+        pool = 32 * max(1, size // together)  # sizes are sorted within pools, so that batches stay random
+        pools = [places[i : i + pool] for i in range(0, len(places), pool)]
+        ordered = np.concatenate([groups[p] for part in pools for p in part[np.argsort(work[part], kind="stable")]])
         batches = [ordered[i : i + size] for i in range(0, len(ordered), size)]
         if generator is not None:
             generator.shuffle(batches)
         return batches
+
+    def _groups(self, order: NDArray[np.int64], together: int) -> list[NDArray[np.int64]]:
+        """The expressions `order` in groups of one video, at most `together` each; in order where that is 1."""
+        if together == 1:
+            return list(order[:, None])
+        of_video = order[np.argsort(self.numbers[order], kind="stable")]
+        starts = np.flatnonzero(np.diff(self.numbers[of_video], prepend=-1))
+        parts = np.split(of_video, starts[1:])
+        return [part[i : i + together] for part in parts for i in range(0, len(part), together)]
 
     def moments(self) -> tuple[Tensor, Tensor]:
         """Mean and deviation [D] of the values over all rows."""
@@ -208,12 +229,12 @@ def build_data(
         first_row=put(starts),
         tracks=put(sizes[:, 0].copy()),
         frames=put(sizes[:, 1].copy()),
-        video=put(np.array(numbers)),
         text=put(text),
         first_flag=put(np.cumsum([0, *(len(f) for f in flags)])[:-1]),
         flags=put(np.concatenate(flags)),
         words=words.to(device),
         word_mask=word_mask.to(device),
+        numbers=np.array(numbers, dtype=np.int64),
         shape=sizes[numbers],
         word_count=word_mask.sum(1).cpu().numpy()[text],
         tracker=trackers.pop(),

@@ -12,6 +12,7 @@ counts. Frame and track masks are True first and False last.
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import cast
 
 import torch
@@ -87,6 +88,14 @@ class TextLayer(nn.Module):
         return cast(Tensor, words + self.feed_forward(self.norm[1](words)))
 
 
+@dataclass(frozen=True)
+class Motion:
+    """V videos read: objects [V, N, T', E] and the mask [V, T'] of their steps, or None where all are real."""
+
+    objects: Tensor
+    step_mask: Tensor | None
+
+
 class TrackSelector(nn.Module):
     """The module; `forward` says everything about its input."""
 
@@ -121,7 +130,8 @@ class TrackSelector(nn.Module):
         Returns:
             logits [B, N] float32 and track embeddings [B, N, E]; 0 for padded tracks.
         """
-        return self.select(tokens, self.read(text, text_mask), track_mask, frame_mask, text_mask)
+        words, video = self.read(text, text_mask), torch.arange(len(text), device=text.device)
+        return self.select(self.encode(tokens, track_mask, frame_mask), video, words, track_mask, text_mask)
 
     def read(self, text: Tensor, text_mask: Tensor | None = None) -> Tensor:
         """Word states [B, L, C] in the selector's own width: [B, L, E]; SOLA's settings leave them as they are."""
@@ -130,12 +140,18 @@ class TrackSelector(nn.Module):
             words = layer(words, text_mask)
         return cast(Tensor, words)
 
+    def encode(self, values: Tensor, there: Tensor | None, frame_mask: Tensor | None) -> Motion:
+        """Read V videos' tracks: values [V, N, T, D], there [V, N], frame_mask [V, T]."""
+        return Motion(*self.encode_motion(values, there, frame_mask))
+
     def select(
-        self, tokens: Tensor, words: Tensor, track_mask: Tensor | None, frame_mask: Tensor | None,
-        text_mask: Tensor | None,
-    ) -> tuple[Tensor, Tensor]:  # fmt: skip
-        """`forward` after `read`: words [B, L, E]."""
-        objects, step_mask = self.encode_motion(tokens, track_mask, frame_mask)  # [B, N, T', E]
+        self, videos: Motion, video: Tensor, words: Tensor, track_mask: Tensor | None, text_mask: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        """`forward` after `encode` and `read`: video [B] says which of the V each expression is about."""
+        objects = videos.objects[video]  # [B, N, T', E]
+        step_mask = None if videos.step_mask is None else videos.step_mask[video]
+        if track_mask is not None:  # padding is zero, and so is who does not take part
+            objects = objects * track_mask[:, :, None, None]
         negatives = self.negative_token.weight.expand(len(words), -1, -1)
         language = torch.cat([words.float(), negatives], dim=1)  # [B, K, E]
         word_mask = None

@@ -28,8 +28,8 @@ from core.weights import load_strictly
 from selector.calibration import Calibration
 from selector.data import encode_texts
 from selector.inputs import VideoTracks, read_tracks
-from selector.model import TrackSelector
-from selector.settings import SelectorSettings, settings_from_json
+from selector.modules import Module, build
+from selector.settings import Settings, settings_from_json
 
 WEIGHTS = "selector.safetensors"
 FORMAT = 1
@@ -44,13 +44,18 @@ class Selector:
     else that its file tells.
     """
 
-    model: TrackSelector
+    model: Module
     calibration: Calibration
     tracker: str
     text_encoder: str
     look: str
     sha256: str
     record: Mapping[str, Any]
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return next(self.model.parameters()).device
 
     @property
     def threshold(self) -> float:
@@ -121,7 +126,7 @@ class Selector:
             raise InputError(
                 f"competing tracks: expected one list for each of {len(texts)} texts, got {len(competing)}"
             )
-        device = self.model.negative_token.weight.device
+        device = self.device
         if not texts:
             return []
         words, word_mask = (x.to(device) for x in encode_texts(list(texts), encoder))
@@ -134,9 +139,12 @@ class Selector:
                 continue
             values = torch.from_numpy(tracks.values[list(tracks_able)]).to(device).float()  # [N, T, D]
             count, frames = values.shape[:2]
+            videos: Any = self.model.encode(values[None], None, None)
             step = max(1, TOKENS_AT_ONCE // (count * frames))
             for part in (members[i : i + step] for i in range(0, len(members), step)):
-                logits, _ = self.model(values.expand(len(part), -1, -1, -1), words[part], text_mask=word_mask[part])
+                read = self.model.read(words[part], word_mask[part])
+                video = torch.zeros(len(part), dtype=torch.int64, device=device)
+                logits, _ = self.model.select(videos, video, read, None, word_mask[part])
                 for i, row in zip(part, logits.double().cpu().numpy(), strict=True):
                     found[i] = row
         return found
@@ -151,7 +159,7 @@ class Selector:
 
 
 def save_selector(
-    path: Path, model: TrackSelector, calibration: Calibration, tracker: str, text_encoder: str,
+    path: Path, model: Module, calibration: Calibration, tracker: str, text_encoder: str,
     record: Mapping[str, Any], look: str = "",
 ) -> None:  # fmt: skip
     """Write weights (float16; buffers as they are) to `path` and the record beside it, which names the weights' hash.
@@ -189,7 +197,7 @@ def load_selector(path: Path, device: str | torch.device = "cpu") -> Selector:
     path = path / WEIGHTS if path.is_dir() else path
     record = _read_record(path.with_suffix(".json"))
     try:
-        settings: SelectorSettings = settings_from_json(record["settings"])
+        settings: Settings = settings_from_json(record["settings"])
         calibration = _calibration(record["calibration"])
         tracker, encoder, weights = (
             str(record[k]) for k in ("tracker_sha256", "text_encoder_sha256", "weights_sha256")
@@ -202,7 +210,7 @@ def load_selector(path: Path, device: str | torch.device = "cpu") -> Selector:
             f"{path.with_suffix('.json')}: expected the record of a selector, got: {error}"
         ) from error
     with torch.device("meta"):
-        model = TrackSelector(settings)
+        model = build(settings)
     model = model.to_empty(device="cpu")
     load_strictly(model, path)
     sha256 = file_sha256(path)

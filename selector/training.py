@@ -43,8 +43,9 @@ from selector.data import (
 )
 from selector.loss import alignment_losses, selection_loss, total_loss
 from selector.model import TrackSelector
+from selector.modules import Module, build
 from selector.scoring import WEIGHTS, Selector, load_selector, save_selector
-from selector.settings import SelectorSettings, TrainingSettings
+from selector.settings import RelationalSettings, Settings, TrainingSettings
 
 EVALUATION_BATCH = 64
 STATE, CHECKPOINTS = "selector.training", "checkpoints"  # what a stopped training needs, gone when it is done
@@ -56,7 +57,7 @@ class SelectorModule(lightning.LightningModule):  # type: ignore[misc]  # the li
     """Losses, optimiser and schedule for `TrackSelector`; batches arrive as indices and are gathered on the device."""
 
     def __init__(
-        self, model: TrackSelector, train: SelectorData, valid: SelectorData, settings: TrainingSettings,
+        self, model: Module, train: SelectorData, valid: SelectorData, settings: TrainingSettings,
         progress: Progress | None,
     ) -> None:  # fmt: skip
         """`train` and `valid` lie on the device of the training; `valid` holds no ground-truth tracks."""
@@ -70,11 +71,11 @@ class SelectorModule(lightning.LightningModule):  # type: ignore[misc]  # the li
     def train_dataloader(self) -> DataLoader[Index]:
         """The batches of the current epoch, a function of seed and epoch."""
         generator = np.random.default_rng([self.recipe.seed, self.current_epoch])
-        return _loader(self.train_data.epoch(self.recipe.batch, generator))
+        return _loader(self.train_data.epoch(self.recipe.batch, generator, self.recipe.together))
 
     def val_dataloader(self) -> DataLoader[Index]:
         """All validation expressions in fixed order."""
-        return _loader(self.valid_data.epoch(EVALUATION_BATCH, None))
+        return _loader(self.valid_data.epoch(EVALUATION_BATCH, None, EVALUATION_BATCH))
 
     def training_step(self, index: Index) -> Tensor:
         """Loss of one batch."""
@@ -89,14 +90,15 @@ class SelectorModule(lightning.LightningModule):  # type: ignore[misc]  # the li
     def losses(self, batch: Batch, noise: Tensor | float = 0.0) -> tuple[Tensor, Tensor]:
         """(total loss, logits [B, N])."""
         values = batch.values if isinstance(noise, float) else batch.values + noise * torch.randn_like(batch.values)
-        words = self.model.read(batch.words, batch.text_mask)
-        logits, objects = self.model.select(values, words, batch.track_mask, batch.frame_mask, batch.text_mask)
+        logits, objects, words = _logits(self.model, batch, values)
+        recipe = self.recipe
         with torch.autocast(self.device.type, enabled=False):
-            sentence = masked_mean(words.float(), batch.text_mask)
-            negatives = self.model.negative_token.weight
-            positive, negative = alignment_losses(objects, sentence, negatives, batch.labels, batch.track_mask)
-            selection = selection_loss(logits, batch.labels, batch.track_mask, self.recipe.positive_weight)
-            return total_loss(selection, positive, negative, self.recipe.alignment_weight), logits
+            loss = selection_loss(logits, batch.labels, batch.track_mask, recipe.positive_weight)
+            if recipe.alignment_weight and isinstance(self.model, TrackSelector):
+                sentence, negatives = masked_mean(words.float(), batch.text_mask), self.model.negative_token.weight
+                aligned = alignment_losses(objects, sentence, negatives, batch.labels, batch.track_mask)
+                loss = total_loss(loss, *aligned, recipe.alignment_weight)
+            return loss, logits
 
     def on_validation_epoch_start(self) -> None:
         """Forget the last epoch's scores."""
@@ -153,7 +155,7 @@ def train_selector(
     valid: Sequence[Example],
     calib: Sequence[Example],
     encoder: TextEncoder,
-    settings: SelectorSettings,
+    settings: Settings,
     training: TrainingSettings,
     out: Path,
     device: torch.device,
@@ -182,6 +184,8 @@ def train_selector(
         InputError: for caches without labels, widths that do not fit the settings, or a stopped training of others.
     """
     start = time.monotonic()
+    if training.alignment_weight and isinstance(settings, RelationalSettings):
+        raise InputError("training settings: expected an alignment_weight of 0 with the relational module, got more")
     videos = read_examples(
         [*train, *valid, *calib], geometry=settings.geometry, looks=settings.look_width > 0, workers=workers,
         progress=read_progress,
@@ -191,7 +195,7 @@ def train_selector(
     data = build_data(parts[0], encoder, device, training.positive_iou)
     seen = build_data([without_ground_truth(v) for v in parts[1]], encoder, device, training.positive_iou)
     _check_widths(settings, data, encoder)
-    model = TrackSelector(settings)
+    model = build(settings)
     if settings.normalise:
         model.fit_input(*data.moments())
     module = SelectorModule(model, data, seen, training, progress)
@@ -233,12 +237,12 @@ def calibrate(selector: Selector, videos: Sequence[LabelledVideo], encoder: Text
 
 def score_labelled(selector: Selector, videos: Sequence[LabelledVideo], encoder: TextEncoder) -> list[Scored]:
     """Logits and labels of the competing tracks of every expression."""
-    data = build_data(videos, encoder, selector.model.negative_token.weight.device)
+    data = build_data(videos, encoder, selector.device)
     scored: list[Scored] = []
     with torch.no_grad():
-        for index in data.epoch(EVALUATION_BATCH, None):
+        for index in data.epoch(EVALUATION_BATCH, None, EVALUATION_BATCH):
             batch = data.batch(index)
-            logits, _ = selector.model(batch.values, batch.words, batch.track_mask, batch.frame_mask, batch.text_mask)
+            logits, _, _ = _logits(selector.model, batch, batch.values)
             scored += collect(data, index, logits, batch.track_mask)
     return scored
 
@@ -251,6 +255,14 @@ def collect(data: SelectorData, index: Index, logits: Tensor, mask: Tensor) -> l
         rows = taking[: len(video.tracks.sources)]
         found.append(Scored(row[taking], select_rows(video.labels, rows), video.expressions[number]))
     return found
+
+
+def _logits(model: Module, batch: Batch, values: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Logits [B, N], track embeddings [B, N, E] and read words [B, L, E] of a batch whose values are `values`."""
+    words = model.read(batch.words, batch.text_mask)
+    videos: Any = model.encode(values, batch.there, batch.frame_mask)
+    logits, objects = model.select(videos, batch.video, words, batch.track_mask, batch.text_mask)
+    return logits, objects, words
 
 
 def _fit(module: SelectorModule, state: Path, last: Path | None, device: torch.device) -> dict[str, Tensor]:
@@ -281,7 +293,7 @@ def _fit(module: SelectorModule, state: Path, last: Path | None, device: torch.d
     return cast(dict[str, Tensor], checkpoint["state_dict"])
 
 
-def _check_widths(settings: SelectorSettings, data: SelectorData, encoder: TextEncoder) -> None:
+def _check_widths(settings: Settings, data: SelectorData, encoder: TextEncoder) -> None:
     if data.values.shape[1] != settings.input_width:
         raise InputError(
             f"selector settings: expected caches with {settings.input_width} numbers a track and frame (tokens, "
@@ -296,14 +308,14 @@ def _check_widths(settings: SelectorSettings, data: SelectorData, encoder: TextE
         )
 
 
-def _noisy(model: TrackSelector, deviation: Tensor) -> Tensor:
+def _noisy(model: Module, deviation: Tensor) -> Tensor:
     """The deviations [D] that noise is scaled by: none for looks, which a video's frames share."""
     kept = torch.arange(len(deviation), device=deviation.device) < len(deviation) - model.settings.look_width
     return deviation * kept
 
 
 def _prepare_state(
-    state: Path, settings: SelectorSettings, training: TrainingSettings, data: SelectorData, encoder: TextEncoder,
+    state: Path, settings: Settings, training: TrainingSettings, data: SelectorData, encoder: TextEncoder,
     *, resume: bool,
 ) -> Path | None:  # fmt: skip
     """The last checkpoint of a stopped training, or None and an empty folder."""

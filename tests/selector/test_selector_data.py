@@ -28,13 +28,15 @@ def test_a_batch_holds_each_videos_own_tracks_words_and_labels(videos, data):
     index = np.array([13, 0, 7])
     batch = data.batch(index)
     assert batch.values.shape[:2] == (3, 4)
+    assert sorted(batch.video.tolist()) == [0, 1, 2]
     for row, i in enumerate(index):
         video, number = data.items[i]
         assert video is videos[i // 3]
         frames = video.tracks.values.shape[1]
-        np.testing.assert_array_equal(batch.values[row, :, :frames].numpy(), video.tracks.values.astype(np.float32))
-        assert (batch.values[row, :, frames:] == 0).all()
-        assert batch.frame_mask[row].sum() == frames
+        place = batch.video[row]
+        np.testing.assert_array_equal(batch.values[place, :, :frames].numpy(), video.tracks.values.astype(np.float32))
+        assert (batch.values[place, :, frames:] == 0).all()
+        assert batch.frame_mask[place].sum() == frames
         alone = WordEncoder().encode([video.expressions[number].text]).tokens[0]
         np.testing.assert_array_equal(batch.words[row][batch.text_mask[row]], alone)
         expected = [
@@ -55,6 +57,19 @@ def test_dropped_tracks_leave_at_least_one(data):
     mask = data.batch(index, drop_share=0.9).track_mask
     assert mask.any(1).all()
     assert not mask[:, :3].all()
+
+
+def test_expressions_of_a_video_share_it_in_a_batch(data):
+    batch = data.batch(np.array([0, 1, 2, 5]))
+    assert len(batch.values) == 2
+    assert batch.video.tolist() == [0, 0, 0, 1]
+    assert batch.track_mask.shape == (4, 4)
+
+
+def test_batches_of_few_videos_still_hold_every_expression_once(data):
+    batches = data.epoch(6, np.random.default_rng(0), together=3)
+    assert sorted(np.concatenate(batches).tolist()) == list(range(15))
+    assert all(len(set(data.numbers[b].tolist())) <= 2 for b in batches)
 
 
 @pytest.mark.parametrize("seed", [None, 0])

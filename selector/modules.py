@@ -1,0 +1,16 @@
+"""The two selectors behind one name: SOLA's module and TrackSift's own, made from whichever settings.
+
+Knows both. Does not know training or files.
+"""
+
+from selector.model import TrackSelector
+from selector.relational import RelationalSelector
+from selector.settings import RelationalSettings, Settings
+
+Module = TrackSelector | RelationalSelector
+"""Both have `settings`, `encode` (videos), `read` (words), `select` (logits of tracks) and `fit_input`."""
+
+
+def build(settings: Settings) -> Module:
+    """The module that the settings describe, with random weights."""
+    return RelationalSelector(settings) if isinstance(settings, RelationalSettings) else TrackSelector(settings)
