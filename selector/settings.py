@@ -118,7 +118,7 @@ class TrainingSettings:
     better validation loss).   batch: expressions a step, `together` of them about one video, which is read once.
     track_dropout: chance that a track is left out of a step.
     truth_share: share of expressions that also see the ground-truth tracks.
-    token_noise: deviation of noise on the input but its looks, in units of each channel's deviation.
+    token_noise: deviation of noise on the object tokens, in units of each channel's deviation.
     """
 
     epochs: int = 15

@@ -309,9 +309,8 @@ def _check_widths(settings: Settings, data: SelectorData, encoder: TextEncoder) 
 
 
 def _noisy(model: Module, deviation: Tensor) -> Tensor:
-    """The deviations [D] that noise is scaled by: none for looks, which a video's frames share."""
-    kept = torch.arange(len(deviation), device=deviation.device) < len(deviation) - model.settings.look_width
-    return deviation * kept
+    """The deviations [D] that noise is scaled by: of object tokens alone, since boxes and looks mean what they say."""
+    return deviation * (torch.arange(len(deviation), device=deviation.device) < model.settings.token_width)
 
 
 def _prepare_state(

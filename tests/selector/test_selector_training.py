@@ -168,10 +168,10 @@ def test_a_selector_learns_from_looks_what_tokens_do_not_say(look_examples, tmp_
     assert blind["calib_score"] < figures["calib_score"] - 0.2
 
 
-def test_noise_spares_the_looks(look_examples):
-    videos = training.read_examples(look_examples[:2], geometry=False, looks=True)
+def test_noise_spares_boxes_and_looks(look_examples):
+    videos = training.read_examples(look_examples[:2], geometry=True, looks=True)
     data = training.build_data(videos, WordEncoder(), CPU)
-    model = training.TrackSelector(replace(SMALL, look_width=3))
+    model = training.TrackSelector(replace(SMALL, geometry=True, look_width=3))
     module = training.SelectorModule(model, data, data, replace(FAST, token_noise=0.5), None)
     assert (module.noise[:4] > 0).all()
     assert (module.noise[4:] == 0).all()
