@@ -45,11 +45,12 @@ def time_proposals(pipeline: Pipeline, frames: int, repeats: int, progress: Prog
     first = clip.masks[:, 0]
     shown = first[first.sum(axis=(1, 2)) >= 40]
     prompts = [MaskPrompt(0, mask, Source.GROUND_TRUTH) for mask in shown]
-    model = pipeline.tracker.model
+    resources = Resources()
+    tracker = pipeline.tracker.ready(resources)
 
     def ours() -> NDArray[np.bool_]:
         reader = ArrayReader(clip.frames, video_id="benchmark", fps=clip.fps)
-        tracks = propagate(model, FeatureStore(reader, model, Resources()), prompts)
+        tracks = propagate(tracker, FeatureStore(reader, tracker, resources), prompts)
         return np.stack([track.decode() for track in tracks])
 
     official = _official(pipeline, clip.frames, shown)

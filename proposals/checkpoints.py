@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import sam2
 import torch
@@ -31,6 +32,9 @@ from yaml import YAMLError  # type: ignore[import-untyped]
 from core.devices import pick_device
 from core.errors import CheckpointError
 from core.hashing import file_sha256
+from proposals.sam2_tracker import Sam2Tracker
+from proposals.settings import Resources
+from proposals.tracker import Tracker
 
 ALLOWED_TARGETS = ("sam2.", "torch.")
 SHOWN_KEYS = 3
@@ -49,6 +53,18 @@ class LoadedTracker:
     image_size: int
     token_width: int
     parameters: int
+    _ready: dict[tuple[int, bool], Tracker[Any]] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    def ready(self, resources: Resources) -> Tracker[Any]:
+        """The engine on this model; made once for its batch size and compilation, and kept.
+
+        Raises:
+            CheckpointError: for a model that is built otherwise than in every released SAM2.
+        """
+        key = (resources.objects, resources.compiled)
+        if key not in self._ready:
+            self._ready[key] = Sam2Tracker(self.model, resources)
+        return self._ready[key]
 
 
 def build_sam2(config: Path) -> SAM2Base:

@@ -1,84 +1,113 @@
-"""Frame features of one video: every frame through the image encoder once, in batches, while memory lasts.
+"""Frame features of one video: encoded once in batches, read ahead, kept on the device, then in host memory.
 
-Knows the image encoder and a byte budget. Does not know prompts or tracks.
-Features over the budget are let go, least recently used first, and encoded again when asked for; `passes` counts.
+Knows a reader, a tracker's encoder and two byte budgets. Does not know prompts or tracks. Features over the device's
+budget wait in pinned host memory; over both budgets they are let go, least recently used first, and encoded again when
+asked for. `passes` counts the frames encoded: a sweep forward and one backward need two a frame at the most.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import dataclass
+from collections.abc import Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image
-from sam2.modeling.sam2_base import SAM2Base
 from torch import Tensor
 
 from core.frames import VideoReader
 from proposals.settings import Resources
+from proposals.tracker import Maps, Tracker
 
 MEAN = (0.485, 0.456, 0.406)  # of ImageNet, as in all SAM2 checkpoints
 SPREAD = (0.229, 0.224, 0.225)
-
-
-@dataclass(frozen=True)
-class FrameFeatures:
-    """One frame's maps [1, channels, h, w], fine to coarse, and their position codes of the same shapes."""
-
-    maps: tuple[Tensor, ...]
-    positions: tuple[Tensor, ...]
-
-    def flat(self, model: SAM2Base, objects: int) -> tuple[list[Tensor], list[Tensor], list[tuple[int, int]]]:
-        """Maps and codes [h*w, objects, channels] and sizes (h, w), as the package's tracking step takes them."""
-        expanded = {
-            "backbone_fpn": [level.expand(objects, -1, -1, -1) for level in self.maps],
-            "vision_pos_enc": [level.expand(objects, -1, -1, -1) for level in self.positions],
-        }
-        _, maps, positions, sizes = model._prepare_backbone_features(expanded)
-        return maps, positions, sizes
+DEVICE_SHARE = 0.4  # of a GPU's free memory, the most that features take; memories and attention need the rest
 
 
 class FeatureStore:
-    """Features by frame index."""
+    """Features by frame index. The reader belongs to the store: one thread of its own reads."""
 
-    def __init__(self, reader: VideoReader, model: SAM2Base, resources: Resources) -> None:
+    def __init__(self, reader: VideoReader, tracker: Tracker[Any], resources: Resources) -> None:
         self.frames = reader.meta.frames
         self.size = reader.meta.size
         self.passes = 0
-        self._reader, self._model = reader, model
-        self._batch, self._budget = resources.encoder_batch, resources.feature_bytes
-        self._held: OrderedDict[int, tuple[Tensor, ...]] = OrderedDict()
-        self._positions: tuple[Tensor, ...] = ()
+        self._reader, self._tracker = reader, tracker
+        self._batch = resources.encoder_batch
+        self._on_gpu = tracker.device.type == "cuda"
+        self._budget, self._host_budget = resources.feature_bytes, resources.host_bytes if self._on_gpu else 0
+        if self._on_gpu:
+            free, _ = torch.cuda.mem_get_info(tracker.device)
+            self._budget = min(self._budget, int(free * DEVICE_SHARE))
+        self._held: OrderedDict[int, Maps] = OrderedDict()
+        self._parked: OrderedDict[int, Maps] = OrderedDict()
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="frames")
+        self._ahead: dict[int, Future[NDArray[np.uint8]]] = {}
+        self._last = -1
 
-    def __getitem__(self, index: int) -> FrameFeatures:
-        """The features of one frame; its whole batch is encoded when they are not held."""
+    def __getitem__(self, index: int) -> Maps:
+        """The maps [1, channels, h, w] of one frame, fine to coarse; its whole batch is encoded when it is not held."""
         number, place = divmod(index, self._batch)
         if number not in self._held:
-            self._held[number] = self._encode(number)
-            while len(self._held) > 1 and sum(map(_size, self._held.values())) > self._budget:
-                self._held.popitem(last=False)
+            self._held[number] = self._fetch(number)
+            self._make_room()
         self._held.move_to_end(number)
-        return FrameFeatures(tuple(level[place : place + 1] for level in self._held[number]), self._positions)
+        return tuple(level[place : place + 1] for level in self._held[number])
 
-    def _encode(self, number: int) -> tuple[Tensor, ...]:
-        """The batch of frames from `number` x batch on."""
+    def image(self, index: int) -> NDArray[np.uint8]:
+        """The pixels of one frame, uint8 [H, W, 3] RGB."""
+        frames: NDArray[np.uint8] = self._thread.submit(self._reader.read, [index]).result()
+        image: NDArray[np.uint8] = frames[0]
+        return image
+
+    def close(self) -> None:
+        """Stop reading ahead and let go of everything."""
+        self._thread.shutdown(cancel_futures=True)
+        self._ahead.clear()
+        self._held.clear()
+        self._parked.clear()
+
+    def _fetch(self, number: int) -> Maps:
+        """A batch from host memory, or encoded; meanwhile the next one in the same direction is read."""
+        if number in self._parked:
+            return tuple(level.to(self._tracker.device, non_blocking=True) for level in self._parked.pop(number))
+        images = self._ahead.pop(number, None) or self._thread.submit(self._read, number)
+        step = -1 if number < self._last else 1
+        self._last = number
+        coming = number + step
+        within = 0 <= coming * self._batch < self.frames
+        if within and coming not in self._held and coming not in self._parked and coming not in self._ahead:
+            self._ahead = {coming: self._thread.submit(self._read, coming)}
+        read = images.result()
+        self.passes += len(read)
+        return self._tracker.encode(read)
+
+    def _read(self, number: int) -> NDArray[np.uint8]:
+        """The frames of a batch at the tracker's size."""
         start = number * self._batch
         frames = self._reader.read(range(start, min(start + self._batch, self.frames)))
-        with torch.inference_mode(), precision(self._model.device):
-            images = normalise(frames, int(self._model.image_size), self._model.device)
-            encoded = self._model.forward_image(images)
-        levels = self._model.num_feature_levels
-        self._positions = self._positions or tuple(p[:1].clone() for p in encoded["vision_pos_enc"][-levels:])
-        self.passes += len(frames)
-        return tuple(encoded["backbone_fpn"][-levels:])
+        return resized(frames, self._tracker.image_size)
+
+    def _make_room(self) -> None:
+        """Bring what is held under the budgets, the batch in use always excepted."""
+        while len(self._held) > 1 and _bytes(self._held) > self._budget:
+            number, maps = self._held.popitem(last=False)
+            size = sum(map(_size, maps))
+            if _bytes(self._parked) + size <= self._host_budget:
+                self._parked[number] = tuple(_pinned(level) for level in maps)
 
 
-def normalise(frames: NDArray[np.uint8], size: int, device: torch.device) -> Tensor:
-    """uint8 [B, H, W, 3] RGB -> float32 [B, 3, size, size], resized as the package's frame loader does (bicubic)."""
-    if frames.shape[1:3] != (size, size):
-        frames = np.stack([np.asarray(Image.fromarray(frame).resize((size, size))) for frame in frames])
+def resized(frames: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
+    """uint8 [B, H, W, 3] -> [B, size, size, 3], as the package's frame loader resizes (bicubic)."""
+    if frames.shape[1:3] == (size, size):
+        return frames
+    return np.stack([np.asarray(Image.fromarray(frame).resize((size, size))) for frame in frames])
+
+
+def normalise(frames: NDArray[np.uint8], device: torch.device) -> Tensor:
+    """uint8 [B, S, S, 3] RGB -> float32 [B, 3, S, S] of the statistics that SAM2 was trained with."""
     images = torch.from_numpy(frames).to(device).permute(0, 3, 1, 2).float() / 255
     mean, spread = (torch.tensor(values, device=device).view(3, 1, 1) for values in (MEAN, SPREAD))
     return ((images - mean) / spread).contiguous()
@@ -89,5 +118,14 @@ def precision(device: torch.device) -> torch.autocast:
     return torch.autocast(device.type, dtype=torch.bfloat16, enabled=device.type == "cuda")
 
 
-def _size(maps: tuple[Tensor, ...]) -> int:
-    return sum(level.numel() * level.element_size() for level in maps)
+def _pinned(level: Tensor) -> Tensor:
+    """A copy in page-locked host memory, which the device writes while it goes on."""
+    return torch.empty(level.shape, dtype=level.dtype, pin_memory=True).copy_(level, non_blocking=True)
+
+
+def _bytes(batches: Mapping[int, Maps]) -> int:
+    return sum(_size(level) for maps in batches.values() for level in maps)
+
+
+def _size(level: Tensor) -> int:
+    return level.numel() * level.element_size()

@@ -117,7 +117,10 @@ def propose_with_effort(
     sources += prompters
     run = _Run(reader, tracker, settings, resources, on_progress)
     run.expect(sum(len(source.key_frames) for source in sources))
-    tracks = [track for source in sources for track in run.tracks_of(source)]
+    try:
+        tracks = [track for source in sources for track in run.tracks_of(source)]
+    finally:
+        run.features.close()
     effort = Effort(reader.meta.frames, run.features.passes + run.extra_passes, run.steps)
     return TrackSet(reader.meta, tuple(tracks), facts), effort
 
@@ -133,10 +136,11 @@ class _Run:
         resources: Resources,
         on_progress: Progress | None,
     ) -> None:
-        self.features = FeatureStore(reader, tracker.model, resources)
+        self._engine = tracker.ready(resources)
+        self.features = FeatureStore(reader, self._engine, resources)
         self.extra_passes = 0
         self.steps = 0
-        self._reader, self._tracker, self._settings, self._resources = reader, tracker, settings, resources
+        self._reader, self._settings = reader, settings
         self._on_progress = on_progress
         self._done, self._total = 0, 0
 
@@ -148,7 +152,7 @@ class _Run:
         """Tracks of one source, key frame by key frame; where prompts compete, each pool by itself."""
         pools: dict[str | None, list[Track]] = {}
         for frame in source.key_frames:
-            prompts = source.find(KeyFrame(frame, self._reader.read([frame])[0], self.features[frame]))
+            prompts = source.find(KeyFrame(frame, self.features.image(frame), self.features[frame]))
             self.extra_passes += source.extra_passes
             opened: list[MaskPrompt] = []
             for pool in dict.fromkeys(prompt.expression_id for prompt in prompts):
@@ -171,12 +175,9 @@ class _Run:
         return opened if source.limit is None else opened[: source.limit - len(tracks)]
 
     def _track(self, prompts: Sequence[MaskPrompt]) -> list[Track]:
-        """Tracks of the prompts of one key frame, in batches."""
+        """Tracks of the prompts of one key frame."""
         goal = self._done + self._reader.meta.frames
-        tracks: list[Track] = []
-        for start in range(0, len(prompts), self._resources.objects):
-            batch = prompts[start : start + self._resources.objects]
-            tracks += propagate(self._tracker.model, self.features, batch, lambda: self._advance(goal))
+        tracks = propagate(self._engine, self.features, prompts, lambda: self._advance(goal)) if prompts else []
         self._report(goal)
         return tracks
 

@@ -16,9 +16,10 @@ from sam2.modeling.sam2_base import SAM2Base
 from sam2.sam2_image_predictor import SAM2ImagePredictor
 
 from core.types import Source, VideoMeta
-from proposals.features import FrameFeatures, precision
+from proposals.features import precision
 from proposals.prompts import MaskPrompt, Prompter, by_area
 from proposals.settings import GridSettings, Resources
+from proposals.tracker import Maps
 
 
 def grid_prompter(
@@ -53,7 +54,7 @@ class GridPrompter:
         )
         self._generator.predictor = self._predictor
 
-    def prompts(self, image: NDArray[np.uint8], frame: int, features: FrameFeatures | None = None) -> list[MaskPrompt]:
+    def prompts(self, image: NDArray[np.uint8], frame: int, features: Maps | None = None) -> list[MaskPrompt]:
         """Prompts of one key frame, largest first, parts and scenery left out.
 
         image: uint8 [H, W, 3] RGB.   features: those of this very image, used where the model takes it unresized;
@@ -103,7 +104,7 @@ class _Predictor(SAM2ImagePredictor):  # type: ignore[misc]
         super().__init__(model)
         side = int(model.image_size) // int(model.backbone_stride)
         self._bb_feat_sizes = [(side * 4, side * 4), (side * 2, side * 2), (side, side)]
-        self.lent: FrameFeatures | None = None
+        self.lent: Maps | None = None
 
     def set_image(self, image: NDArray[np.uint8]) -> None:
         """Take the loan for the image's features where there is one, else encode the image."""
@@ -111,9 +112,9 @@ class _Predictor(SAM2ImagePredictor):  # type: ignore[misc]
             super().set_image(image)
             return
         self.reset_predictor()
-        coarse = self.lent.maps[-1]
+        coarse = self.lent[-1]
         if self.model.directly_add_no_mem_embed:
             coarse = coarse + self.model.no_mem_embed.view(1, -1, 1, 1)
         self._orig_hw = [image.shape[:2]]
-        self._features = {"image_embed": coarse, "high_res_feats": list(self.lent.maps[:-1])}
+        self._features = {"image_embed": coarse, "high_res_feats": list(self.lent[:-1])}
         self._is_image_set = True

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from core.types import Prompt, Source
 from core.validators import check_array
-from proposals.features import FrameFeatures
+from proposals.tracker import Maps
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class KeyFrame:
 
     index: int
     image: NDArray[np.uint8]
-    features: FrameFeatures
+    features: Maps
 
 
 @dataclass(frozen=True)

@@ -77,17 +77,25 @@ class ProposalSettings:
 
 @dataclass(frozen=True)
 class Resources:
-    """How much is done at once: frames an encoder pass, objects a tracking step, grid points a decoder pass, and bytes
-    of frame features held before frames are encoded again. None of it changes the tracks beyond rounding.
+    """How the work is done; none of it changes the tracks beyond rounding.
+
+    encoder_batch: frames an encoder pass.   objects: the most of a tracking step (fewer where memory runs out).
+    points: grid points a decoder pass.   feature_bytes: of frame features kept on the device.   host_bytes: of those
+    that wait in page-locked host memory, where the device is a GPU.   compiled: compile the model's parts, which takes
+    a minute or two once a process and pays for long or many videos.
     """
 
     encoder_batch: int = 8
     objects: int = 64
     points: int = 64
     feature_bytes: int = 16 * 2**30
+    host_bytes: int = 16 * 2**30
+    compiled: bool = False
 
     def __post_init__(self) -> None:
-        """Refuse numbers below 1."""
+        """Refuse numbers below 1, and a negative host_bytes."""
         for name in ("encoder_batch", "objects", "points", "feature_bytes"):
             if getattr(self, name) < 1:
                 raise InputError(f"resources: expected {name} of 1 or more, got {getattr(self, name)}")
+        if self.host_bytes < 0:
+            raise InputError(f"resources: expected host_bytes of 0 or more, got {self.host_bytes}")

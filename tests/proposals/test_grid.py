@@ -7,6 +7,7 @@ from core.types import Source
 from proposals.features import FeatureStore
 from proposals.grid import GridPrompter, without_parts
 from proposals.prompts import MaskPrompt
+from proposals.sam2_tracker import Sam2Tracker
 from proposals.settings import GridSettings, Resources
 
 LOOSE = {"points_per_side": 4, "pred_iou_thresh": 0.3, "stability_score_thresh": 0.3, "box_nms_thresh": 1.0}
@@ -40,7 +41,7 @@ def test_masks_equal_those_of_the_packages_generator(make_model, moving_squares,
 def test_lent_features_give_the_same_masks_without_another_pass(make_model, clip, monkeypatch):
     reader, _ = clip
     model = make_model()
-    store = FeatureStore(reader, model, Resources())
+    store = FeatureStore(reader, Sam2Tracker(model), Resources())
     image, features = reader.read([4])[0], store[4]
     prompter = GridPrompter(model, ALL, Resources())
     want = prompter.prompts(image, 4)

@@ -2,7 +2,7 @@ import numpy as np
 import torch
 
 from core.types import Source
-from proposals import features, grid, propagation
+from proposals import features, grid, sam2_tracker
 from proposals.generate import propose
 from proposals.settings import GridSettings, ProposalSettings
 
@@ -13,7 +13,7 @@ SETTINGS = ProposalSettings(sources=(Source.GRID, Source.GROUND_TRUTH), grid=GRI
 def test_a_gpus_precision_runs_through_every_stage_and_gives_nearly_the_same_tracks(clip, tracker, monkeypatch):
     reader, masks = clip
     exact = propose(reader, tracker, SETTINGS, masks)
-    for module in (features, grid, propagation):
+    for module in (features, grid, sam2_tracker):
         monkeypatch.setattr(module, "precision", lambda device: torch.autocast("cpu", dtype=torch.bfloat16))
     rough = propose(reader, tracker, SETTINGS, masks)
     told = [[t for t in run.tracks if t.source == "ground_truth"] for run in (exact, rough)]

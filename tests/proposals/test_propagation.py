@@ -6,10 +6,12 @@ from PIL import Image
 from core.errors import CheckpointError
 from core.frames import ArrayReader, open_video
 from core.types import Source
-from proposals import propagation
+from proposals import mask_writer
 from proposals.features import FeatureStore
+from proposals.mask_writer import video_masks
 from proposals.prompts import MaskPrompt
-from proposals.propagation import model_masks, propagate, track, video_masks
+from proposals.propagation import propagate
+from proposals.sam2_tracker import Sam2Cohort, Sam2Tracker
 from proposals.settings import Resources
 
 OFFICIAL = "sam2.sam2_video_predictor.SAM2VideoPredictor"
@@ -41,8 +43,39 @@ def write_jpegs(tmp_path):
     return write
 
 
+class Watched(Sam2Tracker):
+    """A tracker that keeps what it answered: by the order of cohorts, steps by frame."""
+
+    def prompt(self, maps, masks, moment):
+        cohort, step = super().prompt(maps, masks, moment)
+        self.answers = {**getattr(self, "answers", {}), id(cohort): {moment.frame: step}}
+        return cohort, step
+
+    def step(self, maps, cohorts, moment):
+        steps = super().step(maps, cohorts, moment)
+        for cohort, step in zip(cohorts, steps, strict=True):
+            self.answers[id(cohort)][moment.frame] = step
+        return steps
+
+    def object(self, cohort, i):
+        """Low-resolution logits [T, h, w], pointers and scores of one object in time order."""
+        steps = [step for _, step in sorted(list(self.answers.values())[cohort].items())]
+        return (
+            torch.cat([step.logits[i] for step in steps]),
+            torch.stack([step.pointer[i] for step in steps]),
+            torch.stack([step.object_score[i] for step in steps]),
+        )
+
+
 def prompts_of(masks, key):
     return [MaskPrompt(key, mask[key], Source.GRID, score=0.8) for mask in masks]
+
+
+def assert_equal(mine, want, size, tolerance=2e-5):
+    """Logits at the video's size, pointers and scores of one object."""
+    logits = torch.nn.functional.interpolate(mine[0][:, None], size, mode="bilinear", align_corners=False)[:, 0]
+    for one, other in zip((logits, *mine[1:]), want, strict=True):
+        assert (one - other).abs().max() < tolerance
 
 
 @pytest.mark.parametrize(
@@ -62,32 +95,45 @@ def test_all_objects_at_once_equal_the_packages_predictor_one_at_a_time(
     pictures, masks = moving_squares(frames, size)
     folder = write_jpegs(pictures)
     model = make_model(OFFICIAL, **options)
-    reader = open_video(folder, fps=8)
-    store = FeatureStore(reader, model, Resources(encoder_batch=5))
-    told = model_masks(prompts_of(masks, key), 64, torch.device("cpu"))
-    steps = sorted(track(model, store, told, key), key=lambda step: step.frame)
+    tracker = Watched(model)
+    store = FeatureStore(open_video(folder, fps=8), tracker, Resources(encoder_batch=5))
+    propagate(tracker, store, prompts_of(masks, key))
     assert store.passes == frames
     for i, mask in enumerate(masks):
-        logits, pointers, scores = official(model, folder, mask[key], key)
-        mine = torch.cat([step.logits[i : i + 1] for step in steps])
-        mine = torch.nn.functional.interpolate(mine, size, mode="bilinear", align_corners=False)[:, 0]
-        assert (mine - logits).abs().max() < 2e-5
-        assert (torch.stack([step.pointer[i] for step in steps]) - pointers).abs().max() < 2e-5
-        assert (torch.stack([step.object_score[i] for step in steps]) - scores).abs().max() < 2e-5
-        assert (logits[np.arange(frames) != key] > 0).any(), "nothing was tracked: the comparison would be empty"
-        ours = torch.stack([video_masks(step.logits, size)[i] for step in steps])
-        assert (ours != (logits > 0)).float().mean() < 1e-3
+        want = official(model, folder, mask[key], key)
+        mine = tracker.object(0, i)
+        assert_equal(mine, want, size)
+        assert (want[0][np.arange(frames) != key] > 0).any(), "nothing was tracked: the comparison would be empty"
+        ours = video_masks(mine[0][:, None], size)
+        assert (ours != (want[0] > 0)).float().mean() < 1e-3
+
+
+@pytest.mark.parametrize("narrow", [False, True])
+@pytest.mark.parametrize("objects", [1, 2, 64])
+def test_objects_born_on_different_frames_equal_the_packages_predictor(
+    make_model, moving_squares, write_jpegs, narrow, objects
+):
+    pictures, masks = moving_squares(16, count=2)
+    folder = write_jpegs(pictures)
+    model = make_model(OFFICIAL)
+    births = [(0, 0), (1, 3), (0, 4), (1, 15), (0, 3)]  # object, frame
+    tracker = Watched(model, Resources(objects=objects), narrow=narrow)
+    store = FeatureStore(open_video(folder, fps=8), tracker, Resources(encoder_batch=5))
+    prompts = [MaskPrompt(key, masks[o, key], Source.GRID) for o, key in births]
+    tracks = propagate(tracker, store, prompts)
+    assert [track.prompt.frame for track in tracks] == [key for _, key in births]
+    for (o, key), place in zip(births, [(0, 0), (1, 0), (2, 0), (3, 0), (1, 1)], strict=True):
+        assert_equal(tracker.object(*place), official(model, folder, masks[o, key], key), (64, 64))
 
 
 def test_the_comparison_can_fail(make_model, moving_squares, write_jpegs):
     pictures, masks = moving_squares(12)
     folder = write_jpegs(pictures)
     model = make_model(OFFICIAL)
-    store = FeatureStore(open_video(folder, fps=8), model, Resources())
-    told = model_masks(prompts_of(masks, 3), 64, torch.device("cpu"))
-    steps = sorted(track(model, store, told, 3), key=lambda step: step.frame)
-    _, pointers, _ = official(model, folder, masks[1][4], 4)
-    assert (torch.stack([step.pointer[0] for step in steps]) - pointers).abs().max() > 1e-2
+    tracker = Watched(model)
+    propagate(tracker, FeatureStore(open_video(folder, fps=8), tracker, Resources()), prompts_of(masks, 3))
+    with pytest.raises(AssertionError):
+        assert_equal(tracker.object(0, 0), official(model, folder, masks[1][4], 4), (64, 64), tolerance=1e-2)
 
 
 def test_an_unseen_object_has_an_empty_mask_and_no_box(make_model, clip):
@@ -95,69 +141,77 @@ def test_an_unseen_object_has_an_empty_mask_and_no_box(make_model, clip):
     model = make_model()
     with torch.no_grad():
         model.sam_mask_decoder.pred_obj_score_head.layers[-1].bias -= 40.0
-    (found,) = propagate(model, FeatureStore(reader, model, Resources()), prompts_of([masks["a"]], 4))
+    tracker = Sam2Tracker(model)
+    (found,) = propagate(tracker, FeatureStore(reader, tracker, Resources()), prompts_of([masks["a"]], 4))
     assert np.flatnonzero(found.present).tolist() == [4]
     assert np.isnan(found.boxes[[3, 5]]).all()
     assert found.object_score[4] == 10
     assert (found.object_score[[3, 5]] < 0).all()
 
 
-@pytest.mark.parametrize("flush", [1, 5, 100])
-def test_tracks_hold_every_frame_in_time_order_however_they_are_flushed(make_model, clip, monkeypatch, flush):
+@pytest.mark.parametrize("pixels", [1, 5 * 2 * 64 * 64, 2**30])
+def test_tracks_hold_every_frame_in_time_order_however_masks_are_written(make_model, clip, monkeypatch, pixels):
     reader, masks = clip
-    model = make_model()
-    store = FeatureStore(reader, model, Resources())
+    monkeypatch.setattr(mask_writer, "PIXELS", pixels)
+    tracker = Watched(make_model())
     prompts = prompts_of(masks.values(), 4)
-    told = model_masks(prompts, 64, torch.device("cpu"))
-    steps = sorted(track(model, store, told, 4), key=lambda step: step.frame)
-    monkeypatch.setattr(propagation, "FLUSH", flush)
     calls = []
-    tracks = propagate(model, store, prompts, lambda: calls.append(1))
+    tracks = propagate(tracker, FeatureStore(reader, tracker, Resources()), prompts, lambda: calls.append(1))
     assert len(calls) == 12
     for i, found in enumerate(tracks):
-        want = torch.stack([video_masks(step.logits, (64, 64))[i] for step in steps]).numpy()
-        np.testing.assert_array_equal(found.decode(), want)
-        np.testing.assert_allclose(found.tokens, torch.stack([s.pointer[i] for s in steps]).numpy(), atol=2e-3)
-        np.testing.assert_allclose(
-            np.delete(found.predicted_iou, 4), [float(s.predicted_iou[i]) for s in steps if s.frame != 4]
-        )
+        logits, pointers, scores = tracker.object(0, i)
+        np.testing.assert_array_equal(found.decode(), video_masks(logits[:, None], (64, 64)).numpy())
+        np.testing.assert_allclose(found.tokens, pointers.numpy(), atol=2e-3)
+        np.testing.assert_allclose(found.object_score, scores.numpy(), rtol=1e-6)
         assert found.predicted_iou[4] == np.float32(0.8)
         assert (found.source, found.prompt.frame, found.tokens.shape) == (Source.GRID, 4, (12, 32))
 
 
 def test_the_told_mask_comes_back_at_the_key_frame(make_model, clip):
     reader, masks = clip
-    model = make_model()
-    (found,) = propagate(model, FeatureStore(reader, model, Resources()), prompts_of([masks["a"]], 6))
+    tracker = Sam2Tracker(make_model())
+    (found,) = propagate(tracker, FeatureStore(reader, tracker, Resources()), prompts_of([masks["a"]], 6))
     back, told = found.decode()[6], masks["a"][6]
     assert (back & told).sum() / (back | told).sum() > 0.8
 
 
 def test_states_that_no_frame_will_read_are_freed(make_model, moving_squares, monkeypatch):
     pictures, masks = moving_squares(60)
-    model = make_model()
     held = []
-    real = propagation._forget
+    real = Sam2Cohort.forget
 
-    def watched(model, states, coming):
-        real(model, states, coming)
-        held.append((len(states), sum("maskmem_features" in state for state in states.values())))
+    def watched(self, coming):
+        real(self, coming)
+        held.append((len(self.found), sum(each.memory is not None for each in self.found.values())))
 
-    monkeypatch.setattr(propagation, "_forget", watched)
+    monkeypatch.setattr(Sam2Cohort, "forget", watched)
+    tracker = Sam2Tracker(make_model())
     reader = ArrayReader(pictures, video_id="long", fps=8.0)
-    propagate(model, FeatureStore(reader, model, Resources()), prompts_of(masks, 20))
+    propagate(tracker, FeatureStore(reader, tracker, Resources()), [p for k in (0, 20) for p in prompts_of(masks, k)])
     assert max(pointers for pointers, _ in held) <= 2 * 16
     assert max(memories for _, memories in held) <= 2 * 7
+    assert (0, 0) in held  # objects of frame 0 are done after the sweep forward
 
 
 def test_no_prompts_are_no_tracks(make_model, clip):
-    model = make_model()
-    assert propagate(model, FeatureStore(clip[0], model, Resources()), []) == []
+    tracker = Sam2Tracker(make_model())
+    assert propagate(tracker, FeatureStore(clip[0], tracker, Resources()), []) == []
 
 
-def test_a_model_whose_objects_exclude_each_other_is_refused(make_model, clip):
-    reader, masks = clip
+@pytest.mark.parametrize(
+    ("break_it", "words"),
+    [
+        (lambda m: setattr(m, "non_overlap_masks_for_mem_enc", True), "non_overlap_masks_for_mem_enc"),
+        (lambda m: setattr(m, "use_obj_ptrs_in_encoder", False), "object pointers"),
+        (lambda m: setattr(m.memory_attention.layers[0], "pos_enc_at_attn", True), "pos_enc_at_attn"),
+        (lambda m: setattr(m.memory_attention.layers[0].self_attn, "num_heads", 2), "one rotary head"),
+        (lambda m: setattr(m.memory_attention.layers[0], "activation_str", "gelu"), "relu"),
+        (lambda m: setattr(m.memory_attention, "batch_first", False), "batch first"),
+        (lambda m: setattr(m, "use_high_res_features_in_sam", False), "use_high_res_features_in_sam"),
+    ],
+)
+def test_models_that_the_engine_does_not_describe_are_refused_by_name(make_model, break_it, words):
     model = make_model()
-    model.non_overlap_masks_for_mem_enc = True
-    with pytest.raises(CheckpointError, match="non_overlap_masks_for_mem_enc"):
-        propagate(model, FeatureStore(reader, model, Resources()), prompts_of(masks.values(), 0))
+    break_it(model)
+    with pytest.raises(CheckpointError, match=words):
+        Sam2Tracker(model)

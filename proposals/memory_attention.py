@@ -1,0 +1,281 @@
+"""SAM2's memory attention for many objects of one frame: the package's weights, the same algebra, less work.
+
+Exactly the package's result, rounding apart: (1) until the first memory is read, the frame's features are the same for
+all objects and go through layer 0's self-attention once; (2) softmax weights sum to 1, so memory values can stay as
+narrow as they are stored (64) and be projected after the attention, bias included; (3) keys are linear in memory plus
+position, so projected positions are tables made once; (4) rotary pairs are stored as halves, by the same permutation
+of query and key weights, and rotated in real numbers. Knows tensors and weights. Does not know frames or videos.
+Axis letters: N objects, P pixels of the coarsest map, F memory frames, R pointer tokens, C model width, M memory width.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from sam2.modeling.memory_attention import MemoryAttention, MemoryAttentionLayer
+from sam2.modeling.sam.transformer import RoPEAttention
+from torch import Tensor
+from torch.nn import functional
+from torch.nn.attention import SDPBackend, sdpa_kernel
+
+from core.errors import CheckpointError
+from proposals.compilation import compilable
+
+FEW = 2  # objects up to which cuDNN is slower than FlashAttention (measured: 185 and 317 TFLOP/s at one)
+
+
+class Linear(NamedTuple):
+    """Weight [out, in] and bias [out]."""
+
+    weight: Tensor
+    bias: Tensor
+
+
+class Norm(NamedTuple):
+    """Scale and shift of a layer norm, float32."""
+
+    weight: Tensor
+    bias: Tensor
+    eps: float
+
+
+class SelfWeights(NamedTuple):
+    """Norm, and query, key and value projections stacked to [3 C, C]."""
+
+    norm: Norm
+    qkv: Linear
+
+
+class CrossWeights(NamedTuple):
+    """What lies between self-attention and cross-attention: output projection, norm, query projection."""
+
+    out: Linear
+    norm: Norm
+    query: Linear
+
+
+class MixWeights(NamedTuple):
+    """What follows cross-attention: values to model width, norm, and the two layers of the MLP."""
+
+    values: Linear
+    norm: Norm
+    widen: Linear
+    narrow: Linear
+
+
+class LayerWeights(NamedTuple):
+    """One layer. key: [C, M] without bias, which is in the tables; wide: values [C, M] before the attention."""
+
+    own: SelfWeights
+    cross: CrossWeights
+    key: Tensor
+    mix: MixWeights
+    wide: Linear
+    wide_mix: MixWeights
+    tables: Tensor  # [memories, P, C]: position of pixel and age, projected, with the key's bias
+    key_bias: Tensor
+
+
+class Frame(NamedTuple):
+    """What a frame asks of every object's memory: features [1, P, C] after layer 0's self-attention, queries of it."""
+
+    features: Tensor
+    queries: Tensor
+
+
+class Memory(NamedTuple):
+    """What objects remember: tokens [N, F P + R, M] (memories, then pointers), and where in time.
+
+    ages: [F] rows of the tables.   pointer_positions: [N, R, M].
+    """
+
+    tokens: Tensor
+    ages: Tensor
+    pointer_positions: Tensor
+
+
+class SharedAttention:
+    """The memory attention of one model, its weights in `dtype`."""
+
+    def __init__(
+        self, module: MemoryAttention, positions: Tensor, side: int, dtype: torch.dtype, *, narrow: bool, compiled: bool
+    ) -> None:
+        """positions: [memories, P, M], of memory tokens by age.   side: P is side squared.
+
+        Raises:
+            CheckpointError: for attention built otherwise than in every released SAM2.
+        """
+        for layer in module.layers:
+            _check(layer)
+        if not module.batch_first:
+            raise CheckpointError("memory attention: expected layers that take the batch first, got another order")
+        device = positions.device
+        angles = module.layers[0].self_attn.compute_cis(end_x=side, end_y=side)  # [P, C / 2], complex
+        self._turn = (angles.real.to(device), angles.imag.to(device))
+        self._dtype, self._narrow = dtype, narrow
+        self._at_input = module.pos_enc_at_input
+        self._layers = [_weights(layer, positions, dtype) for layer in module.layers]
+        self._last = _norm(module.norm)
+        self._begin = compilable(_begin, compiled)
+        self._keys = compilable(_keys, compiled, dynamic=True)
+        self._query = compilable(_query, compiled)
+        self._mix = compilable(_mix, compiled)
+        self._own = compilable(_own, compiled)
+        self._finish = compilable(_finish, compiled)
+
+    def frame(self, features: Tensor, position: Tensor) -> Frame:
+        """What depends on the frame alone; features and position code [1, P, C]."""
+        first = self._layers[0]
+        x, q, k, v = self._begin(features, position if self._at_input else None, first.own, self._turn, self._dtype)
+        return Frame(*self._query(x, _attend(q, k, v), first.cross, self._turn))
+
+    def __call__(self, frame: Frame, memory: Memory) -> Tensor:
+        """Features of the frame conditioned on each object's memory, [N, P, C]."""
+        objects = len(memory.tokens)
+        narrow = self._narrow and objects > FEW
+        x = frame.features.expand(objects, -1, -1)
+        q = frame.queries.expand(objects, -1, -1)
+        for number, layer in enumerate(self._layers):
+            if number:
+                own_q, own_k, own_v = self._own(x, layer.own, self._turn)
+                x, q = self._query(x, _attend(own_q, own_k, own_v), layer.cross, self._turn)
+            keys = self._keys(
+                memory.tokens,
+                layer.tables[memory.ages],
+                memory.pointer_positions,
+                layer.key,
+                layer.key_bias,
+                self._turn,
+            )
+            values = memory.tokens if narrow else functional.linear(memory.tokens, *layer.wide)
+            found = _attend(q, keys, values)
+            x = self._mix(x, found, layer.mix if narrow else layer.wide_mix)
+        out: Tensor = self._finish(x, self._last, self._dtype)
+        return out
+
+
+def _begin(
+    features: Tensor, position: Tensor | None, own: SelfWeights, turn: tuple[Tensor, Tensor], dtype: torch.dtype
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """The residual stream's start and layer 0's queries, keys and values."""
+    x = features if position is None else features + 0.1 * position
+    x = x.to(dtype)
+    return x, *_own(x, own, turn)
+
+
+def _own(x: Tensor, weights: SelfWeights, turn: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
+    """Queries, keys and values of self-attention."""
+    q, k, v = functional.linear(_normed(x, weights.norm), *weights.qkv).chunk(3, dim=-1)
+    return _rotate(q, turn), _rotate(k, turn), v
+
+
+def _query(x: Tensor, found: Tensor, weights: CrossWeights, turn: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+    """The stream after self-attention, and the queries of cross-attention."""
+    x = x + functional.linear(found, *weights.out)
+    return x, _rotate(functional.linear(_normed(x, weights.norm), *weights.query), turn)
+
+
+def _mix(x: Tensor, found: Tensor, weights: MixWeights) -> Tensor:
+    """The stream after cross-attention and the MLP."""
+    x = x + functional.linear(found, *weights.values)
+    rows = _normed(x, weights.norm).flatten(0, 1)
+    # Rectified in the matrix product's epilogue: the hidden layer is eight times as wide as the stream.
+    hidden = torch._addmm_activation(weights.widen.bias, rows, weights.widen.weight.t())
+    return x + functional.linear(hidden, *weights.narrow).view_as(x)
+
+
+def _finish(x: Tensor, norm: Norm, dtype: torch.dtype) -> Tensor:
+    return _normed(x, norm).to(dtype)
+
+
+def _keys(
+    tokens: Tensor, tables: Tensor, pointer_positions: Tensor, key: Tensor, bias: Tensor, turn: tuple[Tensor, Tensor]
+) -> Tensor:
+    """Keys [N, F P + R, C]: memories rotated by their pixel, pointers not rotated.
+
+    tables: [F, P, C], projected positions of the memories with the bias.
+    """
+    spatial = tables.shape[0] * tables.shape[1]
+    memories = functional.linear(tokens[:, :spatial], key).view(-1, *tables.shape) + tables
+    pointers = functional.linear(tokens[:, spatial:] + pointer_positions, key, bias)
+    return torch.cat([_rotate(memories, turn).flatten(1, 2), pointers], dim=1)
+
+
+def _rotate(x: Tensor, turn: tuple[Tensor, Tensor]) -> Tensor:
+    """Rotary position codes of [..., P, C], pairs as halves."""
+    cos, sin = turn
+    first, second = x.float().chunk(2, dim=-1)
+    return torch.cat([first * cos - second * sin, first * sin + second * cos], dim=-1).to(x.dtype)
+
+
+def _normed(x: Tensor, norm: Norm) -> Tensor:
+    """Layer norm in float32."""
+    return functional.layer_norm(x.float(), x.shape[-1:], norm.weight, norm.bias, norm.eps).to(x.dtype)
+
+
+def _attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    """Attention of one head, [N, P, C] x [N, L, C] x [N, L, V] -> [N, P, V]; values may be narrower than keys."""
+    q, k, v = q.unsqueeze(1), k.unsqueeze(1), v.unsqueeze(1)
+    if q.device.type == "cuda" and len(q) > FEW:
+        with sdpa_kernel(
+            [SDPBackend.CUDNN_ATTENTION, SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH], set_priority=True
+        ):
+            return functional.scaled_dot_product_attention(q, k, v).squeeze(1)
+    return functional.scaled_dot_product_attention(q, k, v).squeeze(1)
+
+
+def _check(layer: MemoryAttentionLayer) -> None:
+    """Refuse layers that the algebra above does not describe; every released SAM2 passes."""
+    wanted = {"pos_enc_at_attn": False, "pos_enc_at_cross_attn_queries": False, "pos_enc_at_cross_attn_keys": True}
+    for name, value in wanted.items():
+        if getattr(layer, name) is not value:
+            raise CheckpointError(f"memory attention: expected {name} to be {value}, got {not value}")
+    for name in ("self_attn", "cross_attn_image"):
+        attention = getattr(layer, name)
+        if not isinstance(attention, RoPEAttention) or attention.num_heads != 1:
+            raise CheckpointError(f"memory attention: expected {name} of one rotary head, got {attention}")
+    if layer.activation_str != "relu":
+        raise CheckpointError(f"memory attention: expected the activation relu, got {layer.activation_str}")
+
+
+def _weights(layer: MemoryAttentionLayer, positions: Tensor, dtype: torch.dtype) -> LayerWeights:
+    """A layer's weights, rearranged."""
+    own, cross = layer.self_attn, layer.cross_attn_image
+    turned = _halves(own.internal_dim)
+    stacked = [own.q_proj.weight[turned], own.k_proj.weight[turned], own.v_proj.weight]
+    biases = [own.q_proj.bias[turned], own.k_proj.bias[turned], own.v_proj.bias]
+    turned = _halves(cross.internal_dim)
+    key, key_bias = cross.k_proj.weight.float()[turned], cross.k_proj.bias.float()[turned]
+    # out(v(memory)) is one linear map, and attention commutes with it.
+    out, value = cross.out_proj, cross.v_proj
+    weight = out.weight.float() @ value.weight.float()
+    bias = out.weight.float() @ value.bias.float() + out.bias.float()
+    mlp = (_norm(layer.norm3), _linear(layer.linear1, dtype), _linear(layer.linear2, dtype))
+    return LayerWeights(
+        own=SelfWeights(_norm(layer.norm1), Linear(torch.cat(stacked).to(dtype), torch.cat(biases).to(dtype))),
+        cross=CrossWeights(
+            _linear(own.out_proj, dtype),
+            _norm(layer.norm2),
+            Linear(cross.q_proj.weight[turned].to(dtype), cross.q_proj.bias[turned].to(dtype)),
+        ),
+        key=key.to(dtype),
+        mix=MixWeights(Linear(weight.to(dtype), bias.to(dtype)), *mlp),
+        wide=_linear(value, dtype),
+        wide_mix=MixWeights(_linear(out, dtype), *mlp),
+        tables=(positions.float() @ key.t() + key_bias).to(dtype),
+        key_bias=key_bias.to(dtype),
+    )
+
+
+def _halves(width: int) -> Tensor:
+    """The order that brings neighbours (2 i, 2 i + 1) to (i, width / 2 + i)."""
+    return torch.arange(width).view(-1, 2).t().flatten()
+
+
+def _linear(module: torch.nn.Linear, dtype: torch.dtype) -> Linear:
+    return Linear(module.weight.to(dtype), module.bias.to(dtype))
+
+
+def _norm(module: torch.nn.LayerNorm) -> Norm:
+    return Norm(module.weight.float(), module.bias.float(), module.eps)

@@ -1,0 +1,291 @@
+"""SAM2 as a `Tracker`: cohorts of objects that share a birth, batched wherever they remember equally much.
+
+The result equals the package's `SAM2VideoPredictor` with one object at a time (add_new_mask, forward, then backward;
+no hole filling), rounding apart. Knows which memories SAM2 reads when. Does not know sweeps, videos or tracks.
+Axis letters: N objects, P pixels of the coarsest map, F memory frames, R pointer tokens, C model width, M memory width.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import partial
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sam2.modeling.sam2_base import SAM2Base
+from sam2.modeling.sam2_utils import get_1d_sine_pe
+from torch import Tensor
+from torch.nn import functional
+
+from core.errors import CheckpointError
+from proposals.batches import Batches
+from proposals.compilation import bucket, compilable
+from proposals.features import normalise, precision
+from proposals.memory_attention import Frame, Memory, SharedAttention
+from proposals.sam2_heads import Heads, Readout
+from proposals.settings import Resources
+from proposals.tracker import Maps, Moment, Step
+
+
+@dataclass
+class Remembered:
+    """One frame of N objects: memory [N, P, M] bfloat16 (freed first) and pointers [N, D]."""
+
+    memory: Tensor | None
+    pointer: Tensor
+
+
+@dataclass
+class Sam2Cohort:
+    """Objects prompted on one frame; `told` is their memory of the prompts, `found` of the frames tracked since."""
+
+    frame: int
+    objects: int
+    told: Remembered
+    memory_reach: int
+    pointer_reach: int
+    found: dict[int, Remembered] = field(default_factory=dict)
+
+    def forget(self, coming: Sequence[int]) -> None:
+        """Free what no frame from one of `coming` on (away from the prompts' frame) will read."""
+        for frame in list(self.found):
+            distance = min((abs(frame - start) for start in coming), default=self.pointer_reach + 1)
+            if distance > self.pointer_reach:
+                del self.found[frame]
+            elif distance > self.memory_reach:
+                self.found[frame].memory = None
+
+
+@dataclass(frozen=True)
+class _Recall:
+    """What one cohort reads at one frame: memories by age (0: told), pointers by distance in frames."""
+
+    cohort: Sam2Cohort
+    ages: tuple[int, ...]
+    memories: tuple[Remembered, ...]
+    distances: tuple[int, ...]
+    pointers: tuple[Remembered, ...]
+    longest: int  # the distance that position codes call 1
+
+    @property
+    def shape(self) -> tuple[tuple[int, ...], int]:
+        """What cohorts of one batch have in common."""
+        return self.ages, len(self.pointers)
+
+
+class Sam2Tracker:
+    """One model, ready to track: weights in bfloat16 on a GPU (as autocast would make them at each call)."""
+
+    def __init__(self, model: SAM2Base, resources: Resources | None = None, *, narrow: bool | None = None) -> None:
+        """narrow: keep memory values narrow in attention; by default on a GPU, where it is quicker.
+
+        Raises:
+            CheckpointError: for a model that objects cannot share a batch of, or whose parts are built otherwise than
+                in every released SAM2.
+        """
+        if model.non_overlap_masks_for_mem_enc:
+            raise CheckpointError("tracker: expected non_overlap_masks_for_mem_enc to be off, got a model with it on")
+        if not model.directly_add_no_mem_embed or model.num_maskmem < 1 or not model.use_obj_ptrs_in_encoder:
+            raise CheckpointError("tracker: expected a SAM2 with memories and object pointers, got one without")
+        resources = resources or Resources()
+        self.device = model.device
+        self.image_size = int(model.image_size)
+        on_gpu = self.device.type == "cuda"
+        self._model = halved(model) if on_gpu else model
+        self._compiled = resources.compiled
+        self._batches = Batches(resources.objects)
+        self._dtype = torch.bfloat16 if on_gpu else torch.float32
+        side = self.image_size // int(model.backbone_stride)
+        with torch.no_grad():
+            self._attention = SharedAttention(
+                model.memory_attention, self._positions(side), side, self._dtype,
+                narrow=on_gpu if narrow is None else narrow, compiled=self._compiled,
+            )  # fmt: skip
+            self._place = (
+                model.image_encoder.neck.position_encoding(torch.zeros(1, 1, side, side, device=self.device))
+                .flatten(2)
+                .transpose(1, 2)
+            )  # [1, P, C]
+        self._encode = compilable(self._model.forward_image, self._compiled)
+        self._heads = compilable(Heads(self._model), self._compiled)
+
+    @torch.inference_mode()
+    def encode(self, images: NDArray[np.uint8]) -> Maps:
+        """Features of frames uint8 [B, S, S, 3] RGB: maps [B, channels, height, width], fine to coarse."""
+        with precision(self.device):
+            encoded = self._encode(normalise(images, self.device))
+        return tuple(encoded["backbone_fpn"][-self._model.num_feature_levels :])
+
+    @torch.inference_mode()
+    def prompt(self, maps: Maps, masks: Tensor, moment: Moment) -> tuple[Sam2Cohort, Step]:
+        """New objects from masks, float [N, 1, S, S] of 0 and 1, on the frame of `maps`."""
+        model = self._model
+        parts = self._batches.run(len(masks), lambda start, stop: self._told(maps, masks[start:stop], moment))
+        logits, pointers, scores, ious, memories = (torch.cat(each) for each in zip(*parts, strict=True))
+        reach = model.num_maskmem * model.memory_temporal_stride_for_eval
+        cohort = Sam2Cohort(
+            moment.frame, len(masks), Remembered(memories, pointers), reach, max(reach, model.max_obj_ptrs_in_encoder)
+        )
+        return cohort, Step(moment.frame, logits, pointers, scores, ious)
+
+    @torch.inference_mode()
+    def step(self, maps: Maps, cohorts: Sequence[Sam2Cohort], moment: Moment) -> list[Step]:
+        """Find every cohort's objects on the frame of `maps` and remember them; a read-out for each, in order."""
+        if not cohorts:
+            return []
+        with precision(self.device):
+            coarse = maps[-1].flatten(2).transpose(1, 2)
+            frame = self._attention.frame(coarse, self._place.to(coarse.dtype))
+        recalls = [self._recall(cohort, moment) for cohort in cohorts]
+        steps: dict[int, Step] = {}
+        for shape in dict.fromkeys(recall.shape for recall in recalls):
+            group = [(number, recall) for number, recall in enumerate(recalls) if recall.shape == shape]
+            members = [recall for _, recall in group]
+            total = sum(recall.cohort.objects for recall in members)
+            parts = self._batches.run(total, partial(self._follow, frame, maps, members))
+            outcome = Readout(*(torch.cat(each) if len(parts) > 1 else each[0] for each in zip(*parts, strict=True)))
+            at = 0
+            for number, recall in group:
+                steps[number] = self._keep(recall.cohort, outcome, at, moment.frame, alone=len(group) == 1)
+                at += recall.cohort.objects
+        return [steps[number] for number in range(len(cohorts))]
+
+    def _positions(self, side: int) -> Tensor:
+        """Positions of memory tokens by age, [memories, P, M]."""
+        model = self._model
+        grid = model.memory_encoder.position_encoding(torch.zeros(1, 1, side, side, device=self.device))
+        rows: Tensor = grid.flatten(2).transpose(1, 2).float()  # [1, P, M]
+        # The package's row for age a is num_maskmem - a - 1, so that told memories (age 0) have the last row.
+        ages: Tensor = model.maskmem_tpos_enc.detach().float().flip(0)[:, 0]
+        return rows + ages
+
+    def _told(self, maps: Maps, masks: Tensor, moment: Moment) -> Readout:
+        """A part of the prompts: the model is told the masks, remembers them and makes a pointer of each."""
+        model, count = self._model, len(masks)
+        with precision(self.device):
+            levels = [level.expand(count, -1, -1, -1) for level in maps]
+            sizes = [(level.shape[-2], level.shape[-1]) for level in levels]
+            flat = [level.flatten(2).permute(2, 0, 1) for level in levels]
+            _, outcome, _, _ = model._track_step(
+                frame_idx=moment.frame, is_init_cond_frame=True, current_vision_feats=flat,
+                current_vision_pos_embeds=flat, feat_sizes=sizes, point_inputs=None, mask_inputs=masks, output_dict={},
+                num_frames=moment.frames, track_in_reverse=moment.reverse, prev_sam_mask_logits=None,
+            )  # fmt: skip
+            _, _, ious, logits, _, pointer, score = outcome
+            # The package remembers a told mask through its low-resolution logits.
+            fine = functional.interpolate(
+                logits.float(), (self.image_size, self.image_size), mode="bilinear", align_corners=False
+            )
+            memory, _ = model._encode_new_memory(
+                current_vision_feats=flat, feat_sizes=sizes, pred_masks_high_res=fine,
+                object_score_logits=score, is_mask_from_pts=True,
+            )  # fmt: skip
+        tokens = memory.to(torch.bfloat16).flatten(2).transpose(1, 2).contiguous()
+        return Readout(logits.float(), pointer.float(), score[:, 0].float(), ious.float().amax(dim=1), tokens)
+
+    def _recall(self, cohort: Sam2Cohort, moment: Moment) -> _Recall:
+        """The memories and pointers that the package would read, in its order."""
+        model, t = self._model, moment.frame
+        sign = 1 if moment.reverse else -1
+        stride = model.memory_temporal_stride_for_eval
+        ages, memories = [0], [cohort.told]
+        for age in range(1, model.num_maskmem):
+            back = model.num_maskmem - age
+            if back == 1:
+                read = t + sign
+            elif moment.reverse:
+                read = -(-(t + 2) // stride) * stride + (back - 2) * stride
+            else:
+                read = (t - 2) // stride * stride - (back - 2) * stride
+            if read in cohort.found:
+                ages.append(age)
+                memories.append(cohort.found[read])
+        distances, pointers = [abs(t - cohort.frame)], [cohort.told]
+        longest = min(moment.frames, model.max_obj_ptrs_in_encoder) - 1
+        for distance in range(1, longest + 1):
+            read = t + sign * distance
+            if read in cohort.found:
+                distances.append(distance)
+                pointers.append(cohort.found[read])
+        return _Recall(cohort, tuple(ages), tuple(memories), tuple(distances), tuple(pointers), longest)
+
+    def _follow(self, frame: Frame, maps: Maps, members: Sequence[_Recall], start: int, stop: int) -> Readout:
+        """Objects start to stop of a group of cohorts that remember equally much."""
+        objects = stop - start
+        rows = _rows([recall.cohort.objects for recall in members], start, stop)
+        with precision(self.device):
+            memory = self._gather(members, rows, bucket(objects) if self._compiled else objects)
+            outcome: Readout = self._heads(self._attention(frame, memory), maps)
+        return Readout(*(each[:objects] for each in outcome))
+
+    def _gather(self, members: Sequence[_Recall], rows: Sequence[tuple[int, int, int]], padded: int) -> Memory:
+        """What some objects remember as one batch, its last object repeated up to `padded`."""
+        width = members[0].pointers[0].pointer.shape[1] // self._width
+        parts, positions = [], []
+        for number, first, last in rows:
+            recall = members[number]
+            memories = [_memory(each)[first:last] for each in recall.memories]
+            pointers = torch.stack([each.pointer[first:last] for each in recall.pointers], dim=1)  # [n, R', D]
+            tokens = pointers.reshape(last - first, -1, self._width).to(self._dtype)  # [n, R, M]
+            parts.append(torch.cat([*(each.to(self._dtype) for each in memories), tokens], dim=1))
+            place = self._distances(recall).repeat_interleave(width, dim=0)
+            positions.append(place.to(self._dtype).expand(last - first, -1, -1))
+        batch, place = torch.cat(parts), torch.cat(positions)
+        if padded > len(batch):
+            batch = torch.cat([batch, batch[-1:].expand(padded - len(batch), -1, -1)])
+            place = torch.cat([place, place[-1:].expand(padded - len(place), -1, -1)])
+        ages = torch.tensor(members[0].ages, device=self.device)
+        return Memory(batch, ages, place)
+
+    @property
+    def _width(self) -> int:
+        """M."""
+        return int(self._model.mem_dim)
+
+    def _distances(self, recall: _Recall) -> Tensor:
+        """Position codes of a cohort's pointers by their distance in frames, [pointers, M]."""
+        model = self._model
+        if not model.add_tpos_enc_to_obj_ptrs:
+            return torch.zeros(len(recall.distances), self._width, device=self.device)
+        wide = model.hidden_dim if model.proj_tpos_enc_in_obj_ptrs else self._width
+        place = torch.tensor(recall.distances, device=self.device, dtype=torch.float32) / recall.longest
+        code: Tensor = model.obj_ptr_tpos_proj(get_1d_sine_pe(place, dim=wide))
+        return code
+
+    def _keep(self, cohort: Sam2Cohort, outcome: Readout, at: int, frame: int, *, alone: bool) -> Step:
+        """Remember a cohort's part of a batch, and its read-out. Parts are copied: a view would keep the whole."""
+        mine = Readout(*(each[at : at + cohort.objects] for each in outcome))
+        memory, pointer = (mine.memory, mine.pointer) if alone else (mine.memory.clone(), mine.pointer.clone())
+        cohort.found[frame] = Remembered(memory, pointer)
+        return Step(frame, mine.logits, pointer, mine.object_score, mine.predicted_iou)
+
+
+def halved(model: SAM2Base) -> SAM2Base:
+    """A copy whose matrix products and convolutions hold bfloat16 weights; norms and embeddings stay float32.
+
+    Autocast would make the same numbers anew at every call, which costs hundreds of small kernels a frame.
+    """
+    copied = copy.deepcopy(model)
+    for module in copied.modules():
+        if isinstance(module, torch.nn.Linear | torch.nn.Conv2d | torch.nn.ConvTranspose2d):
+            module.to(torch.bfloat16)
+    return copied
+
+
+def _rows(sizes: Sequence[int], start: int, stop: int) -> list[tuple[int, int, int]]:
+    """Objects start to stop of cohorts of `sizes`, as (cohort, first, last)."""
+    rows, begin = [], 0
+    for number, size in enumerate(sizes):
+        first, last = max(start - begin, 0), min(stop - begin, size)
+        if first < last:
+            rows.append((number, first, last))
+        begin += size
+    return rows
+
+
+def _memory(remembered: Remembered) -> Tensor:
+    assert remembered.memory is not None, "freed while it could still be read"
+    return remembered.memory
