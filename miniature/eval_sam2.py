@@ -1,6 +1,7 @@
-"""How well the miniature SAM2 tracks rendered clips from a mask, box or point on the first frame.
+"""How well the miniature SAM2 tracks rendered clips and cut-outs from a mask, box or point on the first frame.
 
-Knows splits, prompts and figures. Does not know training, grids, caches or language.
+Knows splits, prompts and figures. Does not know training, grids, caches or language. The split `cutouts` are the first
+cut-out clips of the held-out photographs.
 
 A track is one object with at least LEAST_VISIBLE visible pixels on frame 0 of a clip of 24 frames. J is the IoU of
 visible pixels at 256 x 256, 1 where neither shows anything. A track's J is the mean over frames 1 and later; all
@@ -9,7 +10,7 @@ figures are then means over tracks. An object counts as visible on a frame where
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated
@@ -23,13 +24,14 @@ from core import cli
 from core.devices import pick_device
 from core.errors import InputError
 from core.reporting import emit, print_table, track
-from miniature.sam2_training.pool import Rendered, render_many, split_seeds
+from miniature.sam2_training.pool import Rendered, cut_many, render_many, split_seeds
 from miniature.sam2_training.tracker import PROMPTS, track_clips
 from proposals.checkpoints import load_sam2
 
 WEIGHTS = Path(__file__).parent / "weights" / "sam2.safetensors"
 LEAST_VISIBLE = 64
 LATE = 16
+CUTOUTS = "cutouts"
 COLUMNS = (
     "split",
     "prompt",
@@ -100,9 +102,16 @@ def evaluate_split(
     model: SAM2Base, split: str, clips: int, *, workers: int, prompts: Sequence[str] = PROMPTS, together: int = 4
 ) -> dict[str, Figures]:
     """`evaluate_sam2` on the first clips of a split, rendered by `workers` processes (0: in this one)."""
+    made = split_clips(split, clips, workers=workers)
+    return evaluate_sam2(model, track(made, f"{split}: clips tracked", total=clips), prompts, together=together)
+
+
+def split_clips(split: str, clips: int, *, workers: int) -> Iterator[Rendered]:
+    """The first clips of a split, or cut-outs; InputError for an unknown split or too many clips."""
+    if split == CUTOUTS:
+        return cut_many(clips, workers=workers)
     seeds, shifted = split_seeds(split, clips)
-    rendered = render_many(seeds, shifted=shifted, workers=workers)
-    return evaluate_sam2(model, track(rendered, f"{split}: clips tracked", total=clips), prompts, together=together)
+    return render_many(seeds, shifted=shifted, workers=workers)
 
 
 def rows(split: str, figures: dict[str, Figures]) -> list[list[object]]:
@@ -172,7 +181,7 @@ def _figures(overlap: Tensor, right: Tensor, visible: Tensor) -> Figures:
 
 @app.command()
 def main(
-    split: Annotated[list[str], typer.Option(help="Split to measure; may be given several times.")] = ["valid"],  # noqa: B006
+    split: Annotated[list[str], typer.Option(help="Split or `cutouts`; may be given several times.")] = ["valid"],  # noqa: B006
     clips: Annotated[int, typer.Option(help="Clips of each split, from its first seed.", min=1)] = 60,
     weights: Annotated[str, typer.Option(help="A .safetensors or .pt file with its .yaml beside it.")] = str(WEIGHTS),
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",

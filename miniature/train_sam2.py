@@ -1,10 +1,11 @@
-"""`python -m miniature.train_sam2`: trains the miniature SAM2 on rendered clips, from nothing, in minutes on one GPU.
+"""`python -m miniature.train_sam2`: trains the miniature SAM2 on rendered clips and cut-outs, in minutes on one GPU.
 
 Knows the trainer, the schedule and the files that a training leaves. Does not know forward passes or losses.
 
-Three stages (images, clips of a few frames with memory, longer clips) share the wall clock, so that each ends on
-time. In `--out`: `state.pt` (to go on with `--resume`), `log.jsonl`, `sam2.safetensors` (float16) and `sam2.yaml`, all
-as they are every minute, and at the end `sam2.json`, the record of seed, device, minutes, data, curve and figures.
+It begins with random weights, or goes on from `--init`. Three stages (images, clips of a few frames with memory, longer
+clips) share the wall clock, so that each ends on time. In `--out`: `state.pt` (to go on with `--resume`), `log.jsonl`,
+`sam2.safetensors` (float16) and `sam2.yaml`, all as they are every minute, and at the end `sam2.json`, the record of
+seed, device, minutes, data, curve and figures.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import json
 import math
 import shutil
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -30,8 +31,9 @@ from core.devices import pick_device
 from core.errors import InputError, TrackSiftError
 from core.hashing import file_sha256
 from core.reporting import Progress, emit, environment, print_table, progress_bar, track
-from miniature.eval_sam2 import COLUMNS, Figures, evaluate_sam2, evaluate_split, flat, rows
-from miniature.sam2_training.pool import FIRST_SEED, Pool, Rendered, render_many, split_seeds
+from miniature.cutouts.photos import read_photos
+from miniature.eval_sam2 import COLUMNS, CUTOUTS, Figures, evaluate_sam2, evaluate_split, flat, rows, split_clips
+from miniature.sam2_training.pool import FIRST_SEED, Pool, Rendered
 from miniature.sam2_training.schedule import STAGES, Clock, stage_at
 from miniature.sam2_training.steps import compiled_parts, plain_parts
 from miniature.sam2_training.trainer import SMOKE, Settings, Trainer
@@ -39,19 +41,24 @@ from proposals.checkpoints import build_sam2, load_sam2
 
 CONFIG = Path(__file__).parent / "weights" / "sam2.yaml"
 LOG_EVERY = 20
-MEASURED = ("valid", "shifted_dev")
+MEASURED = ("valid", "shifted_dev", CUTOUTS)
+CURVE = ("valid", CUTOUTS)
 app = typer.Typer(add_completion=False, help=(__doc__ or "").split("\n", maxsplit=1)[0])
 
 
 @dataclass
 class Run:
-    """One invocation: where it writes, when it began, when it last measured, and the curve so far."""
+    """One invocation: where it writes, when it began, what it measures while it trains, and when it last did.
+
+    held_out: clips of each split of the curve.   init: hash of the weights that it began with, if any.
+    """
 
     out: Path
     began: float
     every: float
-    held_out: Sequence[Rendered]
+    held_out: Mapping[str, Sequence[Rendered]]
     judge: SAM2Base
+    init: str | None = None
     measured: float = field(default=0.0)
 
     def log(self, **line: object) -> None:
@@ -93,8 +100,11 @@ def train(trainer: Trainer, pool: Pool, clock: Clock, run: Run, tell: Progress) 
 def measure(trainer: Trainer, run: Run) -> None:
     """One line of the curve: J on the held-out clips with the weights as they are."""
     run.judge.load_state_dict(trainer.model.state_dict())
-    figures = evaluate_sam2(run.judge.eval(), run.held_out, together=len(run.held_out))
-    values = {f"{prompt}_j": round(f.j, 4) for prompt, f in figures.items()}
+    values = {
+        f"{split}_{prompt}_j": round(figures.j, 4)
+        for split, clips in run.held_out.items()
+        for prompt, figures in evaluate_sam2(run.judge.eval(), clips, together=len(clips)).items()
+    }
     run.log(step=trainer.step, progress=round(trainer.progress, 4), held_out=values)
     run.measured = time.monotonic()
 
@@ -109,12 +119,15 @@ def write_weights(model: SAM2Base, out: Path) -> Path:
     return out / "sam2.safetensors"
 
 
-def write_record(out: Path, trainer: Trainer, seconds: float, figures: dict[str, float | int]) -> None:
+def write_record(run: Run, trainer: Trainer, seconds: float, figures: dict[str, float | int]) -> None:
     """`sam2.json`: what was trained, on what, for how long, how it went and what came of it."""
+    out = run.out
     lines = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
     steps = [line for line in lines if "total" in line]
+    cut = int(trainer.rendered * trainer.settings.cutouts)
     record = {
         "sha256": file_sha256(out / "sam2.safetensors"),
+        "init": run.init,
         "seed": trainer.settings.seed,
         "minutes": round(seconds / 60, 2),
         "steps": trainer.step,
@@ -124,8 +137,10 @@ def write_record(out: Path, trainer: Trainer, seconds: float, figures: dict[str,
         "stages": [asdict(stage) for stage in STAGES],
         "data": {
             "world": "miniature.world",
-            "seeds": [FIRST_SEED, FIRST_SEED + trainer.rendered - 1],
+            "seeds": [FIRST_SEED, FIRST_SEED + max(trainer.rendered - cut, 1) - 1],
             "frames": 24,
+            "cutouts": cut,
+            "photographs": sorted({photo.clip for photo in read_photos(held_out=False)}) if cut else [],
             "measured_on": list(MEASURED),
         },
         "figures": {name: value if math.isfinite(value) else None for name, value in figures.items()},
@@ -153,20 +168,21 @@ def finish(trainer: Trainer, run: Run, *, clips: int, workers: int) -> tuple[dic
     """Write the weights, measure the written file, write the record; the figures of each split of MEASURED."""
     weights = write_weights(trainer.model, run.out)
     tracker = load_sam2(str(weights), str(trainer.device))
-    together = max(1, len(run.held_out))
+    together = max(len(held) for held in run.held_out.values())
     measured = tuple(
         evaluate_split(tracker.model, split, clips, workers=workers, together=together) for split in MEASURED
     )
     figures = {name: value for s, f in zip(MEASURED, measured, strict=True) for name, value in flat(s, f).items()}
-    write_record(run.out, trainer, time.monotonic() - run.began, figures)
+    write_record(run, trainer, time.monotonic() - run.began, figures)
     return measured
 
 
-def held_out_clips(count: int) -> list[Rendered]:
-    """The first clips of `valid`, for the curve; rendered here, a tenth of a second each."""
-    seeds, _ = split_seeds("valid", count)
-    rendered: Iterator[Rendered] = render_many(seeds, shifted=False, workers=0)
-    return list(track(rendered, "held-out clips rendered", total=count))
+def held_out_clips(count: int) -> dict[str, list[Rendered]]:
+    """The first clips of each split of the curve; made here, a fraction of a second each."""
+    return {
+        split: list(track(split_clips(split, count, workers=0), f"{split}: held-out clips", total=count))
+        for split in CURVE
+    }
 
 
 @app.command()
@@ -175,6 +191,9 @@ def main(
     seed: Annotated[int, typer.Option(help="Seed of weights and batches.", min=0)] = 0,
     minutes: Annotated[float, typer.Option(help="Minutes from the start of the command to the last step.")] = 6.5,
     steps: Annotated[int | None, typer.Option(help="Steps in all, instead of minutes.", min=1)] = None,
+    cutouts: Annotated[float, typer.Option(help="Share of cut-out clips among the rendered ones, 0..1.")] = 0.5,
+    init: Annotated[Path | None, typer.Option(help="Weights (.safetensors) to train further; else random.")] = None,
+    rate: Annotated[float, typer.Option(help="Factor on the learning rate; 0.5 suits --init.")] = 1.0,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
     workers: Annotated[int, typer.Option(help="Processes that render; 0 renders once, here.", min=0)] = 14,
     clips: Annotated[int, typer.Option(help="Clips of each split measured at the end.", min=1)] = 60,
@@ -186,11 +205,18 @@ def main(
     """Train the miniature SAM2 and leave weights, log and record in OUT."""
     began = time.monotonic()
     place = pick_device(device)
-    settings = replace(SMOKE if smoke else Settings(), seed=seed)
+    settings = replace(SMOKE if smoke else Settings(), seed=seed, cutouts=cutouts, rate=rate)
     workers, clips, steps = (0, 1, steps or 4) if smoke else (workers, clips, steps)
-    check(out, resume=resume, minutes=minutes)
+    check(out, resume=resume, minutes=minutes, init=init)
     if dry_run:
-        plan = {"out": out, "device": place, "minutes": minutes, "steps": steps or "by time", **asdict(settings)}
+        plan = {
+            "out": out,
+            "device": place,
+            "minutes": minutes,
+            "steps": steps or "by time",
+            "init": init,
+            **asdict(settings),
+        }
         print_table("would train", ("setting", "value"), [[name, str(value)] for name, value in plan.items()])
         return
     torch.manual_seed(seed)
@@ -198,12 +224,13 @@ def main(
     torch.backends.cudnn.benchmark = place.type == "cuda"
     out.mkdir(parents=True, exist_ok=True)
     fast = compile and place.type == "cuda" and not smoke
-    model = build_sam2(CONFIG).to(place)
+    model, source = first_weights(init)
+    model = model.to(place)
     trainer = Trainer(model, compiled_parts(model) if fast else plain_parts(model), settings, capture=fast)
     done = saved_clips(out / "state.pt", settings) if resume else 0
-    with closing(Pool(settings.pool, place, workers=workers, skip=done)) as pool:
+    with closing(Pool(settings.pool, place, workers=workers, skip=done, cutouts=cutouts)) as pool:
         held_out = held_out_clips(1 if smoke else 8)
-        run = Run(out, began, 60.0, held_out, build_sam2(CONFIG).to(place))
+        run = Run(out, began, 60.0, held_out, build_sam2(CONFIG).to(place), source)
         prepare(trainer, pool, run, resume=resume)
         left = 60 * minutes - (time.monotonic() - began)
         clock = Clock(trainer.progress, steps, left, time.monotonic, time.monotonic())
@@ -215,12 +242,25 @@ def main(
     emit(json.loads((out / "sam2.json").read_text())["figures"], {"seed": seed, "steps": trainer.step})
 
 
-def check(out: Path, *, resume: bool, minutes: float) -> None:
+def first_weights(init: Path | None) -> tuple[SAM2Base, str | None]:
+    """A model with random weights, or with those of a file, and the hash of that file."""
+    model = build_sam2(CONFIG)
+    if init is None:
+        return model, None
+    model.load_state_dict(load_sam2(str(init), "cpu").model.state_dict())
+    return model, file_sha256(init)
+
+
+def check(out: Path, *, resume: bool, minutes: float, init: Path | None = None) -> None:
     """Refuse what could only fail later."""
     if minutes <= 0:
         raise InputError(f"--minutes: expected more than 0, got {minutes}")
     if resume and not (out / "state.pt").is_file():
         raise InputError(f"--resume: expected {out / 'state.pt'} of an earlier training, got nothing there")
+    if init is not None and not init.is_file():
+        raise InputError(f"--init: expected a .safetensors file, got nothing at {init}")
+    if init is not None and resume:
+        raise InputError("--init: expected without --resume, which goes on from OUT/state.pt")
     if not resume and (out / "state.pt").exists():
         raise InputError(
             f"--out: expected a folder without a training, got {out / 'state.pt'}; add --resume or delete it"

@@ -16,7 +16,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torchvision.transforms.functional import gaussian_blur
 
 from miniature.cutouts.motion import (
     Array,
@@ -29,8 +28,8 @@ from miniature.cutouts.motion import (
     swing,
     wander,
 )
-from miniature.cutouts.pieces import Piece, camouflaged, choose, cut, recoloured, scene_regions, shaded
 from miniature.cutouts.photos import read_photos
+from miniature.cutouts.pieces import Piece, camouflaged, choose, cut, recoloured, scene_regions, shaded, softened
 from miniature.cutouts.warp import around, lattice, sample, through, whole
 
 MOST_THINGS, MOST_REGIONS = 4, 3
@@ -73,12 +72,14 @@ class _View:
     def matrices(self, time: Array, side: int) -> Array:
         """[K, 3, 3] from screen pixels to background coordinates in -1..1."""
         scale = np.array([[2 / side, 0, -1], [0, 2 / side, -1], [0, 0, 1]])
-        return self.camera.at(time) @ scale
+        out: Array = self.camera.at(time) @ scale
+        return out
 
     def carried(self, time: Array, side: int) -> Array:
         """[K, 3, 3] from where a spot of the background was on the first frame's screen to where it is."""
         first = self.matrices(np.zeros(1), side)
-        return np.linalg.inv(self.matrices(time, side)) @ first
+        out: Array = np.linalg.inv(self.matrices(time, side)) @ first
+        return out
 
 
 def make_cutout(seed: int, *, held_out: bool = False, frames: int = 24, side: int = 256) -> Cutout:
@@ -93,7 +94,7 @@ def make_cutout(seed: int, *, held_out: bool = False, frames: int = 24, side: in
     ground = choose(rng, held_out)
     view = _view(rng, ground, held_out)
     step = 1 / max(frames - 1, 1)
-    time = np.arange(frames) * step
+    time: Array = np.arange(frames) * np.float64(step)
     shutter = [part * step for part in SHUTTER] if rng.random() < 0.35 else [0.0]
     marked = scene_regions(rng, ground, held_out, int(rng.integers(0, MOST_REGIONS + 1)))
     canvas, labels = _backdrop(view, marked, time, shutter, side)
@@ -112,7 +113,7 @@ def _view(rng: np.random.Generator, ground: int, held_out: bool) -> _View:
     lens = float(rng.uniform(0.4, 1.2)) if rng.random() < 0.2 else 0.0
     focus = float(rng.uniform(0.8, 2.5)) if rng.random() < 0.25 else 0.0
     if lens + focus:
-        picture = gaussian_blur(picture, [9, 9], [lens + focus] * 2)
+        picture = softened(picture, lens + focus)
     bends = bend(rng, float(rng.uniform(0.005, 0.035))) if rng.random() < 0.5 else None
     return _View(picture, camera_pose(rng, 0.8), bends, lens)
 
@@ -148,8 +149,9 @@ def _things(
         body = _part(rng, piece, (object_pose(rng, side, size),), size, view.lens)
         limbs = int(rng.integers(1, 4)) if rng.random() < 0.3 else 0
         parts = [body, *(_limb(rng, body, size, index, held_out, view) for _ in range(limbs))]
-        # Some limbs are behind the body, some before it.
-        things.append(([parts[i] for i in rng.permutation(len(parts))], rng.random() < 0.4))
+        # Some limbs are behind the body, some before it; what a thing casts lies behind all of it.
+        behind = [_cast(rng, body)] if rng.random() < 0.35 else []
+        things.append(([*behind, *(parts[i] for i in rng.permutation(len(parts)))], rng.random() < 0.4))
         used.append(index)
         before = piece
     return things
@@ -167,7 +169,7 @@ def _part(rng: np.random.Generator, piece: Piece, poses: tuple[Pose, ...], size:
     light = wander(rng, 1.0, 0.15, 0.06) if rng.random() < 0.5 else Wave(1.0)
     piece = piece.reduced(1.2 * size)
     if lens:
-        piece = Piece(gaussian_blur(piece.picture, [5, 5], [lens * piece.scale / size] * 2), piece.scale)
+        piece = Piece(softened(piece.picture, lens * piece.scale / size), piece.scale)
     return _Part(piece, poses, bends, light)
 
 
@@ -181,6 +183,22 @@ def _limb(rng: np.random.Generator, body: _Part, size: float, index: int, held_o
     along = Pose(Wave(0.5 * share), still, Wave(float(np.log(share))), Wave(float(rng.uniform(0.3, 1.4))), still)
     poses = (*body.poses, swing(rng, joint), outwards, along)
     return _part(rng, _piece(rng, index, held_out, view), poses, share * size, view.lens)
+
+
+def _cast(rng: np.random.Generator, body: _Part) -> _Part:
+    """A body's shadow, or now and then its reflection, below it: no part of the thing, so that its weight stays below
+    the half from which labels are drawn."""
+    colour, weight = body.piece.picture[:3], body.piece.picture[3:] * float(rng.uniform(0.2, 0.45))
+    still, depth = Wave(), body.piece.half[1] * float(rng.uniform(0.3, 1.2))
+    sideways = Wave(float(rng.normal(0, 0.3)))
+    if rng.random() < 0.3:
+        picture = torch.cat([colour, weight]).flip(1)
+        pose = Pose(still, Wave(2 * depth), still, still, still)
+    else:
+        dark = colour.new_zeros(colour.shape) + float(rng.uniform(0, 40))
+        picture = torch.cat([dark, softened(weight, float(rng.uniform(0.5, 4)))])
+        pose = Pose(sideways, Wave(depth), still, Wave(float(rng.uniform(0, 1.2))), Wave(float(rng.normal(0, 0.3))))
+    return _Part(Piece(picture, body.piece.scale), (*body.poses, pose), body.bend, Wave(1.0))
 
 
 def _matrices(part: _Part, view: _View | None, time: Array, side: int) -> Array:

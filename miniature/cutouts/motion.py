@@ -28,7 +28,7 @@ class Wave:
 
     def at(self, time: Array) -> Array:
         """Values at times [K]."""
-        value = self.base + self.drift * (time - 0.5)
+        value: Array = self.base + self.drift * (time - 0.5)
         for amplitude, cycles, phase in self.sines:
             value = value + amplitude * np.sin(2 * np.pi * cycles * time + phase)
         if self.leave:

@@ -127,6 +127,11 @@ def shaded(rng: np.random.Generator, piece: Piece) -> Piece:
     return Piece(torch.cat([colour, piece.picture[3:]]), piece.scale)
 
 
+def softened(picture: Tensor, deviation: float) -> Tensor:
+    """A picture [C, H, W] blurred by a Gaussian of so many pixels."""
+    return torch.from_numpy(ndimage.gaussian_filter(picture.numpy(), (0, deviation, deviation), truncate=3.0))
+
+
 def scene_regions(rng: np.random.Generator, index: int, held_out: bool, count: int) -> NDArray[np.uint8]:
     """Up to `count` regions of a background as a label map uint8 [HEIGHT, WIDTH], 0 where none; none at the border,
     where the background goes on mirrored."""

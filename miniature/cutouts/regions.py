@@ -62,16 +62,16 @@ def merged(rng: np.random.Generator, labels: Labels, pixels: NDArray[np.uint8], 
     weights = rng.uniform(0.5, 1.5, 3)
     mean = _means(labels.ravel(), pixels.reshape(-1, 3).astype(np.float32), len(size)) @ _OPPONENT.T * weights
     touch = np.zeros((len(size), len(size)), dtype=bool)
-    for a, b in ((labels[1:], labels[:-1]), (labels[:, 1:], labels[:, :-1])):
-        touch[a, b] = touch[b, a] = True
+    for here, there in ((labels[1:], labels[:-1]), (labels[:, 1:], labels[:, :-1])):
+        touch[here, there] = touch[there, here] = True
     np.fill_diagonal(touch, False)
     luck = np.exp(rng.normal(0, 0.35, touch.shape))
     cost = np.full(touch.shape, np.inf)
-    for a in range(len(size)):
-        _price(cost, a, touch[a], mean, size, luck)
+    for number in range(len(size)):
+        _price(cost, number, touch[number], mean, size, luck)
     into = np.arange(len(size))
     for _ in range(len(size) - count):
-        a, b = np.unravel_index(int(cost.argmin()), cost.shape)
+        a, b = divmod(int(cost.argmin()), len(size))
         into[into == b] = a
         mean[a] = (size[a] * mean[a] + size[b] * mean[b]) / (size[a] + size[b])
         size[a] += size[b]
@@ -112,8 +112,8 @@ def pick_region(
 
 
 def contrast(pixels: NDArray[np.uint8], mask: Mask) -> float:
-    """How far the colours along a mask's outline differ between inside and outside, 0..255: the mean over outline pixels
-    of the largest difference among channels, each side averaged over about six pixels."""
+    """How far the colours along a mask's outline differ between inside and outside, 0..255: over the outline's pixels,
+    the mean of the largest difference among channels, each side averaged over about six pixels."""
     inner = mask.astype(np.float32)
     values = pixels.astype(np.float32)
     outline = mask & ~ndimage.binary_erosion(mask)
@@ -135,7 +135,7 @@ def _means(labels: NDArray[np.integer], values: NDArray[np.float32], count: int)
 
 def _price(
     cost: NDArray[np.float64],
-    a: int | np.integer,
+    a: int,
     near: Mask,
     mean: NDArray[np.floating],
     size: NDArray[np.float64],

@@ -41,10 +41,13 @@ class Batch:
     prompts: Prompts
 
 
-def draw(rng: np.random.Generator, area: NDArray[np.int32], batch: int, frames: int) -> Draw:
+def draw(
+    rng: np.random.Generator, area: NDArray[np.int32], outlined: NDArray[np.int64], batch: int, frames: int
+) -> Draw:
     """Random windows of `frames` frames, stride 1 to 3, 30 % reversed, whose first frame shows an object.
 
-    area: int32 [P, O, T] visible pixels.
+    area: int32 [P, O, T] visible pixels.   outlined: int64 [P]; points go to one of the first so many objects of a clip
+    where any of them is shown.
     """
     length = area.shape[2]
     most = max(1, min(3, (length - 1) // max(frames - 1, 1)))
@@ -60,17 +63,21 @@ def draw(rng: np.random.Generator, area: NDArray[np.int32], batch: int, frames: 
             window = window[::-1]
         shown = np.flatnonzero(area[clip, :, window[0]] >= LEAST_AREA)
         if len(shown):
+            chosen = np.resize(rng.permutation(shown), GROUPS)
+            clear = shown[shown < outlined[clip]]
+            if chosen[-1] >= outlined[clip] and len(clear):
+                chosen[-1] = rng.choice(clear)
             clips.append(clip)
             windows.append(window)
-            objects.append(np.resize(rng.permutation(shown), GROUPS))
+            objects.append(chosen)
     return Draw(np.array(clips), np.stack(windows), np.stack(objects, axis=1))
 
 
 def make_batch(pool: Pool, drawn: Draw, generator: Generator, *, background: float, vanish: float) -> Batch:
     """The batch of a draw, augmented on the pool's device.
 
-    background: share of the point prompts that click on no object.   vanish: share of clips in which an object is
-    covered for one to three frames.
+    background: share of the point prompts that click on no object, in clips where all objects are labelled.
+    vanish: share of clips in which an object is covered for one to three frames.
     """
     device = pool.pixels.device
     clip, frame, chosen = (torch.from_numpy(np.ascontiguousarray(a)).to(device) for a in _arrays(drawn))
@@ -85,6 +92,7 @@ def make_batch(pool: Pool, drawn: Draw, generator: Generator, *, background: flo
         labels = labels.masked_fill(cover, 0)
         masks = masks & ~cover[:, None]
     click = torch.rand(len(clip), device=device, generator=generator) < background
+    click &= torch.from_numpy(pool.complete[drawn.clip]).to(device)
     masks = torch.cat([masks[:, :-1], masks[:, -1:] & ~click[:, None, None]], dim=1)
     nothing = F.max_pool2d((labels[0] > 0).float(), 2 * CLEAR + 1, 1, CLEAR) == 0  # [B, H, W]
     places = torch.where(click[:, None, None], nothing, masks[0, -1])

@@ -1,6 +1,6 @@
-"""Rendered clips: by worker processes into files, from there into one tensor on the training device, ever refreshed.
+"""Clips for training: worker processes make files, from which one tensor on the training device is ever refreshed.
 
-Knows `make_clip` and its masks. Does not know batches, prompts or models.
+Knows `make_clip`, `make_cutout` and their masks. Does not know batches, prompts or models.
 
 A clip is one uint8 array [T, H, W, 4]: red, green, blue, and a label map (0 background, i + 1 the i-th object), since
 visible masks never overlap. Workers hand it over as a file, because a pipe would keep the training thread waiting.
@@ -12,9 +12,10 @@ import itertools
 import multiprocessing
 import os
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from core.errors import InputError
+from miniature.cutouts.compose import make_cutout
 from miniature.splits import find_split
 from miniature.world import make_clip
 
@@ -34,12 +36,18 @@ FIRST_SEED, LAST_SEED = 10_000, 99_999
 
 @dataclass(frozen=True)
 class Rendered:
-    """One clip: pixels uint8 [T, H, W, 4] (RGB and label map), visible area int32 [MOST_OBJECTS, T], objects."""
+    """One clip: pixels uint8 [T, H, W, 4] (RGB and label map), visible area int32 [MOST_OBJECTS, T], objects.
+
+    outlined: the first so many objects are things of their own, which one click can mean; the others are regions of a
+    photograph.   complete: everything that could be meant is labelled, so that a click elsewhere means nothing.
+    """
 
     seed: int
     pixels: NDArray[np.uint8]
     area: NDArray[np.int32]
     objects: int
+    outlined: int
+    complete: bool
 
 
 def render(seed: int, shifted: bool = False, frames: int = FRAMES) -> Rendered:
@@ -52,7 +60,16 @@ def render(seed: int, shifted: bool = False, frames: int = FRAMES) -> Rendered:
     labels = (clip.masks * numbers).max(axis=0, initial=0)  # [T, H, W]
     area = np.zeros((MOST_OBJECTS, frames), dtype=np.int32)
     area[:count] = clip.masks.sum(axis=(2, 3))
-    return Rendered(seed, np.concatenate([clip.frames, labels[..., None]], axis=-1), area, count)
+    return Rendered(seed, np.concatenate([clip.frames, labels[..., None]], axis=-1), area, count, count, True)
+
+
+def cut_out(seed: int, held_out: bool = False, frames: int = FRAMES) -> Rendered:
+    """Make one cut-out clip in the pool's layout."""
+    clip = make_cutout(seed, held_out=held_out, frames=frames)
+    numbers = np.arange(1, MOST_OBJECTS + 1, dtype=np.uint8)
+    area = np.stack([(clip.labels == number).sum(axis=(1, 2)) for number in numbers]).astype(np.int32)
+    pixels = np.concatenate([clip.frames, clip.labels[..., None]], axis=-1)
+    return Rendered(seed, pixels, area, clip.objects, clip.things, False)
 
 
 def split_seeds(split: str, clips: int) -> tuple[list[int], bool]:
@@ -69,31 +86,53 @@ def split_seeds(split: str, clips: int) -> tuple[list[int], bool]:
 
 def render_many(seeds: Sequence[int], *, shifted: bool, workers: int, frames: int = FRAMES) -> Iterator[Rendered]:
     """Clips in the order of `seeds`, rendered by `workers` processes (0: here)."""
+    return _made(partial(render, shifted=shifted, frames=frames), seeds, workers)
+
+
+def cut_many(count: int, *, workers: int, frames: int = FRAMES) -> Iterator[Rendered]:
+    """The first `count` cut-out clips of the held-out photographs, made by `workers` processes (0: here)."""
+    return _made(partial(cut_out, held_out=True, frames=frames), range(count), workers)
+
+
+def _made(make: Callable[[int], Rendered], seeds: Sequence[int], workers: int) -> Iterator[Rendered]:
     if workers == 0:
-        yield from (render(seed, shifted, frames) for seed in seeds)
+        yield from map(make, seeds)
         return
     with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as executor:
         _one_thread_each()
-        count = len(seeds)
-        yield from executor.map(render, seeds, itertools.repeat(shifted, count), itertools.repeat(frames, count))
+        yield from executor.map(make, seeds)
+
+
+def order(number: int, cutouts: float) -> tuple[bool, int]:
+    """What the clip `number` (from 0) of a pool is: whether a cut-out, and the seed; a share `cutouts` 0..1 of any
+    run of clips is cut-outs."""
+    before = int(number * cutouts)
+    if int((number + 1) * cutouts) > before:
+        return True, before
+    return False, FIRST_SEED + (number - before) % (LAST_SEED - FIRST_SEED + 1)
 
 
 class Pool:
     """`size` clips on `device`, filled and then refreshed by `workers` processes; 0 workers render on request, here.
 
-    pixels: uint8 [size, T, H, W, 4] on the device.   area: int32 [size, MOST_OBJECTS, T] on the CPU.   filled: clips
-    that may be drawn from.   rendered: clips that ever arrived.
+    pixels: uint8 [size, T, H, W, 4] on the device.   area: int32 [size, MOST_OBJECTS, T] on the CPU; outlined: int64
+    [size] and complete: bool [size] as in `Rendered`.   filled: clips that may be drawn from.   rendered: clips that
+    ever arrived.
     """
 
-    def __init__(self, size: int, device: torch.device, *, workers: int, skip: int = 0, side: int = 256) -> None:
+    def __init__(
+        self, size: int, device: torch.device, *, workers: int, skip: int = 0, side: int = 256, cutouts: float = 0.0
+    ) -> None:
+        """skip: clips that an earlier run has used up.   cutouts: share of cut-out clips, 0..1."""
         self.pixels = torch.zeros(size, FRAMES, side, side, 4, dtype=torch.uint8, device=device)
         self.area = np.zeros((size, MOST_OBJECTS, FRAMES), dtype=np.int32)
+        self.outlined = np.zeros(size, dtype=np.int64)
+        self.complete = np.zeros(size, dtype=bool)
         self.filled = self.rendered = 0
-        span = LAST_SEED - FIRST_SEED + 1
-        self._seeds = (FIRST_SEED + (skip + i) % span for i in itertools.count())
+        self._orders = (order(skip + i, cutouts) for i in itertools.count())
         self._folder = tempfile.TemporaryDirectory(prefix="clips-")
         self._workers = workers
-        self._waiting: set[Future[tuple[Path, NDArray[np.int32]]]] = set()
+        self._waiting: set[Future[tuple[Path, Rendered]]] = set()
         self._executor: ProcessPoolExecutor | None = None
         if workers:
             _one_thread_each()
@@ -104,8 +143,7 @@ class Pool:
         """Take clips until `clips` are there; yields how many are, for a progress bar."""
         while self.filled < min(clips, len(self.area)):
             if self._executor is None:
-                clip = render(next(self._seeds))
-                self._store(clip.pixels, clip.area)
+                self._store(_make(*next(self._orders)))
             else:
                 wait(self._waiting, return_when=FIRST_COMPLETED)
                 self.take(len(self._waiting))
@@ -116,8 +154,8 @@ class Pool:
         ready = list(itertools.islice((future for future in self._waiting if future.done()), most))
         for future in ready:
             self._waiting.remove(future)
-            path, area = future.result()
-            self._store(np.load(path, mmap_mode="c"), area)
+            path, rest = future.result()
+            self._store(replace(rest, pixels=np.load(path, mmap_mode="c")))
             path.unlink()
         if ready:
             self._ask()
@@ -133,15 +171,15 @@ class Pool:
         """Keep two clips a worker on order, so that none idles and the folder stays small."""
         assert self._executor is not None
         while len(self._waiting) < 2 * self._workers:
-            self._waiting.add(self._executor.submit(_render_to, next(self._seeds), self._folder.name))
+            self._waiting.add(self._executor.submit(_make_into, *next(self._orders), self._folder.name))
 
-    def _store(self, pixels: NDArray[np.uint8], area: NDArray[np.int32]) -> None:
+    def _store(self, clip: Rendered) -> None:
         place = self.rendered % len(self.area)
-        clip: Tensor = torch.from_numpy(pixels)
+        pixels: Tensor = torch.from_numpy(clip.pixels)
         if self.pixels.is_cuda:
-            clip = clip.pin_memory()  # so that the copy queues behind the steps instead of stopping them
-        self.pixels[place].copy_(clip, non_blocking=True)
-        self.area[place] = area
+            pixels = pixels.pin_memory()  # so that the copy queues behind the steps instead of stopping them
+        self.pixels[place].copy_(pixels, non_blocking=True)
+        self.area[place], self.outlined[place], self.complete[place] = clip.area, clip.outlined, clip.complete
         self.rendered += 1
         self.filled = min(self.rendered, len(self.area))
 
@@ -152,11 +190,17 @@ def stack(clips: Iterable[Rendered]) -> tuple[Tensor, list[int]]:
     return torch.from_numpy(np.stack([clip.pixels for clip in kept])), [clip.objects for clip in kept]
 
 
-def _render_to(seed: int, folder: str) -> tuple[Path, NDArray[np.int32]]:
-    clip = render(seed)
-    path = Path(folder) / f"{seed}.npy"
+def _make(cutout: bool, seed: int) -> Rendered:
+    return cut_out(seed) if cutout else render(seed)
+
+
+def _make_into(cutout: bool, seed: int, folder: str) -> tuple[Path, Rendered]:
+    """A file with the pixels of a clip, and the clip without them."""
+    torch.set_num_threads(1)
+    clip = _make(cutout, seed)
+    path = Path(folder) / f"{'cut' if cutout else 'world'}{seed}.npy"
     np.save(path, clip.pixels)
-    return path, clip.area
+    return path, replace(clip, pixels=clip.pixels[:0])
 
 
 def _one_thread_each() -> None:

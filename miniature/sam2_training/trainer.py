@@ -34,7 +34,7 @@ class Settings:
     """Sizes of a training: images a batch, frames of all clips of a batch, pool; and what the data are made to do.
 
     background: share of point prompts on no object, in images and in clips.   vanish: share of clips in which an
-    object is covered.
+    object is covered.   cutouts: share of cut-out clips among the rendered ones.   rate: factor on the learning rate.
     """
 
     seed: int = 0
@@ -47,6 +47,8 @@ class Settings:
     background_images: float = 0.25
     background_clips: float = 0.06
     vanish: float = 0.25
+    cutouts: float = 0.0
+    rate: float = 1.0
 
     def __post_init__(self) -> None:
         """Refuse sizes that do not fit together."""
@@ -55,6 +57,10 @@ class Settings:
         longest = max(stage.frames for stage in STAGES)
         if self.frames < longest:
             raise InputError(f"settings: expected at least {longest} frames a batch, got {self.frames}")
+        if not 0 <= self.cutouts <= 1:
+            raise InputError(f"--cutouts: expected a share in 0..1, got {self.cutouts}")
+        if not self.rate > 0:
+            raise InputError(f"--rate: expected a factor above 0, got {self.rate}")
 
     def clips(self, stage: Stage) -> int:
         """Clips of a stage's batch."""
@@ -87,7 +93,7 @@ class Trainer:
     def advance(self, pool: Pool, stage: Stage) -> Losses:
         """One optimiser step of a stage at the present progress; its losses, still on the device."""
         for group in self.optimizer.param_groups:
-            group["lr"] = rate_at(self.progress)
+            group["lr"] = self.settings.rate * rate_at(self.progress)
         self.model.train()
         losses = self.backward(pool, stage)
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), CLIP_NORM)
@@ -123,7 +129,7 @@ class Trainer:
         """The next random batch of a stage."""
         s = self.settings
         images = stage.frames == 1
-        drawn = draw(self.rng, pool.area[: pool.filled], s.clips(stage), stage.frames)
+        drawn = draw(self.rng, pool.area[: pool.filled], pool.outlined, s.clips(stage), stage.frames)
         share = s.background_images if images else s.background_clips
         return make_batch(pool, drawn, self.generator, background=share, vanish=0.0 if images else s.vanish)
 

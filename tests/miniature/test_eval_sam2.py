@@ -26,7 +26,8 @@ def clip_of(labels):
     """A clip without colours from a label map [T, H, W]."""
     pixels = np.zeros((*labels.shape, 4), dtype=np.uint8)
     pixels[..., 3] = labels
-    return Rendered(0, pixels, np.zeros((MOST_OBJECTS, len(labels)), dtype=np.int32), int(labels.max()))
+    count = int(labels.max())
+    return Rendered(0, pixels, np.zeros((MOST_OBJECTS, len(labels)), dtype=np.int32), count, count, True)
 
 
 @pytest.fixture

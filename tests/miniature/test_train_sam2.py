@@ -37,7 +37,7 @@ def disc_clip(seed, side=256):
             pixels[t, inside] = (*colour, number)
     for number in (1, 2):
         area[number - 1] = (pixels[..., 3] == number).sum(axis=(1, 2))
-    return pool.Rendered(seed, pixels, area, 2)
+    return pool.Rendered(seed, pixels, area, 2, 2, True)
 
 
 @pytest.fixture(autouse=True)
@@ -66,7 +66,7 @@ def shaken_model(score_bias=0.0):
 
 def small_batch(clips, frames, count=2, **options):
     rng, generator = np.random.default_rng(0), torch.Generator().manual_seed(0)
-    drawn = batches.draw(rng, clips.area, count, frames)
+    drawn = batches.draw(rng, clips.area, clips.outlined, count, frames)
     return batches.make_batch(clips, drawn, generator, **{"background": 0.0, "vanish": 0.0, **options})
 
 
