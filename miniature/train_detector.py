@@ -1,0 +1,270 @@
+"""`python -m miniature.train_detector`: trains the miniature GroundingDINO on rendered frames, from nothing.
+
+Knows the trainer and the files that a training leaves. Does not know forward passes or losses.
+
+In `--out`: `state.pt` (to go on with `--resume`) and `log.jsonl`, as they are every minute, and `detector`, a folder
+that transformers reads: configuration, float16 weights (a running average), tokenizer and processor, at the end with
+`detector.json`, the record of seed, device, minutes, data, curve and figures, and the log.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Annotated, Any
+
+import torch
+import typer
+from transformers import GroundingDinoForObjectDetection, GroundingDinoImageProcessor, GroundingDinoProcessor
+
+from core import cli
+from core.atomic import atomic_folder, atomic_path, check_folder
+from core.devices import describe_device, pick_device
+from core.errors import InputError, TrackSiftError
+from core.hashing import file_sha256
+from core.reporting import Progress, emit, environment, print_table, progress_bar, track
+from miniature.detector_training.evaluate import (
+    Answered,
+    Figures,
+    HeldOut,
+    answer,
+    choose_threshold,
+    figures,
+    held_out,
+)
+from miniature.detector_training.model import FULL, LIGHT, freeze
+from miniature.detector_training.pool import FIRST_SEED, Pool
+from miniature.detector_training.trainer import SMOKE, TERMS, Settings, Trainer, read_state
+from miniature.detector_training.vocabulary import make_tokenizer
+from miniature.sam2_training.schedule import Clock
+from miniature.world.spec import SIDE
+from proposals.detector import Detector, load_detector
+
+LOG_EVERY = 50
+MEASURED = ("valid", "shifted_dev")
+SIZES = {"full": FULL, "light": LIGHT}
+LONGEST = 448
+"""Side to which a long frame is shrunk; its short side is the world's."""
+app = typer.Typer(add_completion=False, help=(__doc__ or "").split("\n", maxsplit=1)[0])
+
+
+@dataclass
+class Run:
+    """One invocation: where it writes, when it began, how often it measures, on what, and when it last did."""
+
+    out: Path
+    began: float
+    every: float
+    frames: Sequence[HeldOut]
+    measured: float = field(default=0.0)
+
+    def log(self, **line: object) -> None:
+        """Append one line to the log."""
+        with (self.out / "log.jsonl").open("a") as handle:
+            handle.write(json.dumps({"seconds": round(time.monotonic() - self.began, 2), **line}) + "\n")
+
+
+def train(trainer: Trainer, pool: Pool, clock: Clock, run: Run, tell: Progress) -> None:
+    """Steps until the clock says 1; logs, measures and saves on the way.
+
+    Raises:
+        TrackSiftError: when the loss is no longer a finite number.
+    """
+    every = LOG_EVERY if clock.steps is None else min(LOG_EVERY, max(1, clock.steps // 4))
+    run.measured = time.monotonic()
+    while (progress := clock.progress(trainer.step)) < 1:
+        trainer.progress = progress
+        told = trainer.advance(pool)
+        # While the pool fills, take all there is; afterwards no more than keeps the steps waiting for nothing.
+        pool.take(trainer.settings.refresh if pool.filled == pool.size else 8 * trainer.settings.refresh)
+        trainer.drawn = pool.drawn
+        if trainer.step % every == 0:
+            values = {name: round(value, 4) for name, value in zip(TERMS, told.tolist(), strict=True)}
+            run.log(step=trainer.step, progress=round(progress, 4), scenes=pool.drawn, **values)
+            if not values["total"] < float("inf"):
+                raise TrackSiftError(f"training: expected a finite loss, got {values['total']} at step {trainer.step}")
+            tell(round(1000 * progress), 1000)
+        if time.monotonic() - run.measured >= run.every:
+            measure(trainer, run)
+            trainer.save(run.out / "state.pt")
+            run.measured = time.monotonic()
+    trainer.progress = 1.0
+    trainer.save(run.out / "state.pt")
+
+
+def measure(trainer: Trainer, run: Run) -> None:
+    """One line of the curve: the averaged weights on the held-out frames, at the threshold that is best there."""
+    model = freeze(trainer.average, trainer.settings.size).to(trainer.device)
+    answers = _answers(Detector(model, make_processor(), "in training", ""), run.frames)
+    values = asdict(figures(answers, choose_threshold(answers)))
+    rounded = {name: round(value, 4) for name, value in values.items()}
+    run.log(step=trainer.step, progress=round(trainer.progress, 4), held_out=rounded)
+
+
+def make_processor() -> GroundingDinoProcessor:
+    """The world's words, and frames at the size that training sees."""
+    images = GroundingDinoImageProcessor(size={"shortest_edge": SIDE, "longest_edge": LONGEST})
+    return GroundingDinoProcessor(images, make_tokenizer())
+
+
+def write_model(model: GroundingDinoForObjectDetection, folder: Path) -> None:
+    """Everything that transformers reads, the weights in float16."""
+    model.half().save_pretrained(folder)
+    make_processor().save_pretrained(folder)
+
+
+def finish(trainer: Trainer, run: Run, *, clips: int, workers: int) -> dict[str, Figures]:
+    """Write the model, measure what was written, write the record and the log beside it; figures by split.
+
+    The threshold is chosen on `valid` and holds for all splits.
+    """
+    folder = run.out / "detector"
+    with atomic_folder(folder) as temporary:
+        write_model(freeze(trainer.average, trainer.settings.size), temporary)
+    detector = load_detector(str(folder), str(trainer.device))
+    measured: dict[str, Figures] = {}
+    threshold: float | None = None
+    for split in MEASURED:
+        answers = measure_split(detector, split, clips, workers)
+        threshold = choose_threshold(answers) if threshold is None else threshold
+        measured[split] = figures(answers, threshold)
+    record = make_record(trainer, run, measured, folder)
+    with atomic_path(folder / "detector.json") as path:
+        path.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    with atomic_path(folder / "log.jsonl") as path:
+        path.write_text((run.out / "log.jsonl").read_text(), encoding="utf-8")
+    return measured
+
+
+def measure_split(detector: Detector, split: str, clips: int, workers: int) -> list[Answered]:
+    """A detector's answers about the first clips of a split, under progress bars."""
+    frames = list(track(held_out(split, clips, workers), f"rendering {split}"))
+    return _answers(detector, frames, f"detecting on {split}")
+
+
+def make_record(trainer: Trainer, run: Run, measured: dict[str, Figures], folder: Path) -> dict[str, Any]:
+    """What was trained, on what, for how long, how it went and what came of it."""
+    lines = [json.loads(line) for line in (run.out / "log.jsonl").read_text().splitlines()]
+    minutes = (time.monotonic() - run.began) / 60
+    return {
+        "weights_sha256": file_sha256(folder / "model.safetensors"),
+        "seed": trainer.settings.seed,
+        "minutes": round(minutes, 2),
+        "steps": trainer.step,
+        "threshold": measured[MEASURED[0]].threshold,
+        "figures": {split: {k: round(v, 4) for k, v in asdict(f).items()} for split, f in measured.items()},
+        **environment(),
+        "device": describe_device(trainer.device),
+        "settings": asdict(trainer.settings),
+        "data": {"scenes_from_seed": FIRST_SEED, "scenes": trainer.drawn, "measured_on": list(MEASURED)},
+        "curve": [line for line in lines if "held_out" in line],
+    }
+
+
+def prepare(trainer: Trainer, pool: Pool, run: Run, *, resume: bool) -> None:
+    """Fill the pool far enough to begin, capture the step, and take up a saved state."""
+    first = trainer.settings.first
+    with progress_bar("scenes drawn", first) as tell:
+        for count in pool.wait_for(first):
+            tell(min(count, first), first)
+    if trainer.capture:
+        trainer.warm_up(pool)
+    if resume:
+        trainer.restore(run.out / "state.pt")
+    run.log(begin=True, resumed=resume, step=trainer.step, scenes=pool.filled, settings=asdict(trainer.settings))
+
+
+@app.command()
+def main(
+    out: Annotated[Path, typer.Option(help="Folder for state, log and the model's folder.")],
+    seed: Annotated[int, typer.Option(help="Seed of weights and batches.", min=0)] = 0,
+    minutes: Annotated[float, typer.Option(help="Minutes from the start of the command to the last step.")] = 8.0,
+    steps: Annotated[int | None, typer.Option(help="Steps in all, instead of minutes.", min=1)] = None,
+    size: Annotated[
+        str, typer.Option(help="full (strides 8 to 64) or light (16 to 64, a third of the time).")
+    ] = "full",
+    frames: Annotated[int | None, typer.Option(help="Frames a batch.", min=1)] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
+    workers: Annotated[int, typer.Option(help="Processes that draw; 0 draws once, here.", min=0)] = 14,
+    clips: Annotated[int, typer.Option(help="Clips of each split measured at the end.", min=1, max=60)] = 60,
+    capture: Annotated[bool, typer.Option(help="Replay the step as a CUDA graph (CUDA).")] = True,
+    resume: Annotated[bool, typer.Option(help="Go on from OUT/state.pt.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and write nothing.")] = False,
+    smoke: Annotated[bool, typer.Option(help="Tiny sizes and 4 steps, to see that everything runs.")] = False,
+) -> None:
+    """Train the miniature GroundingDINO and leave the model's folder, log and record in OUT.
+
+    Example: python -m miniature.train_detector --out runs/detector --minutes 8 --workers 14
+    """
+    began = time.monotonic()
+    place = pick_device(device)
+    settings = choose_settings(size, seed, frames, smoke)
+    workers, clips, steps = (0, 1, steps or 4) if smoke else (workers, clips, steps)
+    check(out, resume=resume, minutes=minutes)
+    if dry_run:
+        plan = {"out": out, "device": place, "minutes": minutes, "steps": steps or "by time", **asdict(settings)}
+        print_table("would train", ("setting", "value"), [[name, str(value)] for name, value in plan.items()])
+        return
+    torch.set_float32_matmul_precision("high")
+    torch.backends.cudnn.benchmark = place.type == "cuda"
+    out.mkdir(parents=True, exist_ok=True)
+    drawn = int(read_state(out / "state.pt")["drawn"]) if resume else 0
+    with closing(Pool(settings.pool, place, workers=workers, skip=drawn)) as pool:
+        trainer = Trainer(settings, place, capture=capture and place.type == "cuda")
+        run = Run(out, began, 60.0, list(held_out("valid", 1 if smoke else 12)))
+        prepare(trainer, pool, run, resume=resume)
+        left = 60 * minutes - (time.monotonic() - began)
+        clock = Clock(trainer.progress, steps, left, time.monotonic, time.monotonic())
+        with progress_bar("training, thousandths", 1000) as tell:
+            train(trainer, pool, clock, run, tell)
+    measured = finish(trainer, run, clips=clips, workers=workers)
+    print_figures(f"miniature GroundingDINO after {trainer.step} steps, attribute expressions", measured)
+    emit(flat(measured) | {"steps": trainer.step}, {"seed": seed, "minutes": minutes, "size": asdict(settings.size)})
+
+
+def choose_settings(size: str, seed: int, frames: int | None, smoke: bool) -> Settings:
+    """The settings of the flags; InputError for an unknown size."""
+    if size not in SIZES:
+        raise InputError(f"--size: expected one of {', '.join(SIZES)}, got {size!r}")
+    settings = replace(SMOKE, seed=seed) if smoke else replace(Settings(), seed=seed, size=SIZES[size])
+    return settings if frames is None else replace(settings, frames=frames)
+
+
+def check(out: Path, *, resume: bool, minutes: float) -> None:
+    """Refuse what could only fail later."""
+    if minutes <= 0:
+        raise InputError(f"--minutes: expected more than 0, got {minutes}")
+    if resume and not (out / "state.pt").is_file():
+        raise InputError(f"--resume: expected {out / 'state.pt'} of an earlier training, got nothing there")
+    if not resume and (out / "state.pt").exists():
+        raise InputError(
+            f"--out: expected a folder without a training, got {out / 'state.pt'}; add --resume or delete it"
+        )
+    check_folder(out)
+
+
+def print_figures(title: str, measured: dict[str, Figures]) -> None:
+    """A table of figures by split."""
+    columns = ("split", "recall", "precision", "false boxes", "boxes", "pairs", "without target", "threshold")
+    rows = [(split, f.recall, f.precision, f.false_boxes, f.boxes, f.pairs, f.no_target_pairs, f.threshold)
+            for split, f in measured.items()]  # fmt: skip
+    print_table(title, columns, rows)
+
+
+def flat(measured: dict[str, Figures]) -> dict[str, float | int]:
+    """Figures by flat names."""
+    return {f"{split}_{name}": value for split, f in measured.items() for name, value in asdict(f).items()}
+
+
+def _answers(detector: Detector, frames: Sequence[HeldOut], what: str = "") -> list[Answered]:
+    found = answer(detector, frames)
+    shown = track(found, what, len(frames)) if what else found
+    return [one for answers in shown for one in answers]
+
+
+if __name__ == "__main__":
+    cli.run(app)
