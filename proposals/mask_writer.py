@@ -62,7 +62,9 @@ class MaskWriter:
             self._take(parts, list(rle.encode(masks.numpy())))
         else:
             changed = changes(masks)
-            self._jobs.append((parts, self._thread.submit(self._strings, changed, torch.cuda.current_stream())))
+            self._jobs.append(
+                (parts, self._thread.submit(self._strings, changed, torch.cuda.current_stream(changed.device)))
+            )
 
     def _strings(self, changed: Tensor, made_on: torch.cuda.Stream) -> list[bytes]:
         """In the thread: its own stream waits for the masks, so that the tracking's stream need not."""

@@ -22,7 +22,12 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from core.errors import CheckpointError
 from proposals.compilation import compilable
 
-FEW = 2  # objects up to which cuDNN is slower than FlashAttention (measured: 185 and 317 TFLOP/s at one)
+# cuDNN's attention reaches 705 TFLOP/s here and takes narrow values, but prepares itself for every new shape and is
+# slower than FlashAttention for one object (185 and 317 TFLOP/s); it is for many objects with many keys alone.
+FEW = 2
+MANY_KEYS = 4096
+QUICK_TO_START = [SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION, SDPBackend.CUDNN_ATTENTION]
+QUICK_AT_LENGTH = [SDPBackend.CUDNN_ATTENTION, SDPBackend.EFFICIENT_ATTENTION]
 
 
 class Linear(NamedTuple):
@@ -99,9 +104,18 @@ class SharedAttention:
     """The memory attention of one model, its weights in `dtype`."""
 
     def __init__(
-        self, module: MemoryAttention, positions: Tensor, side: int, dtype: torch.dtype, *, narrow: bool, compiled: bool
+        self,
+        module: MemoryAttention,
+        positions: Tensor,
+        side: int,
+        dtype: torch.dtype,
+        *,
+        narrow: bool | None,
+        compiled: bool,
     ) -> None:
         """positions: [memories, P, M], of memory tokens by age.   side: P is side squared.
+
+        narrow: whether memory values stay narrow in the attention; None for wherever that is quicker.
 
         Raises:
             CheckpointError: for attention built otherwise than in every released SAM2.
@@ -132,10 +146,10 @@ class SharedAttention:
 
     def __call__(self, frame: Frame, memory: Memory) -> Tensor:
         """Features of the frame conditioned on each object's memory, [N, P, C]."""
-        objects = len(memory.tokens)
-        narrow = self._narrow and objects > FEW
+        objects, length = memory.tokens.shape[:2]
+        narrow = _large(objects, length) if self._narrow is None else self._narrow
         x = frame.features.expand(objects, -1, -1)
-        q = frame.queries.expand(objects, -1, -1)
+        q = frame.queries.expand(objects, -1, -1).contiguous()
         for number, layer in enumerate(self._layers):
             if number:
                 own_q, own_k, own_v = self._own(x, layer.own, self._turn)
@@ -217,12 +231,16 @@ def _normed(x: Tensor, norm: Norm) -> Tensor:
 def _attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     """Attention of one head, [N, P, C] x [N, L, C] x [N, L, V] -> [N, P, V]; values may be narrower than keys."""
     q, k, v = q.unsqueeze(1), k.unsqueeze(1), v.unsqueeze(1)
-    if q.device.type == "cuda" and len(q) > FEW:
-        with sdpa_kernel(
-            [SDPBackend.CUDNN_ATTENTION, SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH], set_priority=True
-        ):
-            return functional.scaled_dot_product_attention(q, k, v).squeeze(1)
-    return functional.scaled_dot_product_attention(q, k, v).squeeze(1)
+    if q.device.type == "cpu":
+        return functional.scaled_dot_product_attention(q, k, v).squeeze(1)
+    order = QUICK_AT_LENGTH if _large(len(q), k.shape[2]) else QUICK_TO_START
+    with sdpa_kernel([*order, SDPBackend.MATH], set_priority=True):
+        return functional.scaled_dot_product_attention(q, k, v).squeeze(1)
+
+
+def _large(objects: int, keys: int) -> bool:
+    """Whether cuDNN's attention pays."""
+    return objects > FEW and keys >= MANY_KEYS
 
 
 def _check(layer: MemoryAttentionLayer) -> None:

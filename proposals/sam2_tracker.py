@@ -79,8 +79,16 @@ class _Recall:
 class Sam2Tracker:
     """One model, ready to track: weights in bfloat16 on a GPU (as autocast would make them at each call)."""
 
-    def __init__(self, model: SAM2Base, resources: Resources | None = None, *, narrow: bool | None = None) -> None:
-        """narrow: keep memory values narrow in attention; by default on a GPU, where it is quicker.
+    def __init__(
+        self,
+        model: SAM2Base,
+        resources: Resources | None = None,
+        *,
+        narrow: bool | None = None,
+        half: bool | None = None,
+    ) -> None:
+        """narrow: keep memory values narrow in attention; by default where it is quicker.   half: in bfloat16; by
+        default on a GPU.
 
         Raises:
             CheckpointError: for a model that objects cannot share a batch of, or whose parts are built otherwise than
@@ -94,15 +102,16 @@ class Sam2Tracker:
         self.device = model.device
         self.image_size = int(model.image_size)
         on_gpu = self.device.type == "cuda"
-        self._model = halved(model) if on_gpu else model
+        half = on_gpu if half is None else half
+        self._model = halved(model) if half else model
         self._compiled = resources.compiled
         self._batches = Batches(resources.objects)
-        self._dtype = torch.bfloat16 if on_gpu else torch.float32
+        self._dtype = torch.bfloat16 if half else torch.float32
         side = self.image_size // int(model.backbone_stride)
         with torch.no_grad():
             self._attention = SharedAttention(
                 model.memory_attention, self._positions(side), side, self._dtype,
-                narrow=on_gpu if narrow is None else narrow, compiled=self._compiled,
+                narrow=False if narrow is None and not on_gpu else narrow, compiled=self._compiled,
             )  # fmt: skip
             self._place = (
                 model.image_encoder.neck.position_encoding(torch.zeros(1, 1, side, side, device=self.device))
