@@ -3,7 +3,7 @@
 Knows flags and tables. Does not know what is timed.
 """
 
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import typer
 
@@ -12,18 +12,37 @@ from core.errors import InputError
 from scripts import options
 
 
+EPILOG = (
+    "Examples: [bold]tracksift benchmark proposals[/]  |  "
+    "[bold]tracksift benchmark proposals --row A --size large --objects 64 --frames 60[/]  |  "
+    "[bold]tracksift benchmark answers --frames 48[/]"
+)
+
+
 def main(
     name: Annotated[str, typer.Argument(help="proposals or answers.")] = "proposals",
-    frames: Annotated[int, typer.Option(help="Frames of the rendered clip.", min=4, max=480)] = 24,
+    frames: Annotated[int, typer.Option(help="Frames of the clip.", min=4, max=600)] = 24,
     repeats: Annotated[int, typer.Option(help="Timed repeats, of which the median counts.", min=1)] = 3,
+    row: Annotated[
+        str | None,
+        typer.Option(help="proposals: A (prompts on frame 0) or B (on every fourth frame, both ways); needs a GPU."),
+    ] = None,
+    size: Annotated[str, typer.Option(help="With --row: tiny, small, base_plus or large.")] = "large",
+    objects: Annotated[int, typer.Option(help="With --row: prompts.", min=1, max=1024)] = 64,
+    compiled: Annotated[bool, typer.Option(help="With --row: compile our parts.")] = True,
     device: options.Device = "auto",
 ) -> None:
-    """Time a part of TrackSift on a rendered clip with the miniature's weights.
+    """Time a part of TrackSift, beside a reference and in one process.
 
-    [bold]proposals[/]: masklets of the objects of frame 0, ours (each frame encoded once, all objects at once) beside
-    the official SAM2VideoPredictor (one object at a time), with the share of pixels on which they differ.
+    [bold]proposals[/]: masklets of the objects of frame 0 of a rendered clip with the miniature's weights, ours (each
+    frame encoded once, all objects at once) beside the official SAM2VideoPredictor (one object at a time), with the
+    share of pixels on which they differ. With --row: a SAM 2.1 of random weights on 854x480 frames, from JPEG files to
+    COCO masks, beside SOLA's way (four prompts a pass) and, in row A, the official predictor.
     [bold]answers[/]: one new expression from a cache, beside tracking the clip again.
     """
+    if row is not None:
+        _time_row(name, RowChoice(row, size, objects, frames, repeats, compiled), device)
+        return
     from miniature import benchmarks
     from tracksift.ask import Pipeline
 
@@ -34,3 +53,30 @@ def main(
         figures = benchmarks.BENCHMARKS[name](pipeline, frames, repeats, bar)
     reporting.print_table(f"miniature: {name}", ["figure", "value"], list(figures.items()))
     reporting.emit(figures, {"benchmark": name, "frames": frames, "repeats": repeats, "weights": "miniature"})
+
+
+class RowChoice(NamedTuple):
+    """The flags of a row of the speed table."""
+
+    row: str
+    size: str
+    objects: int
+    frames: int
+    repeats: int
+    compiled: bool
+
+
+def _time_row(name: str, choice: RowChoice, device: str) -> None:
+    from core.devices import pick_device
+    from proposals.benchmark.rows import RowSettings, run_row
+    from proposals.settings import Resources
+
+    if name != "proposals":
+        raise InputError(f"--row: expected the benchmark proposals, got {name!r}")
+    resources = Resources(encoder_batch=16, compiled=choice.compiled)
+    settings = RowSettings(choice.row, choice.size, choice.objects, choice.frames, choice.repeats, resources=resources)
+    with reporting.progress_bar(f"row {choice.row}", None) as bar:
+        figures = run_row(settings, pick_device(device), bar)
+    title = f"row {choice.row}: {choice.size}, {choice.objects} objects, {choice.frames} frames"
+    reporting.print_table(title, ["figure", "value"], list(figures.items()))
+    reporting.emit(figures, {"benchmark": name, "weights": "random", **choice._asdict()})

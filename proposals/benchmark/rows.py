@@ -1,0 +1,136 @@
+"""The rows of the speed table: one clip, one model, several ways, in one process.
+
+Knows what is compared with what. Does not know command lines. A ratio is always of two figures of the same run; the
+floor is the arithmetic of our own way at the card's measured rate, below which nothing with these weights can go.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from sam2.modeling.sam2_base import SAM2Base
+from torch.utils.flop_counter import FlopCounterMode
+
+from core import rle
+from core.errors import InputError
+from core.reporting import Progress
+from proposals.benchmark import ways
+from proposals.benchmark.stage import FRAME, make_prompts, random_sam2, settle_masks, write_clip
+from proposals.prompts import MaskPrompt
+from proposals.sam2_tracker import Sam2Tracker
+from proposals.settings import Resources
+
+RATE = 788e12  # FLOP/s of a bf16 matrix product of 8192 x 8192, measured on one H200
+ROWS = ("A", "B")
+KEY_EVERY = 4  # frames between the key frames of row B, as SOLA prompts for training
+
+
+@dataclass(frozen=True)
+class RowSettings:
+    """One row. A: every prompt on frame 0, forward. B: prompts on every fourth frame, both directions."""
+
+    row: str = "A"
+    size: str = "large"
+    objects: int = 64
+    frames: int = 60
+    repeats: int = 1
+    with_official: bool = True
+    resources: Resources = field(default_factory=lambda: Resources(encoder_batch=16, compiled=True))
+
+    def __post_init__(self) -> None:
+        """Refuse rows that are not there and counts below the least."""
+        if self.row not in ROWS:
+            raise InputError(f"row: expected one of {', '.join(ROWS)}, got {self.row!r}")
+        if self.objects < 1 or self.frames < 2 or self.repeats < 1:
+            raise InputError("row: expected 1 object, 2 frames and 1 repeat or more, got fewer")
+
+
+def run_row(settings: RowSettings, device: torch.device, progress: Progress) -> dict[str, float | int]:
+    """Milliseconds a frame of each way, their ratios, the floor, and what shows that the work was real."""
+    ways.quiet_progress()
+    births = [0] if settings.row == "A" else list(range(0, settings.frames, KEY_EVERY))
+    prompts = make_prompts(settings.objects, births)
+    model = random_sam2(settings.size, device)
+    with tempfile.TemporaryDirectory() as name:
+        folder = write_clip(Path(name), settings.frames)
+        settle_masks(model, folder, prompts)
+        return _measure(settings, model, folder, prompts, progress)
+
+
+def _measure(
+    settings: RowSettings, model: SAM2Base, folder: Path, prompts: list[MaskPrompt], progress: Progress
+) -> dict[str, float | int]:
+    tracker = Sam2Tracker(model, settings.resources)
+    work: dict[str, Callable[[], ways.Masks]] = {
+        "ours": lambda: ways.ours(tracker, folder, prompts, settings.resources),
+        "sola": lambda: ways.solas(model, folder, prompts),
+    }
+    if settings.with_official and settings.row == "A":
+        work["official"] = lambda: ways.official(model, folder, prompts)
+    few = prompts[: ways.TOGETHER]
+    first, cold = _timed(model.device, work["ours"])
+    progress(1, len(work) + 2)
+    _timed(model.device, lambda: ways.solas(model, folder, few))  # the package's warm-up: cuDNN, allocator
+    progress(2, len(work) + 2)
+    figures: dict[str, float | int] = {}
+    masks = {}
+    for number, (name, run) in enumerate(work.items()):
+        times, peaks = [], []
+        for _ in range(settings.repeats):
+            if model.device.type == "cuda":
+                torch.cuda.reset_peak_memory_stats(model.device)
+            masks[name], seconds = _timed(model.device, run)
+            times.append(seconds)
+            peaks.append(torch.cuda.max_memory_allocated(model.device) if model.device.type == "cuda" else 0)
+        figures[f"{name}_frame_ms"] = 1000 * float(np.median(times)) / settings.frames
+        figures[f"{name}_peak_gib"] = max(peaks) / 2**30
+        progress(number + 3, len(work) + 2)
+    for name in masks:
+        if name != "ours":
+            figures[f"ratio_{name}"] = figures[f"{name}_frame_ms"] / figures["ours_frame_ms"]
+            figures[f"iou_{name}"] = _mean_iou(masks["ours"], masks[name])
+    figures["first_run_extra_s"] = cold - figures["ours_frame_ms"] * settings.frames / 1000
+    figures["floor_frame_ms"] = 1000 * _flops(model, folder, prompts) / RATE / settings.frames
+    share = np.array([rle.areas(track, FRAME) for track in first]) / (FRAME[0] * FRAME[1])
+    figures |= {f"foreground_{q}": float(np.quantile(share, q / 100)) for q in (5, 50, 95)}
+    figures["objects_frames_present"] = float((share > 0).mean())
+    return figures
+
+
+def _timed(device: torch.device, run: Callable[[], ways.Masks]) -> tuple[ways.Masks, float]:
+    """The result and its seconds, the device's work included."""
+    _wait(device)
+    start = time.perf_counter()
+    result = run()
+    _wait(device)
+    return result, time.perf_counter() - start
+
+
+def _wait(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def _flops(model: SAM2Base, folder: Path, prompts: list[MaskPrompt]) -> float:
+    """Floating-point operations of our way, of matrix products, convolutions and attention."""
+    resources = Resources(encoder_batch=16)
+    tracker = Sam2Tracker(model, resources)  # compiled parts cannot be counted
+    with FlopCounterMode(display=False) as counter:
+        ways.ours(tracker, folder, prompts, resources)
+    return float(counter.get_total_flops())
+
+
+def _mean_iou(first: ways.Masks, second: ways.Masks) -> float:
+    """Mean IoU of the same prompt's masks at the same frame, 1 where both are empty."""
+    values = []
+    for one, other in zip(first, second, strict=True):
+        a, b = rle.decode(one, FRAME), rle.decode(other, FRAME)
+        both, either = (a & b).sum(axis=(1, 2)), (a | b).sum(axis=(1, 2))
+        values.append(np.where(either == 0, 1, both / np.maximum(either, 1)).mean())
+    return float(np.mean(values))
