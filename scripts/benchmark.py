@@ -11,7 +11,6 @@ from core import reporting
 from core.errors import InputError
 from scripts import options
 
-
 EPILOG = (
     "Examples: [bold]tracksift benchmark proposals[/]  |  "
     "[bold]tracksift benchmark proposals --row A --size large --objects 64 --frames 60[/]  |  "
