@@ -11,8 +11,8 @@ from core.errors import InputError
 from core.types import Source
 from core.validators import check_probability
 
-# Detector and user prompts come with later releases; each is a new source here and a new module beside `grid`.
-KNOWN_SOURCES = (Source.GRID, Source.GROUND_TRUTH)
+# Imported tracks are not proposed: they come with their masks.
+KNOWN_SOURCES = (Source.GRID, Source.GROUND_TRUTH, Source.GROUNDING_DINO, Source.USER)
 
 
 @dataclass(frozen=True)
