@@ -23,7 +23,7 @@ from core.devices import pick_device
 from core.errors import InputError, TrackSiftError
 from core.hashing import file_sha256
 from core.reporting import emit, environment, print_table, progress_bar
-from miniature import eval_sam2
+from miniature import eval_real, eval_sam2
 from miniature.clip_training.evaluate import evaluate_clip
 from miniature.splits import find_split
 from miniature.world.layout import META, write_split
@@ -35,7 +35,7 @@ from tracksift.models import WEIGHTS
 
 HERE = Path(__file__).parent
 SAM2_CLIPS = 60
-PARTS = ["tracker", "open_clip", "answers"]
+PARTS = ["tracker", "real", "open_clip", "answers"]
 Flat = dict[str, float | int | str | None]
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -57,6 +57,14 @@ def measure_tracker(pipeline: Pipeline, split: str, workers: int) -> Section:
     rows = tuple(tuple(row) for row in eval_sam2.rows(split, found))
     figures: Flat = {f"sam2_{name}": value for name, value in eval_sam2.flat(split, found).items()}
     return Section(f"SAM2, {split}, {clips} clips of 24 frames", tuple(eval_sam2.COLUMNS), rows, figures)
+
+
+def measure_real(pipeline: Pipeline, name: str) -> Section:
+    """J on real video from a first-frame mask."""
+    found = eval_real.measure_set(pipeline.tracker.model, name)
+    rows = tuple(tuple(row) for row in eval_real.rows(found))
+    figures: Flat = {f"real_{key}": value for key, value in eval_real.flat(name, found).items()}
+    return Section(f"SAM2 on real video, {name}, first-frame mask", eval_real.COLUMNS, rows, figures)
 
 
 def measure_clip(device: str) -> Section:
@@ -146,14 +154,16 @@ def _facts(seconds: float) -> dict[str, object]:
 @app.command()
 def main(
     work: Annotated[Path, typer.Option(help="Folder for rendered clips and caches; what is there is used again.")],
-    part: Annotated[list[str], typer.Option(help="Parts to measure: tracker, open_clip, answers. Repeatable.")] = PARTS,
+    part: Annotated[
+        list[str], typer.Option(help="Parts to measure: tracker, real, open_clip, answers. Repeatable.")
+    ] = PARTS,
     split: Annotated[list[str], typer.Option(help="Splits of the answers. Repeatable.")] = ["test", "shifted_test"],  # noqa: B006
     out: Annotated[Path, typer.Option(help="Folder of RESULTS.md and results.json.")] = HERE,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
     workers: Annotated[int, typer.Option(help="Processes that render.", min=1)] = 2,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be measured.")] = False,
 ) -> None:
-    """Measure the released checkpoints: tracker, open_clip and answers, on the splits kept for that.
+    """Measure the released checkpoints: tracker, real video, open_clip and answers, on the splits kept for that.
 
     Each part is written as soon as it is measured; the others keep their last figures.
     """
@@ -167,6 +177,11 @@ def main(
     if "tracker" in part:
         for name in ("test", "shifted_dev"):
             work_of[f"tracker_{name}"] = partial(measure_tracker, pipeline, name, workers)
+    if "real" in part:
+        if eval_real.FIXTURES.is_dir():
+            work_of |= {f"real_{name}": partial(measure_real, pipeline, name) for name in eval_real.SETS}
+        else:
+            typer.echo(f"real: skipped, no clips in {eval_real.FIXTURES} (TRACKSIFT_FIXTURES)", err=True)
     if "open_clip" in part:
         work_of["open_clip"] = partial(measure_clip, device)
     if "answers" in part:

@@ -11,8 +11,6 @@ seed, device, minutes, data, curve and figures.
 from __future__ import annotations
 
 import json
-import math
-import shutil
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import closing
@@ -22,24 +20,21 @@ from typing import Annotated
 
 import torch
 import typer
-from safetensors.torch import save_file
 from sam2.modeling.sam2_base import SAM2Base
 
 from core import cli
-from core.atomic import atomic_path
 from core.devices import pick_device
 from core.errors import InputError, TrackSiftError
 from core.hashing import file_sha256
-from core.reporting import Progress, emit, environment, print_table, progress_bar, track
-from miniature.cutouts.photos import read_photos
+from core.reporting import Progress, emit, print_table, progress_bar, track
 from miniature.eval_sam2 import COLUMNS, CUTOUTS, Figures, evaluate_sam2, evaluate_split, flat, rows, split_clips
-from miniature.sam2_training.pool import FIRST_SEED, Pool, Rendered
-from miniature.sam2_training.schedule import STAGES, Clock, stage_at
+from miniature.sam2_training.pool import Pool, Rendered
+from miniature.sam2_training.record import CONFIG, write_record, write_weights
+from miniature.sam2_training.schedule import Clock, stage_at
 from miniature.sam2_training.steps import compiled_parts, plain_parts
 from miniature.sam2_training.trainer import SMOKE, Settings, Trainer
 from proposals.checkpoints import build_sam2, load_sam2
 
-CONFIG = Path(__file__).parent / "weights" / "sam2.yaml"
 LOG_EVERY = 20
 MEASURED = ("valid", "shifted_dev", CUTOUTS)
 CURVE = ("valid", CUTOUTS)
@@ -109,48 +104,6 @@ def measure(trainer: Trainer, run: Run) -> None:
     run.measured = time.monotonic()
 
 
-def write_weights(model: SAM2Base, out: Path) -> Path:
-    """`sam2.safetensors` in float16 and its `sam2.yaml`; the path of the first."""
-    state = {key: value.detach().half().cpu().contiguous() for key, value in model.state_dict().items()}
-    with atomic_path(out / "sam2.yaml") as temporary:
-        shutil.copyfile(CONFIG, temporary)
-    with atomic_path(out / "sam2.safetensors") as temporary:
-        save_file(state, temporary)
-    return out / "sam2.safetensors"
-
-
-def write_record(run: Run, trainer: Trainer, seconds: float, figures: dict[str, float | int]) -> None:
-    """`sam2.json`: what was trained, on what, for how long, how it went and what came of it."""
-    out = run.out
-    lines = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
-    steps = [line for line in lines if "total" in line]
-    cut = int(trainer.rendered * trainer.settings.cutouts)
-    record = {
-        "sha256": file_sha256(out / "sam2.safetensors"),
-        "init": run.init,
-        "seed": trainer.settings.seed,
-        "minutes": round(seconds / 60, 2),
-        "steps": trainer.step,
-        **environment(),
-        "device": str(trainer.device) if trainer.device.type == "cpu" else torch.cuda.get_device_name(trainer.device),
-        "settings": asdict(trainer.settings),
-        "stages": [asdict(stage) for stage in STAGES],
-        "data": {
-            "world": "miniature.world",
-            "seeds": [FIRST_SEED, FIRST_SEED + max(trainer.rendered - cut, 1) - 1],
-            "frames": 24,
-            "cutouts": cut,
-            "photographs": sorted({photo.clip for photo in read_photos(held_out=False)}) if cut else [],
-            "measured_on": list(MEASURED),
-        },
-        "figures": {name: value if math.isfinite(value) else None for name, value in figures.items()},
-        "curve": [line for line in lines if "held_out" in line],
-        "log": steps[:: max(1, len(steps) // 60)],
-    }
-    with atomic_path(out / "sam2.json") as temporary:
-        temporary.write_text(json.dumps(record, indent=1) + "\n")
-
-
 def prepare(trainer: Trainer, pool: Pool, run: Run, *, resume: bool) -> None:
     """Fill the pool far enough to begin, and take up a saved state."""
     first = trainer.settings.first
@@ -173,7 +126,7 @@ def finish(trainer: Trainer, run: Run, *, clips: int, workers: int) -> tuple[dic
         evaluate_split(tracker.model, split, clips, workers=workers, together=together) for split in MEASURED
     )
     figures = {name: value for s, f in zip(MEASURED, measured, strict=True) for name, value in flat(s, f).items()}
-    write_record(run, trainer, time.monotonic() - run.began, figures)
+    write_record(run.out, trainer, init=run.init, seconds=time.monotonic() - run.began, figures=figures)
     return measured
 
 

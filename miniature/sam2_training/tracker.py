@@ -36,14 +36,17 @@ class Tracked:
 
 
 @torch.inference_mode()
-def track_clips(model: SAM2Base, frames: Tensor, owner: Tensor, first: Tensor, prompt: str) -> Tracked:
+def track_clips(
+    model: SAM2Base, frames: Tensor, owner: Tensor, first: Tensor, prompt: str, size: tuple[int, int] | None = None
+) -> Tracked:
     """Track N objects from a prompt on frame 0 through all frames.
 
     model: in evaluation mode.   frames: uint8 [K, T, H, W, 3] of the model's size.   owner: [N], each object's clip.
     first: bool [N, H, W], each object's mask on frame 0, from which the prompt is made.   prompt: mask, box or point.
+    size: height and width of the answered masks, else those of `first`.
     """
     device = next(model.parameters()).device
-    owner, size = owner.to(device), tuple(first.shape[-2:])
+    owner, size = owner.to(device), size or (first.shape[-2], first.shape[-1])
     memories: Memories = {"cond_frame_outputs": {}, "non_cond_frame_outputs": {}}
     masks, scores = [], []
     for frame in range(frames.shape[1]):

@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -200,7 +201,7 @@ def test_windows_begin_with_a_visible_object_and_stay_in_the_clip():
     area[0, 2, 12:] = 500
     area[1, :2] = 500
     area[2, 0] = batches.LEAST_AREA - 1  # never enough
-    drawn = batches.draw(np.random.default_rng(0), area, 200, 8)
+    drawn = batches.draw(np.random.default_rng(0), area, np.full(3, 4), 200, 8)
     assert set(drawn.clip) == {0, 1}
     assert drawn.frame.min() >= 0
     assert drawn.frame.max() <= 23
@@ -257,10 +258,55 @@ def test_the_pool_overwrites_its_oldest_clips_and_counts_them():
     made = pool.Pool(2, CPU, workers=0, skip=5)
     list(made.wait_for(2))
     assert made.filled == made.rendered == 2
-    made._store(disc_clip(77).pixels, disc_clip(77).area)
+    made._store(disc_clip(77))
     assert (made.filled, made.rendered) == (2, 3)
     assert np.array_equal(made.pixels[0].numpy(), disc_clip(77).pixels)
     assert np.array_equal(made.pixels[1].numpy(), disc_clip(pool.FIRST_SEED + 6).pixels)
+
+
+def test_points_go_to_things_and_masks_and_boxes_to_regions_as_well():
+    area = np.full((2, 5, 24), 500, dtype=np.int32)
+    area[1, :2] = 0  # the second clip shows regions only, and they are better than nothing
+    drawn = batches.draw(np.random.default_rng(0), area, np.array([2, 2]), 200, 8)
+    first = drawn.clip == 0
+    assert set(drawn.object[2, first]) == {0, 1}
+    assert set(drawn.object[0, first]) == set(drawn.object[1, first]) == set(range(5))
+    assert set(drawn.object[2, ~first]) == {2, 3, 4}
+
+
+def test_background_clicks_spare_clips_in_which_not_all_is_labelled(clips):
+    clips.complete[:] = [True, False]
+    drawn = batches.Draw(np.array([0, 1]), np.zeros((2, 2), dtype=np.int64), np.zeros((3, 2), dtype=np.int64))
+    generator = torch.Generator().manual_seed(0)
+    batch = batches.make_batch(clips, drawn, generator, background=1.0, vanish=0.0)
+    assert batch.truth[0, 4:].flatten(1).any(1).tolist() == [False, True]
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3, 0.5, 1.0])
+def test_any_run_of_clips_holds_its_share_of_cutouts_and_no_seed_twice(share):
+    orders = [pool.order(number, share) for number in range(200)]
+    for start in (0, 37, 100):
+        assert sum(cut for cut, _ in orders[start : start + 100]) == pytest.approx(100 * share, abs=1)
+    assert len(set(orders)) == 200
+    assert all(seed >= pool.FIRST_SEED for cut, seed in orders if not cut)
+
+
+def test_a_pool_keeps_what_its_clips_say_of_themselves(monkeypatch):
+    made = pool.Pool(2, CPU, workers=0, cutouts=0.5)
+    monkeypatch.setattr(pool, "cut_out", lambda seed: replace(disc_clip(seed), outlined=1, complete=False))
+    list(made.wait_for(2))
+    assert made.outlined.tolist() == [2, 1]
+    assert made.complete.tolist() == [True, False]
+
+
+def test_a_cutout_in_the_pools_layout_counts_its_pixels():
+    clip = pool.cut_out(3, held_out=True, frames=2)
+    assert clip.pixels.shape == (2, 256, 256, 4)
+    assert not clip.complete
+    assert clip.outlined <= clip.objects
+    shown = [[(clip.pixels[t, ..., 3] == n + 1).sum() for t in range(2)] for n in range(clip.objects)]
+    assert clip.area[: clip.objects].tolist() == shown
+    assert not clip.area[clip.objects :].any()
 
 
 def test_training_seeds_touch_no_split():
@@ -351,6 +397,8 @@ def test_the_command_trains_writes_a_record_and_resumes(tmp_path):
     figures = json.loads(run.stdout.strip().splitlines()[-1])
     record = json.loads((out / "sam2.json").read_text())
     assert record["steps"] == 2
+    assert record["data"]["cutouts"] == 1
+    assert "01_dog" in record["data"]["photographs"]
     assert record["figures"]["valid_box_j"] == figures["valid_box_j"]
     assert record["sha256"] == load_sam2(str(out / "sam2.safetensors")).sha256
     assert (out / "sam2.safetensors").stat().st_size < 16e6
@@ -359,6 +407,16 @@ def test_the_command_trains_writes_a_record_and_resumes(tmp_path):
     again = CliRunner().invoke(train_sam2.app, ["--out", str(out), "--smoke", "--device", "cpu"])
     assert isinstance(again.exception, InputError)
     assert "--resume" in str(again.exception)
+
+
+def test_a_training_goes_on_from_given_weights(tmp_path):
+    made = build_sam2(CONFIG)
+    path = train_sam2.write_weights(made, tmp_path)
+    model, source = train_sam2.first_weights(path)
+    assert source == load_sam2(str(path)).sha256
+    for name, value in model.state_dict().items():
+        assert torch.equal(value, made.state_dict()[name].half().float()), name
+    assert train_sam2.first_weights(None)[1] is None
 
 
 def test_a_loss_that_is_not_finite_stops_the_training(tmp_path, clips):
@@ -387,6 +445,9 @@ def test_a_dry_run_writes_nothing(tmp_path):
         (["--resume"], "of an earlier training"),
         (["--minutes", "0"], "more than 0"),
         (["--device", "toaster"], "device"),
+        (["--cutouts", "1.5"], "--cutouts: expected a share"),
+        (["--rate", "0"], "--rate: expected a factor above 0"),
+        (["--init", "nowhere.safetensors"], "--init: expected a .safetensors file"),
     ],
 )
 def test_bad_options_are_refused_before_any_work(tmp_path, options, sentence):
