@@ -3,9 +3,12 @@
 Knows flags and tables. Does not know how tracks are made.
 """
 
+from __future__ import annotations
+
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -14,10 +17,18 @@ from core.errors import InputError, TrackSiftError
 from core.types import Source
 from scripts import options
 
+if TYPE_CHECKING:  # slow to import, and `--help` shall be there at once
+    from proposals.user import UserPrompt
+    from tracksift.ask import Pipeline
+    from tracksift.generate import JobResult
+    from tracksift.sources import Extra
+
 SHOWN = 20
 EPILOG = (
     "Examples: [bold]tracksift generate clip.mp4[/]  |  [bold]tracksift generate frames/ --fps 8 --cache caches[/]  |  "
-    "[bold]tracksift generate --data world --split train --source grid --source ground_truth --shard 0/4[/]"
+    "[bold]tracksift generate --data world --split train --source grid --source ground_truth --shard 0/4[/]  |  "
+    "[bold]tracksift generate --data world --split valid --source grid --source grounding_dino[/]  |  "
+    "[bold]tracksift generate clip.mp4 --source user --box 0,40,30,120,90[/]"
 )
 
 
@@ -26,13 +37,31 @@ def main(
     data: options.Data = None,
     split: options.Split = "valid",
     cache: options.Cache = Path("caches"),
-    source: Annotated[list[str], typer.Option(help="Prompts: grid, ground_truth (training). Repeatable.")] = ["grid"],  # noqa: B006
+    source: Annotated[
+        list[str], typer.Option(help="Prompts: grid, grounding_dino, user, ground_truth (training). Repeatable.")
+    ] = ["grid"],  # noqa: B006
     bin_size: Annotated[int, typer.Option(help="Grid prompts every so many frames; 0: first and middle frame.")] = 0,
     looks: Annotated[
         bool | None,
         typer.Option(help="Also store what each track looks like; default: with trackers that have an encoder for it."),
     ] = None,
     points: Annotated[int | None, typer.Option(help="Grid points a side; default 16 (miniature) or 32.")] = None,
+    detector: options.Detector = "miniature",
+    expression: Annotated[
+        list[str] | None,
+        typer.Option("--expression", "-e", help="With VIDEO: what the detector looks for. Repeatable."),
+    ] = None,
+    box_threshold: Annotated[float | None, typer.Option(help="Least score of a detector's box.")] = None,
+    text_threshold: Annotated[float | None, typer.Option(help="Least score of a word of its phrase.")] = None,
+    detector_bin_size: Annotated[
+        int | None, typer.Option(help="Detect every so many frames; 0: first, middle.")
+    ] = None,
+    box: Annotated[list[str] | None, typer.Option(help="Track what is in FRAME,X1,Y1,X2,Y2. Repeatable.")] = None,
+    point: Annotated[
+        list[str] | None,
+        typer.Option(help="Track what is at FRAME,X,Y[,LABEL], label 0: not this. Points of a frame: one object."),
+    ] = None,
+    mask: Annotated[list[str] | None, typer.Option(help="Track the mask in FRAME,FILE.png. Repeatable.")] = None,
     fps: options.Fps = None,
     limit: options.Limit = None,
     workers: Annotated[int, typer.Option(help="Processes that track, each with its own model.", min=1)] = 1,
@@ -44,23 +73,27 @@ def main(
 ) -> None:
     """Track every video once: masklets and object tokens into one HDF5 file a video.
 
-    Files that are whole and were made with the same models, settings and frames are kept; all others are made again,
-    those that lack no more than looks from their own tracks.
+    Files that are whole and were made with the same models, settings and frames are kept; all others are made again.
+    Those that lack no more than looks, a source of prompts or some of the detector's expressions keep their tracks.
     """
     from dataclasses import replace
 
     from tracksift.ask import Pipeline
-    from tracksift.generate import JobResult, generate
+    from tracksift.generate import generate
     from tracksift.jobs import choose_jobs
     from tracksift.jobs import shard as part_of
     from tracksift.models import Models
     from tracksift.workers import generate_in_parallel
 
     jobs = part_of(choose_jobs(video, data, split, cache, fps, limit), shard)
-    pipeline = Pipeline(Models(tracker=tracker), device)
+    pipeline = Pipeline(Models(tracker=tracker, detector=detector), device)
+    user = options.read_user_prompts(box, point, mask)
+    sources = _sources([*source, *([Source.USER.value] if user else [])])
+    changes = {"box_threshold": box_threshold, "text_threshold": text_threshold, "bin_size": detector_bin_size}
+    extra = _extra(pipeline, sources, expression, user, changes, one=video is not None)
     grid = replace(pipeline.proposals.grid, bin_size=bin_size)
     grid = grid if points is None else replace(grid, points_per_side=points)
-    settings = replace(pipeline.proposals, sources=_sources(source), grid=grid)
+    settings = replace(pipeline.proposals, sources=sources, grid=grid)
     image_spec = None if looks is False else pipeline.models.image_spec
     if looks and image_spec is None:
         raise InputError(f"--looks: expected a tracker with an image encoder (miniature), got {tracker!r}")
@@ -75,7 +108,8 @@ def main(
         if workers > 1 and not dry_run:
             results = generate_in_parallel(
                 jobs, pipeline.models.tracker_spec, device, settings, workers,
-                image_encoder=image_spec, overwrite=overwrite, on_result=count,
+                image_encoder=image_spec, detector=pipeline.models.detector_spec if extra.detector else None,
+                extra=replace(extra, detector=None), overwrite=overwrite, on_result=count,
             )  # fmt: skip
         else:
             results = generate(
@@ -83,6 +117,7 @@ def main(
                 pipeline.tracker,
                 settings,
                 image_encoder=None if image_spec is None else pipeline.image_encoder,
+                extra=extra,
                 overwrite=overwrite,
                 dry_run=dry_run,
                 on_frames=bar if video is not None else None,
@@ -91,6 +126,8 @@ def main(
     failed = [r for r in results if r.state == "failed"]
     if video is not None and failed:
         raise TrackSiftError(failed[0].cause)
+    if extra.detector:
+        reporting.print_table("detector", ["count", "all videos"], list(_detections(results).items()))
     rows = [(r.video_id, r.state, r.frames, r.tracks, r.seconds) for r in results]
     reporting.print_table("caches", ["video", "state", "frames", "tracks", "seconds"], rows[:SHOWN])
     reporting.emit(
@@ -102,10 +139,12 @@ def main(
             "frames": sum(r.frames for r in results),
             "tracks": sum(r.tracks for r in results),
             "seconds": sum(r.seconds for r in results),
+            **_detections(results),
         },
         {
             "tracker": tracker,
-            "sources": list(source),
+            "sources": [name.value for name in sources],
+            "detector": detector if extra.detector else None,
             "bin_size": bin_size,
             "looks": image_spec is not None,
             "cache": str(cache),
@@ -115,6 +154,41 @@ def main(
     if failed:
         listed = "; ".join(f"{r.video_id}: {r.cause}" for r in failed[:SHOWN])
         raise TrackSiftError(f"{len(failed)} of {len(results)} videos failed: {listed}")
+
+
+def _extra(
+    pipeline: Pipeline,
+    sources: tuple[Source, ...],
+    texts: list[str] | None,
+    user: tuple[UserPrompt, ...],
+    changes: dict[str, Any],
+    *,
+    one: bool,
+) -> Extra:
+    """What the sources grounding_dino and user need; `one` for a single video, which has no expressions of its own."""
+    from dataclasses import replace
+
+    from tracksift.sources import Extra, text_expressions
+
+    if user and not one:
+        raise InputError("--box, --point, --mask: expected none with --data, since they mean one video")
+    given = {name: value for name, value in changes.items() if value is not None}
+    if Source.GROUNDING_DINO not in sources:
+        if texts or given:
+            raise InputError("--expression and detector settings: expected --source grounding_dino with them, got none")
+        return Extra(user=user)
+    if texts and not one:
+        raise InputError("--expression: expected none with --data, whose annotations have their own")
+    settings = replace(pipeline.detector_settings, **given)
+    return Extra(pipeline.detector, settings, text_expressions(texts or []) if one else None, user)
+
+
+def _detections(results: Sequence[JobResult]) -> dict[str, int]:
+    """The detector's counts over all videos, by flat names."""
+    total = Counter[str]()
+    for result in results:
+        total.update(result.detections)
+    return {f"detector_{name}": total[name] for name in sorted({n for r in results for n in r.detections})}
 
 
 def _sources(names: list[str]) -> tuple[Source, ...]:

@@ -3,12 +3,17 @@
 Knows typer and the endings of commands. Does not know pipelines.
 """
 
+from __future__ import annotations
+
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from core.errors import InputError
+
+if TYPE_CHECKING:  # commands that need no prompts shall start at once
+    from proposals.user import UserPrompt
 
 Tracker = Annotated[
     str,
@@ -19,6 +24,13 @@ Tracker = Annotated[
 ]
 TextEncoder = Annotated[
     str, typer.Option(help="Text encoder: 'miniature', a hub id of a sentence RoBERTa, or a local folder.")
+]
+Detector = Annotated[
+    str,
+    typer.Option(
+        help="Detector of the source grounding_dino: 'miniature', a hub id such as IDEA-Research/grounding-dino-tiny, "
+        "or a local folder (safetensors; convert-detector makes one of an original .pth)."
+    ),
 ]
 Selector = Annotated[str, typer.Option(help="Selector: 'miniature', or a selector.safetensors of train-selector.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
@@ -33,6 +45,54 @@ Video = Annotated[Path | None, typer.Argument(help="A video file, or a folder of
 Fps = Annotated[float | None, typer.Option(help="Frames a second of a folder of frames.", min=0.001)]
 Limit = Annotated[int | None, typer.Option(help="Only the first so many videos of the split.")]
 Out = Annotated[Path, typer.Option(help="Folder that results are written to.")]
+
+
+def read_user_prompts(
+    boxes: list[str] | None, points: list[str] | None, masks: list[str] | None
+) -> tuple[UserPrompt, ...]:
+    """The objects of --box FRAME,X1,Y1,X2,Y2, --point FRAME,X,Y[,LABEL] and --mask FRAME,FILE, in that order.
+
+    All points of one frame mean one object; every box and every mask is an object of its own.
+
+    Raises:
+        InputError: for another form, numbers that mean nothing, or a file that is no mask.
+    """
+    from proposals.user import UserPrompt, read_mask
+
+    prompts = []
+    for text in boxes or ():
+        frame, *corners = _numbers("--box", "FRAME,X1,Y1,X2,Y2", text, (5,))
+        prompts.append(UserPrompt(_whole("--box", text, frame), box=(corners[0], corners[1], corners[2], corners[3])))
+    by_frame: dict[int, list[tuple[float, float, int]]] = {}
+    for text in points or ():
+        frame, x, y, *label = _numbers("--point", "FRAME,X,Y[,LABEL]", text, (3, 4))
+        kind = _whole("--point", text, label[0]) if label else 1
+        by_frame.setdefault(_whole("--point", text, frame), []).append((x, y, kind))
+    prompts += [UserPrompt(frame, points=tuple(told)) for frame, told in by_frame.items()]
+    for text in masks or ():
+        number, comma, path = text.partition(",")
+        if not comma or not path:
+            raise InputError(f"--mask: expected FRAME,FILE, got {text!r}")
+        (frame,) = _numbers("--mask", "FRAME,FILE", number, (1,))
+        prompts.append(UserPrompt(_whole("--mask", text, frame), mask=read_mask(Path(path))))
+    return tuple(prompts)
+
+
+def _numbers(flag: str, form: str, text: str, counts: tuple[int, ...]) -> list[float]:
+    """The numbers of a text with commas; InputError unless there are as many as one of `counts`."""
+    try:
+        values = [float(part) for part in text.split(",")]
+    except ValueError:
+        values = []
+    if len(values) not in counts:
+        raise InputError(f"{flag}: expected {form} in numbers, got {text!r}")
+    return values
+
+
+def _whole(flag: str, text: str, value: float) -> int:
+    if not value.is_integer():
+        raise InputError(f"{flag}: expected whole numbers for frame and label, got {text!r}")
+    return int(value)
 
 
 def read_expressions(given: list[str] | None, file: Path | None) -> list[str]:

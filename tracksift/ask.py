@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cache import open_cache
 from core.devices import pick_device
@@ -20,15 +21,22 @@ from core.types import Answer, Expression
 from fusion.fuse import FusionSettings, describe, fuse
 from proposals.checkpoints import LoadedTracker, load_sam2
 from proposals.generate import Progress
+from proposals.grounding_dino import DetectorSettings
 from proposals.settings import GridSettings, ProposalSettings
 from selector.scoring import Selector, load_selector
 from tracksift.generate import generate
 from tracksift.jobs import video_job
 from tracksift.models import MINIATURE, Models
 
+if TYPE_CHECKING:  # slow to import, and most runs need none
+    from proposals.detector import Detector
+
 MINIATURE_GRID = GridSettings(points_per_side=16, pred_iou_thresh=0.65, stability_score_thresh=0.6)
 """A frame of the rendered world has a few objects of 28 pixels and more: a quarter of SAM2's points finds them. The
 miniature's logits are softer than SAM2's, so that its masks are less stable under the same offset."""
+
+MINIATURE_DETECTOR = DetectorSettings(bin_size=8, box_threshold=0.375, stability=0.6)
+"""The miniature's detector is sure of more than the real one is; its tracker's masks are less stable, as above."""
 
 
 def default_cache() -> Path:
@@ -63,6 +71,20 @@ class Pipeline:
     def selector(self) -> Selector:
         """The selector; CheckpointError when its weights cannot be used."""
         return load_selector(self.models.selector_path, pick_device(self.device))
+
+    @cached_property
+    def detector(self) -> Detector:
+        """The detector; CheckpointError when its weights cannot be used."""
+        from proposals.detector import load_detector
+
+        return load_detector(self.models.detector_spec, self.device)
+
+    @property
+    def detector_settings(self) -> DetectorSettings:
+        """Default settings for the detector and the tracker, whose masks its stability judges."""
+        settings = MINIATURE_DETECTOR if self.models.detector == MINIATURE else DetectorSettings()
+        stable = MINIATURE_DETECTOR if self.models.tracker == MINIATURE else DetectorSettings()
+        return replace(settings, stability=stable.stability)
 
     @property
     def proposals(self) -> ProposalSettings:

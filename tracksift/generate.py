@@ -1,7 +1,8 @@
 """Jobs -> cache files: what is whole and current is kept, the rest is made, a failure names its video and cause.
 
-Tracks cost far more than their looks, so a file that differs in looks alone keeps its tracks. Knows proposals, labels
-and the cache. Does not know command lines, and shows progress only through a callback.
+Tracks cost far more than their looks, so a file that differs in looks alone keeps its tracks; and a file that lacks a
+source, or some of the detector's expressions, keeps those that it has. Knows proposals, labels and the cache. Does not
+know command lines, and shows progress only through a callback.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from benchmarks.metrics.track_labels import track_labels
@@ -21,17 +22,30 @@ from core.hashing import json_sha256
 from core.images import ImageEncoder
 from core.types import Labels, Source, TrackSet
 from proposals.checkpoints import LoadedTracker
-from proposals.generate import Progress, propose_with_effort, provenance
+from proposals.generate import Effort, GroundTruth, Progress, propose_with_effort, provenance
 from proposals.looks import look_facts, with_looks, without_look_facts
 from proposals.settings import ProposalSettings
 from tracksift.jobs import Job, decoded
+from tracksift.sources import (
+    Extra,
+    Todo,
+    check_sources,
+    everything,
+    extra_facts,
+    joined,
+    lacking,
+    prompters_for,
+)
 
 State = Literal["made", "kept", "failed", "planned"]
 
 
 @dataclass(frozen=True)
 class JobResult:
-    """What became of a job. `seconds` is the work's time, without loading models; `cause` is empty unless it failed."""
+    """What became of a job. `seconds` is the work's time, without loading models; `cause` is empty unless it failed.
+
+    detections: counts of what the detector found and what was left out, where one looked (`DetectionCounts.figures`).
+    """
 
     video_id: str
     state: State
@@ -40,6 +54,7 @@ class JobResult:
     passes_per_frame: float = 0.0
     seconds: float = 0.0
     cause: str = ""
+    detections: Mapping[str, int] = field(default_factory=dict)
 
 
 def generate(
@@ -48,6 +63,7 @@ def generate(
     settings: ProposalSettings,
     *,
     image_encoder: ImageEncoder | None = None,
+    extra: Extra | None = None,
     overwrite: bool = False,
     dry_run: bool = False,
     on_frames: Progress | None = None,
@@ -56,13 +72,18 @@ def generate(
     """Make the cache file of every job that has none that is whole and made with these models, settings and frames.
 
     image_encoder: of the tracks' looks; without one the files have none.
+    extra: what the sources `grounding_dino` and `user` need.
     A video that fails is reported and the others go on; the caller decides what a failure means.
+
+    Raises:
+        InputError: for sources without what they need.
     """
+    check_sources(settings, extra or Extra())
     results = []
     for job in jobs:
         result = generate_one(
-            job, tracker, settings,
-            image_encoder=image_encoder, overwrite=overwrite, dry_run=dry_run, on_frames=on_frames,
+            job, tracker, settings, image_encoder=image_encoder, extra=extra,
+            overwrite=overwrite, dry_run=dry_run, on_frames=on_frames,
         )  # fmt: skip
         results.append(result)
         if on_result is not None:
@@ -76,13 +97,14 @@ def generate_one(
     settings: ProposalSettings,
     *,
     image_encoder: ImageEncoder | None = None,
+    extra: Extra | None = None,
     overwrite: bool = False,
     dry_run: bool = False,
     on_frames: Progress | None = None,
 ) -> JobResult:
     """As `generate`, for one job."""
     try:
-        return _generate(job, tracker, settings, image_encoder, overwrite, dry_run, on_frames)
+        return _generate(job, tracker, settings, image_encoder, extra or Extra(), overwrite, dry_run, on_frames)
     except TrackSiftError as error:
         return JobResult(job.video_id, "failed", cause=str(error))
 
@@ -92,6 +114,7 @@ def _generate(
     tracker: LoadedTracker,
     settings: ProposalSettings,
     image_encoder: ImageEncoder | None,
+    extra: Extra,
     overwrite: bool,
     dry_run: bool,
     on_frames: Progress | None,
@@ -102,27 +125,49 @@ def _generate(
         told = masks if Source.GROUND_TRUTH in settings.sources else None
         prompts = None if told is None else decoded(told, reader.meta.size)
         facts = provenance(reader.meta, tracker, settings, prompts) | {"labels_sha256": _masks_sha256(masks)}
+        facts |= extra_facts(job, reader.meta, extra)
         if not overwrite and _is_complete(job, json_sha256(facts | look_facts(image_encoder))):
             return JobResult(job.video_id, "kept", frames=reader.meta.frames)
         if dry_run:
             return JobResult(job.video_id, "planned", frames=reader.meta.frames)
         check_folder(job.cache.parent)
         start = time.perf_counter()
-        passes = 0.0
-        known = None if overwrite else _same_but_looks(job, facts)
-        if known is None:
-            made, effort = propose_with_effort(reader, tracker, settings, prompts, on_frames)
-            if not made.tracks:
-                deque(reader, maxlen=0)  # nothing was propagated, so that a broken frame has not been met yet
-            tracks, passes = replace(made, provenance=facts), effort.passes_per_frame
-            labels = _labels(tracks, masks, reader)
+        todo = everything(job, settings, extra)
+        held, missing = (None, todo) if overwrite else _held(job, facts, todo)
+        passes, detections = 0.0, dict[str, int]()
+        if held is not None and not missing.sources:
+            tracks, labels = held.track_set(), held.labels()
         else:
-            tracks, labels = known.track_set(), known.labels()
+            found, effort, detections = _track(reader, tracker, settings, prompts, extra, missing, on_frames)
+            made, passes = replace(found, provenance=facts), effort.passes_per_frame
+            tracks = made if held is None else joined(held.track_set(), made)
+            labels = _labels(tracks, masks, reader)
         write_cache(job.cache, with_looks(tracks, reader, image_encoder), labels)
         seconds = time.perf_counter() - start
     finally:
         reader.close()
-    return JobResult(job.video_id, "made", len(tracks.tracks), tracks.video.frames, passes, seconds)
+    return JobResult(
+        job.video_id, "made", len(tracks.tracks), tracks.video.frames, passes, seconds, detections=detections
+    )
+
+
+def _track(
+    reader: VideoReader,
+    tracker: LoadedTracker,
+    settings: ProposalSettings,
+    ground_truth: GroundTruth | None,
+    extra: Extra,
+    missing: Todo,
+    on_frames: Progress | None,
+) -> tuple[TrackSet, Effort, dict[str, int]]:
+    """The tracks of what is missing, what they took, and the detector's counts."""
+    prompters, counts = prompters_for(missing, reader.meta, tracker, extra)
+    told = ground_truth if Source.GROUND_TRUTH in missing.sources else None
+    asked = replace(settings, sources=missing.sources)
+    found, effort = propose_with_effort(reader, tracker, asked, told, on_frames, prompters=prompters)
+    if not found.tracks:
+        deque(reader, maxlen=0)  # nothing was propagated, so that a broken frame has not been met yet
+    return found, effort, {} if counts is None else counts.figures()
 
 
 def _is_complete(job: Job, provenance_sha256: str) -> bool:
@@ -133,13 +178,13 @@ def _is_complete(job: Job, provenance_sha256: str) -> bool:
         return False
 
 
-def _same_but_looks(job: Job, facts: Mapping[str, object]) -> CacheFile | None:
-    """The job's whole file if its provenance is `facts` but for the looks; its tracks and labels can be kept."""
+def _held(job: Job, facts: Mapping[str, object], todo: Todo) -> tuple[CacheFile | None, Todo]:
+    """The job's whole file if all that it holds is wanted and made as now, looks apart; and what is left to do."""
     try:
-        same = json_sha256(without_look_facts(open_cache(job.cache).provenance)) == json_sha256(facts)
-        return verify_cache(job.cache) if same else None
+        missing = lacking(without_look_facts(open_cache(job.cache).provenance), facts, todo)
+        return (None, todo) if missing is None else (verify_cache(job.cache), missing)
     except CacheError:
-        return None
+        return None, todo
 
 
 def _labels(tracks: TrackSet, masks: Mapping[str, tuple[bytes, ...]] | None, reader: VideoReader) -> Labels | None:

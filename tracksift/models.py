@@ -17,6 +17,7 @@ class Models:
     tracker: str = MINIATURE
     text_encoder: str = MINIATURE
     selector: str = MINIATURE
+    detector: str = MINIATURE
 
     @property
     def tracker_spec(self) -> str:
@@ -37,6 +38,11 @@ class Models:
     def selector_path(self) -> Path:
         """What `selector.scoring.load_selector` takes."""
         return Path(_resolve(self.selector, "selector.safetensors"))
+
+    @property
+    def detector_spec(self) -> str:
+        """What `proposals.detector.load_detector` takes."""
+        return _resolve(self.detector, "detector")
 
     @property
     def is_miniature(self) -> bool:

@@ -46,7 +46,7 @@ def world(tmp_path, monkeypatch, tracker):
     """A job, and how often it was tracked."""
     tracked = []
 
-    def propose(reader, *_):
+    def propose(reader, *_, **__):
         tracked.append(reader.meta.id)
         made = make_track_set(2, video_id=reader.meta.id)
         return TrackSet(reader.meta, made.tracks), Effort(6, 6, 6)
