@@ -63,6 +63,12 @@ class Sweep:
         self._tracker, self._features, self._on_frame = tracker, features, on_frame
         self._drafts: list[_Draft] = []
         self._writer = MaskWriter(features.size, tracker.device)
+        self.reversed_at: int | None = None  # the frame that the sweep backward is at
+
+    @property
+    def prompts(self) -> list[MaskPrompt]:
+        """Of every object born so far, by birth; `tracks` follow them."""
+        return [prompt for draft in self._drafts for prompt in draft.prompts]
 
     def forward(self, births: Births) -> None:
         """Visit the frames in order: find the objects that live, then let `births` say which begin on this frame."""
@@ -80,6 +86,7 @@ class Sweep:
         """Visit the frames before the last birth in reverse: each object goes on from its first frame."""
         # As in the package, an object's first frames backward still read the forward ones next to its prompt.
         for t in range(max((draft.cohort.frame for draft in self._drafts), default=0) - 1, -1, -1):
+            self.reversed_at = t
             live = [draft for draft in self._drafts if draft.cohort.frame > t]
             self._visit(t, live, reverse=True)
             for draft in live:

@@ -74,8 +74,8 @@ def shift_masks(model: SAM2Base, by: float) -> None:
             block.layers[-1].bias[0] += by / float(functional.gelu(torch.ones(())))
 
 
-def settle_masks(model: SAM2Base, folder: Path, prompts: Sequence[MaskPrompt]) -> None:
-    """Shift a model's masks until about FOREGROUND of the frame is inside them, over the first frames of a clip."""
+def settle_masks(model: SAM2Base, folder: Path, prompts: Sequence[MaskPrompt], share: float = FOREGROUND) -> None:
+    """Shift a model's masks until about `share` of the frame is inside them, over the first frames of a clip."""
     few = [prompt for prompt in prompts if prompt.frame == prompts[0].frame][:4]
     for _ in range(ROUNDS):
         tracker = Sam2Tracker(model)
@@ -85,7 +85,7 @@ def settle_masks(model: SAM2Base, folder: Path, prompts: Sequence[MaskPrompt]) -
         logits = [tracker.step(store[t], [cohort], Moment(t, store.frames))[0].logits for t in range(1, LOOK + 1)]
         store.close()
         every = torch.stack(logits).float().flatten()
-        shift_masks(model, -float(every.kthvalue(int(len(every) * (1 - FOREGROUND))).values))
+        shift_masks(model, -float(every.kthvalue(int(len(every) * (1 - share))).values))
 
 
 def write_clip(folder: Path, frames: int, size: tuple[int, int] = FRAME, seed: int = 0) -> Path:
