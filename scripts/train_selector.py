@@ -21,7 +21,7 @@ def main(
     split: Annotated[str, typer.Option(help="Split to learn from.")] = "train",
     valid_split: Annotated[str, typer.Option(help="Split on which the best epoch is chosen.")] = "valid",
     calib_split: Annotated[str, typer.Option(help="Split on which thresholds are fitted, and nothing else.")] = "calib",
-    preset: Annotated[str, typer.Option(help="miniature or sola: shape of the module, and recipe.")] = "miniature",
+    preset: Annotated[str, typer.Option(help="miniature, relational, sola or sola-miniature.")] = "miniature",
     epochs: Annotated[int | None, typer.Option(help="Epochs, instead of the preset's.", min=1)] = None,
     batch: Annotated[int | None, typer.Option(help="Expressions a step, instead of the preset's.", min=1)] = None,
     learning_rate: Annotated[float | None, typer.Option(help="Instead of the preset's.")] = None,

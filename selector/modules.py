@@ -3,14 +3,14 @@
 Knows both. Does not know training or files.
 """
 
-from selector.model import TrackSelector
 from selector.relational import RelationalSelector
 from selector.settings import RelationalSettings, Settings
+from selector.sola import SolaSelector
 
-Module = TrackSelector | RelationalSelector
-"""Both have `settings`, `encode` (videos), `read` (words), `select` (logits of tracks) and `fit_input`."""
+Module = SolaSelector | RelationalSelector
+"""Both have `settings`, `encode` (videos), `read` (words) and `select` (logits of tracks)."""
 
 
 def build(settings: Settings) -> Module:
     """The module that the settings describe, with random weights."""
-    return RelationalSelector(settings) if isinstance(settings, RelationalSettings) else TrackSelector(settings)
+    return RelationalSelector(settings) if isinstance(settings, RelationalSettings) else SolaSelector(settings)

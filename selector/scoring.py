@@ -29,10 +29,10 @@ from selector.calibration import Calibration
 from selector.data import encode_texts
 from selector.inputs import VideoTracks, read_tracks
 from selector.modules import Module, build
-from selector.settings import Settings, settings_from_json
+from selector.settings import Settings, module_name, settings_from_json
 
 WEIGHTS = "selector.safetensors"
-FORMAT = 1
+FORMAT = 2
 TOKENS_AT_ONCE = 1 << 17  # track tokens (N x T) a pass, which bounds memory
 
 
@@ -176,6 +176,7 @@ def save_selector(
         save_file(state, temporary)
     values = {
         "format": FORMAT,
+        "module": module_name(model.settings),
         "settings": asdict(model.settings),
         "calibration": asdict(calibration),
         "tracker_sha256": tracker,
@@ -197,12 +198,11 @@ def load_selector(path: Path, device: str | torch.device = "cpu") -> Selector:
     path = path / WEIGHTS if path.is_dir() else path
     record = _read_record(path.with_suffix(".json"))
     try:
-        settings: Settings = settings_from_json(record["settings"])
+        settings: Settings = settings_from_json(record["module"], record["settings"])
         calibration = _calibration(record["calibration"])
-        tracker, encoder, weights = (
-            str(record[k]) for k in ("tracker_sha256", "text_encoder_sha256", "weights_sha256")
+        tracker, encoder, look, weights = (
+            str(record[k]) for k in ("tracker_sha256", "text_encoder_sha256", "look_sha256", "weights_sha256")
         )
-        look = str(record.get("look_sha256", ""))  # older records know no looks
         if bool(look) != (settings.look_width > 0):
             raise InputError(f"look_width {settings.look_width} with look_sha256 {look!r}")
     except (InputError, KeyError, TypeError, AttributeError) as error:

@@ -42,10 +42,11 @@ from selector.data import (
     without_ground_truth,
 )
 from selector.loss import alignment_losses, selection_loss, total_loss
-from selector.model import TrackSelector
 from selector.modules import Module, build
+from selector.relational import RelationalSelector
 from selector.scoring import WEIGHTS, Selector, load_selector, save_selector
 from selector.settings import RelationalSettings, Settings, TrainingSettings
+from selector.sola import SolaSelector
 
 EVALUATION_BATCH = 64
 STATE, CHECKPOINTS = "selector.training", "checkpoints"  # what a stopped training needs, gone when it is done
@@ -54,7 +55,7 @@ Index = NDArray[np.int64]
 
 
 class SelectorModule(lightning.LightningModule):  # type: ignore[misc]  # the library is untyped
-    """Losses, optimiser and schedule for `TrackSelector`; batches arrive as indices and are gathered on the device."""
+    """Losses, optimiser and schedule for either module; batches arrive as indices and are gathered on the device."""
 
     def __init__(
         self, model: Module, train: SelectorData, valid: SelectorData, settings: TrainingSettings,
@@ -94,7 +95,7 @@ class SelectorModule(lightning.LightningModule):  # type: ignore[misc]  # the li
         recipe = self.recipe
         with torch.autocast(self.device.type, enabled=False):
             loss = selection_loss(logits, batch.labels, batch.track_mask, recipe.positive_weight)
-            if recipe.alignment_weight and isinstance(self.model, TrackSelector):
+            if recipe.alignment_weight and isinstance(self.model, SolaSelector):
                 sentence, negatives = masked_mean(words.float(), batch.text_mask), self.model.negative_token.weight
                 aligned = alignment_losses(objects, sentence, negatives, batch.labels, batch.track_mask)
                 loss = total_loss(loss, *aligned, recipe.alignment_weight)
@@ -196,7 +197,7 @@ def train_selector(
     seen = build_data([without_ground_truth(v) for v in parts[1]], encoder, device, training.positive_iou)
     _check_widths(settings, data, encoder)
     model = build(settings)
-    if settings.normalise:
+    if isinstance(model, RelationalSelector):
         model.fit_input(*data.moments())
     module = SelectorModule(model, data, seen, training, progress)
     state = out / STATE

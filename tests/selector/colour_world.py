@@ -7,7 +7,7 @@ import torch
 
 from core.text import TextFeatures, masked_mean
 from core.types import Expression, Labels, Source, TrackSet
-from selector.settings import SelectorSettings, TrainingSettings
+from selector.settings import RelationalSettings, SolaSettings, TrainingSettings
 from tests.factories import make_track, make_video, moving_masks
 
 WORDS = ("the", "red", "green", "blue", "moving", "still", "one", "and")
@@ -30,10 +30,13 @@ class WordEncoder:
         return TextFeatures(tokens, mask, masked_mean(tokens, mask))
 
 
-SMALL = SelectorSettings(
+SMALL = SolaSettings(
     token_width=4, text_width=len(WORDS), embed_width=32, heads=4, motion_widths=(16, 32), motion_kernels=(3, 1),
     motion_strides=(2, 1), layers=2, negatives=4, groups=4, dropout=0.0, motion_dropout=0.0,
 )  # fmt: skip
+TINY = RelationalSettings(
+    token_width=4, text_width=len(WORDS), look_width=3, embed_width=32, heads=2, text_layers=1, frame_layers=1, layers=2
+)
 FAST = TrainingSettings(
     epochs=8, batch=16, learning_rate=3e-3, schedule="cosine", warm_up=0.1, truth_share=0.5, seed=0
 )  # fmt: skip

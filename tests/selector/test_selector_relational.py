@@ -7,13 +7,9 @@ from cache import open_cache
 from core.errors import InputError
 from selector.relational import RelationalSelector
 from selector.scoring import load_selector
-from selector.settings import RELATIONAL, RelationalSettings, settings_from_json
+from selector.settings import RELATIONAL, settings_from_json
 from selector.training import train_selector
-from tests.selector.colour_world import FAST, WordEncoder
-
-TINY = RelationalSettings(
-    token_width=4, text_width=8, look_width=3, embed_width=32, heads=2, text_layers=1, frame_layers=1, layers=2
-)  # fmt: skip
+from tests.selector.colour_world import FAST, SMALL, TINY, WordEncoder
 
 
 def build(settings=TINY):
@@ -103,6 +99,12 @@ def test_a_relational_selector_learns_from_looks_and_comes_back(look_examples, t
     assert figures["calib_score"] > 0.85
     selector = load_selector(tmp_path / "o")
     assert selector.model.settings == TINY
+    assert selector.look == "3" * 64
+    blind = replace(recipe, alignment_weight=0.3)
+    tokens_alone = train_selector(
+        e[:40], e[40:50], e[50:], WordEncoder(), SMALL, blind, tmp_path / "s", torch.device("cpu")
+    )
+    assert tokens_alone["calib_score"] < figures["calib_score"] - 0.2
     assert len(selector.score(open_cache(e[0][0]), e[0][1], WordEncoder())) == 3
 
 
@@ -113,9 +115,9 @@ def test_alignment_losses_are_solas_alone(look_examples, tmp_path):
 
 
 def test_settings_come_back_from_json_and_unknown_names_are_refused():
-    assert settings_from_json(asdict(RELATIONAL)) == RELATIONAL
+    assert settings_from_json("relational", asdict(RELATIONAL)) == RELATIONAL
     with pytest.raises(InputError, match=r"unknown: \['depth'\]"):
-        settings_from_json({**asdict(RELATIONAL), "depth": 3})
+        settings_from_json("relational", {**asdict(RELATIONAL), "depth": 3})
     with pytest.raises(InputError, match="multiple of heads"):
         replace(TINY, heads=3)
     with pytest.raises(InputError, match="look_width of 0 or more"):

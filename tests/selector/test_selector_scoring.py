@@ -10,10 +10,10 @@ from cache import open_cache, read_cache, write_cache
 from core.errors import CheckpointError, InputError, ScorerMismatchError
 from core.types import Expression, Source
 from selector.calibration import Calibration
-from selector.model import TrackSelector
+from selector.modules import build
 from selector.scoring import WEIGHTS, load_selector, save_selector
 from tests.factories import make_track_set
-from tests.selector.colour_world import SMALL, WordEncoder
+from tests.selector.colour_world import SMALL, TINY, WordEncoder
 
 RECORD = "selector.json"
 EXPRESSIONS = (Expression("a", "the red one"), Expression("b", "blue"), Expression("c", "the green one and blue"))
@@ -23,10 +23,9 @@ G, D, T = Source.GRID, Source.GROUNDING_DINO, Source.GROUND_TRUTH
 @pytest.fixture
 def folder(tmp_path):
     torch.manual_seed(0)
-    settings = replace(SMALL, geometry=True, normalise=True)
     save_selector(
         tmp_path / "s" / WEIGHTS,
-        TrackSelector(settings),
+        build(SMALL),
         Calibration(2.0, 0.5, 0.1, 0.4, 0.7),
         "1" * 64,
         "a" * 64,
@@ -145,7 +144,8 @@ def change_weights(change):
         (lambda folder: (folder / WEIGHTS).unlink(), "safetensors"),
         (lambda folder: (folder / RECORD).unlink(), "JSON record"),
         (lambda folder: (folder / RECORD).write_text("[1"), "JSON record"),
-        (change_record(format=2), "format 1"),
+        (change_record(format=1), "format 2"),
+        (change_record(module="other"), "a module of sola, relational"),
         (change_record(settings={"heads": 2}), "known names"),
         (change_record(calibration={"temperature": 1}), "calibration"),
         (change_record(calibration=None), "record of a selector"),
@@ -160,7 +160,7 @@ def test_a_damaged_selector_is_refused_by_name(folder, harm, message):
 @pytest.fixture
 def looking(tmp_path):
     """A selector that reads looks of width 3."""
-    model = TrackSelector(replace(SMALL, look_width=3))
+    model = build(TINY)
     save_selector(tmp_path / "l" / WEIGHTS, model, Calibration(), "1" * 64, "a" * 64, {}, "3" * 64)
     return tmp_path / "l"
 
@@ -190,13 +190,6 @@ def test_a_selector_without_looks_scores_tracks_that_have_some(folder):
     unseen = replace(seen, tracks=tuple(replace(t, look=None) for t in seen.tracks))
     a, b = (selector.score(t, EXPRESSIONS, WordEncoder())[0] for t in (seen, unseen))
     np.testing.assert_array_equal(a.probability, b.probability)
-
-
-def test_a_record_from_before_looks_reads_none(folder):
-    record = json.loads((folder / RECORD).read_text())
-    del record["settings"]["look_width"], record["look_sha256"]
-    (folder / RECORD).write_text(json.dumps(record))
-    assert load_selector(folder).look == ""
 
 
 def test_a_record_that_does_not_say_whose_looks_is_refused(looking):

@@ -5,12 +5,13 @@ import numpy as np
 import pytest
 import torch
 
-from cache import open_cache, write_cache
+from cache import write_cache
 from core.errors import InputError, ScorerMismatchError
 from selector import training
+from selector.modules import build
 from selector.scoring import load_selector
 from selector.training import train_selector
-from tests.selector.colour_world import FAST, SMALL, WordEncoder, colour_video
+from tests.selector.colour_world import FAST, SMALL, TINY, WordEncoder, colour_video
 
 CPU = torch.device("cpu")
 
@@ -105,17 +106,6 @@ def test_solas_recipe_runs_on_a_small_module(colour_examples, tmp_path):
     assert figures["steps"] == 2 * 6
 
 
-def test_extended_settings_train_with_geometry(colour_examples, tmp_path):
-    e = colour_examples
-    settings = replace(SMALL, geometry=True, normalise=True, text_layers=1, feed_forward=32)
-    recipe = replace(FAST, epochs=1, track_dropout=0.2, token_noise=0.1)
-    train_selector(e[:4], e[4:6], e[6:8], WordEncoder(), settings, recipe, tmp_path / "o", CPU)
-    selector = load_selector(tmp_path / "o")
-    assert selector.model.input_mean.shape == (12,)
-    scores = selector.score(open_cache(e[0][0]), e[0][1], WordEncoder())
-    assert [len(s.probability) for s in scores] == [4, 4, 4]
-
-
 def test_a_cache_without_labels_is_refused(tmp_path):
     track_set, _, expressions = colour_video(0, "bare")
     write_cache(tmp_path / "bare.h5", track_set)
@@ -155,23 +145,10 @@ def test_collected_logits_and_labels_belong_to_the_same_tracks(colour_examples):
     np.testing.assert_array_equal(scored[0].labels.iou, videos[0].labels.iou[:3])
 
 
-def test_a_selector_learns_from_looks_what_tokens_do_not_say(look_examples, tmp_path):
-    torch.set_num_threads(1)
-    e, parts = look_examples, (look_examples[:40], look_examples[40:50], look_examples[50:])
-    settings = replace(SMALL, look_width=3, normalise=True)
-    figures = train_selector(*parts, WordEncoder(), settings, replace(FAST, token_noise=0.1), tmp_path / "o", CPU)
-    assert figures["calib_score"] > 0.85
-    selector = load_selector(tmp_path / "o")
-    assert selector.look == "3" * 64
-    assert len(selector.score(open_cache(e[0][0]), e[0][1], WordEncoder())) == 3
-    blind = train_selector(*parts, WordEncoder(), SMALL, FAST, tmp_path / "blind", CPU)
-    assert blind["calib_score"] < figures["calib_score"] - 0.2
-
-
 def test_noise_spares_boxes_and_looks(look_examples):
     videos = training.read_examples(look_examples[:2], geometry=True, looks=True)
     data = training.build_data(videos, WordEncoder(), CPU)
-    model = training.TrackSelector(replace(SMALL, geometry=True, look_width=3))
+    model = build(TINY)
     module = training.SelectorModule(model, data, data, replace(FAST, token_noise=0.5), None)
     assert (module.noise[:4] > 0).all()
     assert (module.noise[4:] == 0).all()
@@ -183,6 +160,6 @@ def test_looks_of_nobody_are_refused_before_training(tmp_path):
     example = [(tmp_path / "bare.h5", expressions)]
     with pytest.raises(InputError, match="looks of nobody"):
         train_selector(
-            example, example, example, WordEncoder(), replace(SMALL, look_width=3), FAST, tmp_path / "o", CPU
+            example, example, example, WordEncoder(), TINY, replace(FAST, alignment_weight=0.0), tmp_path / "o", CPU
         )
     assert not (tmp_path / "o").exists()

@@ -1,7 +1,7 @@
 """SOLA's track selector as a plain module: object tokens and word states in, one logit per track out.
 
 Written from the description in the paper (Kim et al., arXiv 2412.01136) and of the release; the defaults of
-`SelectorSettings` give the names and shapes of its 84 tensors. Knows tensors and masks. Does not know caches, text
+`SolaSettings` give the names and shapes of its 84 tensors. Knows tensors and masks. Does not know caches, text
 encoders, losses or thresholds. Axis letters: B expressions, N tracks, T frames, T' frames after the strides, D token
 width, L text tokens, C text width, E embedding width, K = L + negatives.
 
@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from selector.masked import Attention, MaskedGroupNorm, StandardisedConv1d
-from selector.settings import SelectorSettings
+from selector.settings import SolaSettings
 
 POSITION_SCALE = 100.0
 
@@ -27,16 +27,14 @@ POSITION_SCALE = 100.0
 class AlignmentLayer(nn.Module):
     """Attention among the tracks of a step, along each track, and to the words; each followed by a normed residual."""
 
-    def __init__(self, settings: SelectorSettings) -> None:
-        """Three attentions, and a feed-forward network where the settings ask for one."""
+    def __init__(self, settings: SolaSettings) -> None:
+        """Three attentions of the settings' width."""
         super().__init__()
         width, heads, dropout = settings.embed_width, settings.heads, settings.dropout
         self.obj_attn = Attention(width, heads, dropout)
         self.motion_attn = Attention(width, heads, dropout)
         self.object2lang_attn = Attention(width, heads, dropout)
-        norms = 4 if settings.feed_forward else 3
-        self.norm = nn.ModuleList(MaskedGroupNorm(settings.groups, width) for _ in range(norms))
-        self.feed_forward = feed_forward(width, settings.feed_forward, dropout) if settings.feed_forward else None
+        self.norm = nn.ModuleList(MaskedGroupNorm(settings.groups, width) for _ in range(3))
 
     def forward(
         self, objects: Tensor, language: Tensor, position: Tensor, track: Tensor | None, step: Tensor | None,
@@ -61,31 +59,11 @@ class AlignmentLayer(nn.Module):
         x = torch.unflatten(x, 0, (batch, tracks)).flatten(1, 2)  # [B, N*T', E]
         every = None if both is None else both.flatten(1, 2)
         x = self._normed(2, x + self.object2lang_attn(x, language, language, word), every)
-        if self.feed_forward is not None:
-            x = self._normed(3, x + self.feed_forward(x), every)
         return torch.unflatten(x, 1, (tracks, steps))
 
     def _normed(self, index: int, x: Tensor, mask: Tensor | None) -> Tensor:
         normed: Tensor = self.norm[index](x.transpose(1, 2), mask)
         return normed.transpose(1, 2)
-
-
-class TextLayer(nn.Module):
-    """One pre-norm transformer layer over word states, for text encoders that stay frozen."""
-
-    def __init__(self, settings: SelectorSettings) -> None:
-        """Width of the embedding."""
-        super().__init__()
-        width = settings.embed_width
-        self.norm = nn.ModuleList([nn.LayerNorm(width), nn.LayerNorm(width)])
-        self.attention = Attention(width, settings.heads, settings.dropout)
-        self.feed_forward = feed_forward(width, 2 * width, settings.dropout)
-
-    def forward(self, words: Tensor, mask: Tensor | None) -> Tensor:
-        """words [B, L, E] under mask [B, L]."""
-        x = self.norm[0](words)
-        words = words + self.attention(x, x, x, mask)
-        return cast(Tensor, words + self.feed_forward(self.norm[1](words)))
 
 
 @dataclass(frozen=True)
@@ -96,10 +74,10 @@ class Motion:
     step_mask: Tensor | None
 
 
-class TrackSelector(nn.Module):
+class SolaSelector(nn.Module):
     """The module; `forward` says everything about its input."""
 
-    def __init__(self, settings: SelectorSettings) -> None:
+    def __init__(self, settings: SolaSettings) -> None:
         """Random weights; `settings` are kept for whoever saves them."""
         super().__init__()
         self.settings = settings
@@ -109,10 +87,6 @@ class TrackSelector(nn.Module):
         self.negative_token = nn.Embedding(settings.negatives, width)
         self.positional_encoding_gaussian_matrix = nn.Buffer(torch.randn(1, width // 2))
         self.text_projection = nn.Linear(settings.text_width, width) if settings.text_width != width else None
-        self.text_layers = nn.ModuleList(TextLayer(settings) for _ in range(settings.text_layers))
-        if settings.normalise:
-            self.input_mean = nn.Buffer(torch.zeros(settings.input_width))
-            self.input_deviation = nn.Buffer(torch.ones(settings.input_width))
 
     def forward(
         self,
@@ -124,7 +98,7 @@ class TrackSelector(nn.Module):
     ) -> tuple[Tensor, Tensor]:
         """Score tracks against expressions.
 
-        tokens: [B, N, T, D] (with geometry: D + 8).   text: [B, L, C].   masks: bool [B, N], [B, T], [B, L], True for
+        tokens: [B, N, T, D].   text: [B, L, C].   masks: bool [B, N], [B, T], [B, L], True for
         what is real; each video needs a real track and frame. Give both track and frame mask, or neither.
 
         Returns:
@@ -135,10 +109,7 @@ class TrackSelector(nn.Module):
 
     def read(self, text: Tensor, text_mask: Tensor | None = None) -> Tensor:
         """Word states [B, L, C] in the selector's own width: [B, L, E]; SOLA's settings leave them as they are."""
-        words = text if self.text_projection is None else self.text_projection(text)
-        for layer in self.text_layers:
-            words = layer(words, text_mask)
-        return cast(Tensor, words)
+        return text if self.text_projection is None else cast(Tensor, self.text_projection(text))
 
     def encode(self, values: Tensor, there: Tensor | None, frame_mask: Tensor | None) -> Motion:
         """Read V videos' tracks: values [V, N, T, D], there [V, N], frame_mask [V, T]."""
@@ -168,8 +139,6 @@ class TrackSelector(nn.Module):
     ) -> tuple[Tensor, Tensor | None]:
         """tokens [B, N, T, D] -> ([B, N, T', E], mask [B, T'])."""
         batch, tracks = tokens.shape[:2]
-        if self.settings.normalise:
-            tokens = (tokens - self.input_mean) / self.input_deviation
         x = tokens.flatten(0, 1).transpose(1, 2)  # [B*N, D, T]
         mask = None
         if track_mask is not None and frame_mask is not None:
@@ -195,16 +164,11 @@ class TrackSelector(nn.Module):
         angle = 2 * math.pi * (time / POSITION_SCALE) @ matrix
         return torch.cat([angle.sin(), angle.cos()], dim=-1)
 
-    def fit_input(self, mean: Tensor, deviation: Tensor) -> None:
-        """Set the input's normalisation [D (+ 8)]; channels that never vary stay as they are."""
-        self.input_mean.copy_(mean)
-        self.input_deviation.copy_(torch.where(deviation > 1e-6, deviation, torch.ones_like(deviation)))
 
-
-def motion_encoder(settings: SelectorSettings) -> nn.Sequential:
+def motion_encoder(settings: SolaSettings) -> nn.Sequential:
     """Convolutions along time; after each but the last: group norm, leaky ReLU, dropout."""
     layers: list[nn.Module] = []
-    before = settings.input_width
+    before = settings.token_width
     shapes = zip(settings.motion_widths, settings.motion_kernels, settings.motion_strides, strict=True)
     for i, (width, kernel, stride) in enumerate(shapes):
         layers.append(StandardisedConv1d(before, width, kernel, stride, kernel // 2))
@@ -212,11 +176,6 @@ def motion_encoder(settings: SelectorSettings) -> nn.Sequential:
             layers += [MaskedGroupNorm(settings.groups, width), nn.LeakyReLU(), nn.Dropout(settings.motion_dropout)]
         before = width
     return nn.Sequential(*layers)
-
-
-def feed_forward(width: int, hidden: int, dropout: float) -> nn.Sequential:
-    """Two linear layers around a GELU."""
-    return nn.Sequential(nn.Linear(width, hidden), nn.GELU(), nn.Dropout(dropout), nn.Linear(hidden, width))
 
 
 def pool(
