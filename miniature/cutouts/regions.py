@@ -17,6 +17,7 @@ CELL = 20  # pixels between the first centres
 ROUNDS = 4
 COMPACT = 16.0  # colour distance that weighs as much as one cell of place
 _TRIES = 8
+_DEPTH, _CORE = 3, 0.35
 _RING = 13
 _HALF = 0.5
 _OPPONENT = np.array([[0.33, 0.34, 0.33], [0.5, -0.5, 0.0], [0.25, 0.25, -0.5]], dtype=np.float32)
@@ -106,9 +107,15 @@ def pick_region(
         largest = 1 + int(np.argmax(np.bincount(pieces.ravel())[1:]))
         mask: Mask = ndimage.binary_fill_holes(pieces == largest)
         edge = mask[0].any() or mask[-1].any() or mask[:, 0].any() or mask[:, -1].any()
-        if least <= mask.mean() <= most and not (inside and edge):
+        if least <= mask.mean() <= most and not (inside and edge) and solid(mask):
             return mask
     return None
+
+
+def solid(mask: Mask) -> bool:
+    """Whether a mask is a body rather than filigree: drawing its outline in by a few pixels leaves enough of it."""
+    core = ndimage.binary_erosion(mask, iterations=_DEPTH)
+    return bool(core.sum() >= _CORE * mask.sum())
 
 
 def contrast(pixels: NDArray[np.uint8], mask: Mask) -> float:

@@ -174,6 +174,15 @@ def test_a_region_is_one_piece_without_holes_away_from_the_border_where_asked():
     assert regions.pick_region(rng, labels, 0.1, 0.5, inside=True, joined=0) is None
 
 
+def test_filigree_is_no_region():
+    comb = np.zeros((60, 60), dtype=bool)
+    comb[10:50, 10:50:8] = comb[10:50, 11:50:8] = comb[10:12, 10:50] = True
+    block = np.zeros((60, 60), dtype=bool)
+    block[20:40, 20:44] = True
+    assert not regions.solid(comb)
+    assert regions.solid(block)
+
+
 def test_contrast_is_high_at_edges_of_colour_and_none_in_flat_places():
     pixels = np.full((60, 60, 3), 100, dtype=np.uint8)
     mask = np.zeros((60, 60), dtype=bool)
