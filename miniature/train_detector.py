@@ -42,7 +42,7 @@ from miniature.detector_training.trainer import SMOKE, TERMS, Settings, Trainer,
 from miniature.detector_training.vocabulary import make_tokenizer
 from miniature.sam2_training.schedule import Clock
 from miniature.world.spec import SIDE
-from proposals.detector import Detector, load_detector
+from proposals.detector import Detector, load_detector, quiet
 
 LOG_EVERY = 50
 MEASURED = ("valid", "shifted_dev")
@@ -113,7 +113,8 @@ def make_processor() -> GroundingDinoProcessor:
 
 def write_model(model: GroundingDinoForObjectDetection, folder: Path) -> None:
     """Everything that transformers reads, the weights in float16."""
-    model.half().save_pretrained(folder)
+    with quiet():
+        model.half().save_pretrained(folder)
     make_processor().save_pretrained(folder)
 
 

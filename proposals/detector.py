@@ -6,7 +6,8 @@ Q queries, L text tokens.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,8 +17,10 @@ import torch
 from huggingface_hub import snapshot_download
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 from numpy.typing import NDArray
+from safetensors import SafetensorError
 from torch import Tensor, nn
 from transformers import AutoProcessor, GroundingDinoForObjectDetection
+from transformers.utils import logging
 
 from core.devices import autocast, pick_device
 from core.errors import CheckpointError
@@ -141,12 +144,17 @@ def load_detector(spec: str, device: str = "cpu") -> Detector:
     place = pick_device(device)
     folder = _locate(spec)
     try:
-        model, report = GroundingDinoForObjectDetection.from_pretrained(
-            folder, dtype=torch.float32, use_safetensors=True, local_files_only=True, output_loading_info=True,
-            ignore_mismatched_sizes=True,
-        )  # fmt: skip
-        processor = AutoProcessor.from_pretrained(folder, local_files_only=True)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError) as error:
+        with quiet():
+            model, report = GroundingDinoForObjectDetection.from_pretrained(
+                folder,
+                dtype=torch.float32,
+                use_safetensors=True,
+                local_files_only=True,
+                output_loading_info=True,
+                ignore_mismatched_sizes=True,
+            )
+            processor = AutoProcessor.from_pretrained(folder, local_files_only=True)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError, SafetensorError) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise CheckpointError(
             f"detector {spec!r}: expected a GroundingDINO that transformers reads, got: {reason}"
@@ -156,6 +164,20 @@ def load_detector(spec: str, device: str = "cpu") -> Detector:
         raise CheckpointError(f"detector {spec!r}: expected a tokenizer and an image processor beside the weights")
     model = model.to(place).eval().requires_grad_(False)
     return Detector(model, processor, spec if spec != str(folder) else folder.name, folder_sha256(folder))
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Without transformers' own bars and load reports, which say on the terminal what our errors say in a sentence."""
+    bars, level = logging.is_progress_bar_enabled(), logging.get_verbosity()
+    logging.disable_progress_bar()
+    logging.set_verbosity_error()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(level)
+        if bars:
+            logging.enable_progress_bar()
 
 
 def check_loading(spec: str, report: dict[str, Any]) -> None:

@@ -28,7 +28,7 @@ from transformers import (
 from core.atomic import atomic_folder
 from core.errors import CheckpointError
 from proposals.checkpoints import read_weights
-from proposals.detector import check_loading
+from proposals.detector import check_loading, quiet
 
 POINTS = 4
 TEXT_HEAD = 64  # width of a head of BERT
@@ -110,9 +110,10 @@ def convert(checkpoint: Path, out: Path, tokenizer: str = "bert-base-uncased") -
         config.save_pretrained(folder)
         save_file(state, folder / "model.safetensors", metadata={"format": "pt"})
         GroundingDinoProcessor(GroundingDinoImageProcessor(), words).save_pretrained(folder)
-        _, report = GroundingDinoForObjectDetection.from_pretrained(
-            folder, use_safetensors=True, output_loading_info=True, ignore_mismatched_sizes=True
-        )
+        with quiet():
+            _, report = GroundingDinoForObjectDetection.from_pretrained(
+                folder, use_safetensors=True, output_loading_info=True, ignore_mismatched_sizes=True
+            )
         check_loading(str(checkpoint), report)
 
 

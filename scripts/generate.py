@@ -74,7 +74,7 @@ def main(
     """Track every video once: masklets and object tokens into one HDF5 file a video.
 
     Files that are whole and were made with the same models, settings and frames are kept; all others are made again.
-    Those that lack no more than looks, a source of prompts or some of the detector's expressions keep their tracks.
+    Those that differ in looks or in one source of prompts alone keep the tracks of the others.
     """
     from dataclasses import replace
 

@@ -1,7 +1,7 @@
 """Jobs -> cache files: what is whole and current is kept, the rest is made, a failure names its video and cause.
 
-Tracks cost far more than their looks, so a file that differs in looks alone keeps its tracks; and a file that lacks a
-source, or some of the detector's expressions, keeps those that it has. Knows proposals, labels and the cache. Does not
+Tracks cost far more than their looks, so a file that differs in looks alone keeps its tracks, and one that differs in a
+source of prompts keeps those of the others. Knows proposals, labels and the cache. Does not
 know command lines, and shows progress only through a callback.
 """
 
@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Literal
 
 from benchmarks.metrics.track_labels import track_labels
@@ -20,22 +20,16 @@ from core.errors import CacheError, TrackSiftError
 from core.frames import VideoReader
 from core.hashing import json_sha256
 from core.images import ImageEncoder
-from core.types import Labels, Source, TrackSet
+from core.types import Labels, Source, Track, TrackSet
 from proposals.checkpoints import LoadedTracker
-from proposals.generate import Effort, GroundTruth, Progress, propose_with_effort, provenance
+from proposals.generate import GroundTruth, Progress, propose_with_effort, provenance
+from proposals.grounding_dino import Detections
 from proposals.looks import look_facts, with_looks, without_look_facts
+from proposals.prompts import Prompter
 from proposals.settings import ProposalSettings
+from proposals.user import user_prompter
 from tracksift.jobs import Job, decoded
-from tracksift.sources import (
-    Extra,
-    Todo,
-    check_sources,
-    everything,
-    extra_facts,
-    joined,
-    lacking,
-    prompters_for,
-)
+from tracksift.sources import Extra, check_sources, extra_facts, joined, keepable
 
 State = Literal["made", "kept", "failed", "planned"]
 
@@ -132,15 +126,17 @@ def _generate(
             return JobResult(job.video_id, "planned", frames=reader.meta.frames)
         check_folder(job.cache.parent)
         start = time.perf_counter()
-        todo = everything(job, settings, extra)
-        held, missing = (None, todo) if overwrite else _held(job, facts, todo)
+        held, keep = (None, ()) if overwrite else _held(job, facts)
+        missing = replace(settings, sources=left) if (left := _without(settings.sources, keep)) else None
         passes, detections = 0.0, dict[str, int]()
-        if held is not None and not missing.sources:
+        if held is not None and missing is None and set(keep) == set(held.provenance["settings"]["sources"]):
             tracks, labels = held.track_set(), held.labels()
         else:
-            found, effort, detections = _track(reader, tracker, settings, prompts, extra, missing, on_frames)
-            made, passes = replace(found, provenance=facts), effort.passes_per_frame
-            tracks = made if held is None else joined(held.track_set(), made)
+            new: tuple[Track, ...] = ()
+            if missing is not None:
+                new, passes, detections = _track(job, reader, tracker, missing, prompts, extra, on_frames)
+            old = () if held is None else tuple(t for t in held.track_set().tracks if t.source in keep)
+            tracks = TrackSet(reader.meta, joined(old, new), facts)
             labels = _labels(tracks, masks, reader)
         write_cache(job.cache, with_looks(tracks, reader, image_encoder), labels)
         seconds = time.perf_counter() - start
@@ -152,22 +148,35 @@ def _generate(
 
 
 def _track(
+    job: Job,
     reader: VideoReader,
     tracker: LoadedTracker,
     settings: ProposalSettings,
     ground_truth: GroundTruth | None,
     extra: Extra,
-    missing: Todo,
     on_frames: Progress | None,
-) -> tuple[TrackSet, Effort, dict[str, int]]:
-    """The tracks of what is missing, what they took, and the detector's counts."""
-    prompters, counts = prompters_for(missing, reader.meta, tracker, extra)
-    told = ground_truth if Source.GROUND_TRUTH in missing.sources else None
-    asked = replace(settings, sources=missing.sources)
-    found, effort = propose_with_effort(reader, tracker, asked, told, on_frames, prompters=prompters)
+) -> tuple[tuple[Track, ...], float, dict[str, int]]:
+    """The tracks of the settings' sources, encoder passes a frame, and the detector's counts."""
+    video, prompters = reader.meta, list[Prompter]()
+    detections = None
+    if Source.GROUNDING_DINO in settings.sources and extra.detector is not None:
+        detections = Detections(tracker.model, extra.detector, video, extra.asked(job), extra.detector_settings)
+        prompters.append(detections.prompter())
+    if Source.USER in settings.sources:
+        prompters.append(user_prompter(tracker.model, video, extra.user))
+    told = ground_truth if Source.GROUND_TRUTH in settings.sources else None
+    found, effort = propose_with_effort(reader, tracker, settings, told, on_frames, prompters=prompters)
     if not found.tracks:
         deque(reader, maxlen=0)  # nothing was propagated, so that a broken frame has not been met yet
-    return found, effort, {} if counts is None else counts.figures()
+    if detections is None:
+        return found.tracks, effort.passes_per_frame, {}
+    others = tuple(track for track in found.tracks if track.source is not Source.GROUNDING_DINO)
+    detected = detections.tracks([track for track in found.tracks if track.source is Source.GROUNDING_DINO])
+    return (*others, *detected), effort.passes_per_frame, asdict(detections.counts)
+
+
+def _without(sources: tuple[Source, ...], keep: tuple[Source, ...]) -> tuple[Source, ...]:
+    return tuple(source for source in sources if source not in keep)
 
 
 def _is_complete(job: Job, provenance_sha256: str) -> bool:
@@ -178,13 +187,13 @@ def _is_complete(job: Job, provenance_sha256: str) -> bool:
         return False
 
 
-def _held(job: Job, facts: Mapping[str, object], todo: Todo) -> tuple[CacheFile | None, Todo]:
-    """The job's whole file if all that it holds is wanted and made as now, looks apart; and what is left to do."""
+def _held(job: Job, facts: Mapping[str, object]) -> tuple[CacheFile | None, tuple[Source, ...]]:
+    """The job's whole file and the sources whose tracks in it are wanted and made as now; None where there are none."""
     try:
-        missing = lacking(without_look_facts(open_cache(job.cache).provenance), facts, todo)
-        return (None, todo) if missing is None else (verify_cache(job.cache), missing)
+        keep = keepable(without_look_facts(open_cache(job.cache).provenance), facts)
+        return (verify_cache(job.cache), keep) if keep else (None, ())
     except CacheError:
-        return None, todo
+        return None, ()
 
 
 def _labels(tracks: TrackSet, masks: Mapping[str, tuple[bytes, ...]] | None, reader: VideoReader) -> Labels | None:

@@ -12,18 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from core.errors import InputError
 from core.hashing import json_sha256
-from core.types import Expression, Source, TrackSet, VideoMeta
-from proposals.checkpoints import LoadedTracker
-from proposals.grounding_dino import (
-    DetectionCounts,
-    DetectorSettings,
-    check_expressions,
-    detector_facts,
-    grounding_dino_prompter,
-)
-from proposals.prompts import Prompter
+from core.types import Expression, Source, Track, VideoMeta
+from proposals.grounding_dino import DetectorSettings, check_expressions, detector_facts
 from proposals.settings import ProposalSettings
-from proposals.user import UserPrompt, user_facts, user_prompter
+from proposals.user import UserPrompt, user_facts
 from tracksift.jobs import Job
 
 if TYPE_CHECKING:  # slow to import, and most runs need none
@@ -86,72 +78,34 @@ def extra_facts(job: Job, video: VideoMeta, extra: Extra) -> dict[str, object]:
     return facts
 
 
-@dataclass(frozen=True)
-class Todo:
-    """What a file still lacks: sources, and of the detector's expressions those that it was never asked for."""
+def keepable(known: Mapping[str, Any], wanted: Mapping[str, Any]) -> tuple[Source, ...]:
+    """The sources of a file made under `known` provenance whose tracks `wanted` has too, made in the same way.
 
-    sources: tuple[Source, ...]
-    expressions: tuple[Expression, ...] = ()
-
-
-def everything(job: Job, settings: ProposalSettings, extra: Extra) -> Todo:
-    """All that was asked for."""
-    return Todo(settings.sources, extra.asked(job) if extra.detector is not None else ())
-
-
-def lacking(known: Mapping[str, Any], wanted: Mapping[str, Any], todo: Todo) -> Todo | None:
-    """What of `todo` a file made under `known` provenance lacks, when all that it holds is as `wanted` has it.
-
-    None where the file holds anything else, or anything made otherwise: then nothing of it may be kept.
+    None of them where anything that all sources share differs: frames, labels, tracker, settings, code.
     """
-    sources = tuple(known.get("settings", {}).get("sources", ()))
-    if not sources or not set(sources) <= set(todo.sources):
-        return None
-    had = known.get("detector", {}).get("expressions", {}) if Source.GROUNDING_DINO in sources else {}
-    asked = {expression.id: expression.text for expression in todo.expressions}
-    if any(asked.get(name) != text for name, text in had.items()):
-        return None
-    if json_sha256(known) != json_sha256(_restricted(wanted, sources, had)):
-        return None
-    missing = tuple(source for source in todo.sources if source not in sources)
-    more = tuple(expression for expression in todo.expressions if expression.id not in had)
-    if more and Source.GROUNDING_DINO not in missing:
-        missing += (Source.GROUNDING_DINO,)
-    return Todo(missing, more)
+    if json_sha256(_shared(known)) != json_sha256(_shared(wanted)):
+        return ()
+    both = [source for source in ORDER if source in known["settings"]["sources"]]
+    both = [source for source in both if source in wanted["settings"]["sources"]]
+    return tuple(s for s in both if json_sha256(known.get(_OWN.get(s, ""))) == json_sha256(wanted.get(_OWN.get(s, ""))))
 
 
-def prompters_for(
-    todo: Todo, video: VideoMeta, tracker: LoadedTracker, extra: Extra
-) -> tuple[list[Prompter], DetectionCounts | None]:
-    """Prompters of the detector's and the user's prompts that are still to be tracked."""
-    prompters: list[Prompter] = []
-    counts = None
-    if Source.GROUNDING_DINO in todo.sources and extra.detector is not None:
-        prompter, counts = grounding_dino_prompter(
-            tracker.model, extra.detector, video, todo.expressions, extra.detector_settings
-        )
-        prompters.append(prompter)
-    if Source.USER in todo.sources:
-        prompters.append(user_prompter(tracker.model, video, extra.user))
-    return prompters, counts
+def joined(old: Sequence[Track], new: Sequence[Track]) -> tuple[Track, ...]:
+    """Old and new tracks in the order of sources, without looks."""
+    tracks = [replace(track, look=None) for track in (*old, *new)]
+    return tuple(sorted(tracks, key=lambda track: ORDER.index(track.source)))
 
 
-def joined(old: TrackSet, new: TrackSet) -> TrackSet:
-    """Old and new tracks in the order of sources, without looks, under the new provenance."""
-    tracks = [replace(track, look=None) for track in (*old.tracks, *new.tracks)]
-    return TrackSet(new.video, tuple(sorted(tracks, key=lambda track: ORDER.index(track.source))), new.provenance)
+_OWN = {
+    Source.GROUND_TRUTH: "ground_truth_sha256",
+    Source.GROUNDING_DINO: "detector",
+    Source.USER: "user_prompts",
+}
+"""Where provenance says what decides one source's tracks alone."""
 
 
-def _restricted(wanted: Mapping[str, Any], sources: tuple[str, ...], had: Mapping[str, str]) -> dict[str, Any]:
-    """The provenance that `wanted` would be, had only `sources` been asked for, and only these expressions."""
-    facts = dict(wanted)
-    facts["settings"] = dict(facts["settings"]) | {"sources": list(sources)}
-    if Source.GROUND_TRUTH not in sources:
-        facts["ground_truth_sha256"] = None
-    if Source.GROUNDING_DINO not in sources:
-        facts.pop("detector", None)
-    elif "detector" in facts:
-        facts["detector"] = dict(facts["detector"]) | {"expressions": dict(had)}
-    if Source.USER not in sources:
-        facts.pop("user_prompts", None)
-    return facts
+def _shared(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """What decides the tracks of all sources."""
+    rest = {name: value for name, value in facts.items() if name not in _OWN.values()}
+    settings = {name: value for name, value in facts.get("settings", {}).items() if name != "sources"}
+    return rest | {"settings": settings}
