@@ -6,6 +6,7 @@ Knows batches, the forward pass, the losses and the rate. Does not know files of
 from __future__ import annotations
 
 import math
+import pickle
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -187,7 +188,7 @@ def read_state(path: Path) -> dict[str, Any]:
     """A saved state; CheckpointError for a file that is damaged or something else."""
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, EOFError, ValueError, OSError) as error:
+    except (RuntimeError, EOFError, ValueError, OSError, pickle.UnpicklingError) as error:
         raise CheckpointError(f"training state {path}: expected a complete file, got a damaged one") from error
     if not isinstance(state, dict) or "average" not in state:
         raise CheckpointError(f"training state {path}: expected a detector's state, got {type(state).__name__}")

@@ -1,0 +1,201 @@
+"""Sources beside the grid: what a file keeps when they come, change or go, and what is refused."""
+
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import pytest
+
+from cache import open_cache
+from core.errors import InputError
+from core.frames import ArrayReader
+from core.types import Expression, Source, TrackSet
+from proposals.generate import Effort
+from proposals.grounding_dino import DetectorSettings
+from proposals.settings import ProposalSettings
+from proposals.user import UserPrompt
+from tests.factories import make_track_set
+from tracksift import generate as module
+from tracksift.generate import generate
+from tracksift.sources import Extra, check_sources, keepable, text_expressions
+
+GRID = ProposalSettings()
+BOTH = ProposalSettings(sources=(Source.GRID, Source.GROUNDING_DINO))
+ALL = ProposalSettings(sources=(Source.GRID, Source.GROUNDING_DINO, Source.USER))
+BOX = UserPrompt(0, box=(1, 1, 5, 5))
+
+
+@dataclass
+class Fake:
+    name: str = "fake"
+    sha256: str = "f" * 64
+
+
+@dataclass(frozen=True)
+class ArrayJob:
+    video_id: str
+    cache: object
+    annotated: object = None
+
+    def open(self):
+        return ArrayReader(np.zeros((6, 16, 20, 3), dtype=np.uint8), video_id=self.video_id, fps=8.0)
+
+    def ground_truth(self):
+        return None
+
+
+@dataclass
+class Counts:
+    boxes: int = 3
+
+
+@dataclass
+class Work:
+    """Stands for `Detections`: every tracked object is found for every expression."""
+
+    expressions: tuple
+    counts: object = field(default_factory=Counts)
+
+    def prompter(self):
+        return Source.GROUNDING_DINO
+
+    def tracks(self, tracked):
+        return [replace(t, prompt=replace(t.prompt, expression_id=e.id)) for e in self.expressions for t in tracked]
+
+
+@dataclass(frozen=True)
+class Tracker:
+    name: str = "tiny"
+    sha256: str = "0" * 64
+    model: object = None
+
+
+@pytest.fixture
+def tracker():
+    return Tracker()
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch, tracker):
+    """Generate one file; gives how it ended, which sources were tracked, and the file."""
+    tracked = []
+
+    def propose(reader, tracker, settings, *_, prompters=()):
+        tracked.append(settings.sources)
+        made = make_track_set(len(settings.sources), video_id=reader.meta.id, sources=settings.sources)
+        return TrackSet(reader.meta, made.tracks), Effort(6, 6, 6)
+
+    monkeypatch.setattr(module, "propose_with_effort", propose)
+    monkeypatch.setattr(module, "Detections", lambda model, detector, video, asked, settings: Work(asked))
+    monkeypatch.setattr(module, "user_prompter", lambda *_: Source.USER)
+    job = ArrayJob("v", tmp_path / "v.h5")
+
+    def go(settings, *texts, detector=None, user=(), **changes):
+        tracked.clear()
+        detector = detector or Fake()
+        asked = tuple(Expression(text, text) for text in texts)
+        chosen = DetectorSettings(**changes)
+        extra = Extra(detector if texts else None, chosen, asked or None, user)
+        (result,) = generate([job], tracker, settings, extra=extra)
+        assert result.state != "failed", result.cause
+        return result, list(tracked), open_cache(job.cache)
+
+    return go
+
+
+def prompts(file):
+    return [(s.value, p.expression_id) for s, p in zip(file.sources(), file.prompts(), strict=True)]
+
+
+def test_a_source_that_comes_later_is_tracked_alone_and_the_file_keeps_the_others(run):
+    run(GRID)
+    result, tracked, file = run(BOTH, "red", "blue")
+    assert tracked == [(Source.GROUNDING_DINO,)]
+    assert prompts(file) == [("grid", None), ("grounding_dino", "red"), ("grounding_dino", "blue")]
+    assert result.detections == {"boxes": 3}
+
+
+def test_the_provenance_names_detector_thresholds_and_expressions(run):
+    file = run(BOTH, "red", box_threshold=0.4)[2]
+    facts = file.provenance["detector"]
+    assert (facts["name"], facts["sha256"], facts["expressions"]) == ("fake", "f" * 64, {"red": "red"})
+    assert facts["settings"]["box_threshold"] == 0.4
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"detector": Fake(sha256="e" * 64)}, {"box_threshold": 0.4}, {"stability": 0.1}],
+)
+def test_another_detector_or_threshold_makes_its_tracks_again_and_keeps_the_grid(run, change):
+    run(BOTH, "red")
+    assert run(BOTH, "red", **change)[1] == [(Source.GROUNDING_DINO,)]
+
+
+def test_other_expressions_make_the_detectors_tracks_again(run):
+    run(BOTH, "red")
+    _, tracked, file = run(BOTH, "blue")
+    assert tracked == [(Source.GROUNDING_DINO,)]
+    assert prompts(file) == [("grid", None), ("grounding_dino", "blue")]
+
+
+def test_another_grid_makes_everything_again(run):
+    run(BOTH, "red")
+    coarse = replace(BOTH, grid=replace(BOTH.grid, points_per_side=3))
+    assert run(coarse, "red")[1] == [(Source.GRID, Source.GROUNDING_DINO)]
+
+
+def test_a_source_that_is_no_longer_wanted_goes_without_tracking(run):
+    run(BOTH, "red")
+    result, tracked, file = run(GRID)
+    assert (result.state, tracked, prompts(file)) == ("made", [], [("grid", None)])
+    assert "detector" not in file.provenance
+
+
+def test_a_current_file_is_kept(run):
+    run(ALL, "red", user=(BOX,))
+    result, tracked, _ = run(ALL, "red", user=(BOX,))
+    assert (result.state, tracked) == ("kept", [])
+
+
+def test_another_box_is_tracked_alone(run):
+    run(ALL, "red", user=(BOX,))
+    other = UserPrompt(0, box=(1, 1, 6, 5))
+    assert run(ALL, "red", user=(other,))[1] == [(Source.USER,)]
+
+
+def test_files_made_before_detectors_existed_are_still_current(run):
+    file = run(GRID)[2]
+    assert {"detector", "user_prompts"}.isdisjoint(file.provenance)
+
+
+def test_a_file_of_another_tracker_keeps_nothing():
+    facts = {"tracker_sha256": "1", "settings": {"sources": ["grid"], "max_tracks": 3}}
+    assert keepable(facts, facts) == (Source.GRID,)
+    assert keepable(facts, facts | {"tracker_sha256": "2"}) == ()
+
+
+@pytest.mark.parametrize(
+    ("settings", "extra", "sentence"),
+    [
+        (BOTH, Extra(), "expected a detector"),
+        (GRID, Extra(Fake()), "expected grounding_dino with a detector"),
+        (ALL, Extra(Fake()), "expected boxes, points or masks"),
+        (GRID, Extra(user=(BOX,)), "expected user with boxes"),
+    ],
+)
+def test_sources_without_what_they_need_are_refused(settings, extra, sentence):
+    with pytest.raises(InputError, match=sentence):
+        check_sources(settings, extra)
+
+
+def test_a_phrase_has_the_same_id_in_every_run_and_is_asked_once():
+    one, two = text_expressions(["The red star", "the disc"])
+    assert text_expressions(["the disc", "the red star ", "The Red Star"])[1].id == one.id
+    assert len({one.id, two.id}) == 2
+    assert len(text_expressions(["a", "A "])) == 1
+    with pytest.raises(InputError, match="at least one"):
+        text_expressions([])
+
+
+def test_a_video_without_expressions_fails_by_name(tmp_path, tracker):
+    (result,) = generate([ArrayJob("v", tmp_path / "v.h5")], tracker, BOTH, extra=Extra(Fake()))
+    assert (result.state, "at least one expression" in result.cause) == ("failed", True)
