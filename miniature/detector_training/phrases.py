@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Generator, Tensor
 
-from miniature.detector_training.vocabulary import END, PAD, START, STOP, UNKNOWN, token_ids
+from miniature.detector_training.vocabulary import END, PAD, QUESTION, START, STOP, UNKNOWN, token_ids
 from miniature.world.acts import ACTS
 from miniature.world.drafts import clause, fill, pick
 from miniature.world.nouns import Look, Noun, name_look
@@ -73,7 +73,7 @@ def make_bank(vocabulary: dict[str, int], variants: int, seed: int, device: torc
             rows.append(_garble(rng, ids, kept) if rng.random() < GARBLED else ids)
     table = torch.tensor(rows)
     attend, new = text_layout(table)
-    positions = torch.stack([new, torch.where(table == STOP, 0, new)])
+    positions = torch.stack([new, torch.where(is_special(table), 0, new)])
     return PhraseBank(
         table.to(device), attend.to(device), positions.to(device), torch.tensor(strange, device=device), variants
     )
@@ -114,10 +114,10 @@ def text_layout(ids: Tensor) -> tuple[Tensor, Tensor]:
 
     The blocks are the package's (5.23): tokens up to the next special one see each other, a special one included,
     except where that is at the first or the last place or there is none; a token outside a block sees itself, at 0.
-    In 5.17 the special token itself is at 0.
+    In 5.17 the special tokens themselves are at 0.
     """
     length = ids.shape[1]
-    special = torch.isin(ids, torch.tensor([START, END, STOP, 1029], device=ids.device))
+    special = is_special(ids)
     at = torch.arange(length, device=ids.device).expand_as(ids)
     following = torch.where(special, at, length).flip(1).cummin(dim=1)[0].flip(1)
     before = torch.where(special, at, -1).cummax(dim=1)[0].roll(1, dims=1)
@@ -126,6 +126,11 @@ def text_layout(ids: Tensor) -> tuple[Tensor, Tensor]:
     same = (following[:, :, None] == following[:, None, :]) & inside[:, None, :]
     own = torch.eye(length, dtype=torch.bool, device=ids.device)
     return same | own, torch.where(inside, at - before - 1, 0).clamp(min=0)
+
+
+def is_special(ids: Tensor) -> Tensor:
+    """Which tokens end a phrase to the package: start, end, "." and "?"."""
+    return torch.isin(ids, torch.tensor([START, END, STOP, QUESTION], device=ids.device))
 
 
 def fits(looks: Tensor, facts: Tensor) -> Tensor:

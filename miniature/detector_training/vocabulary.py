@@ -26,8 +26,8 @@ from miniature.world.phrases import (
 )
 from miniature.world.spec import COLOURS
 
-PAD, UNKNOWN, START, END, STOP = 0, 100, 101, 102, 1012
-SPECIAL = {"[PAD]": PAD, "[UNK]": UNKNOWN, "[CLS]": START, "[SEP]": END, "[MASK]": 103, ".": STOP, "?": 1029}
+PAD, UNKNOWN, START, END, STOP, QUESTION = 0, 100, 101, 102, 1012, 1029
+SPECIAL = {"[PAD]": PAD, "[UNK]": UNKNOWN, "[CLS]": START, "[SEP]": END, "[MASK]": 103, ".": STOP, "?": QUESTION}
 """Where transformers' GroundingDINO expects them: it knows the ends of phrases by these numbers alone."""
 
 SIZE = 1030

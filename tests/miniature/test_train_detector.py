@@ -85,7 +85,7 @@ def test_the_layout_of_texts_is_the_packages(bank):
     ids, read = bank.ids[::50], package.generate_masks_with_special_tokens_and_transfer_map
     attend, places = read(ids) if OLD else read(ids, torch.tensor([101, 102, 1012, 1029]))
     ours, new = phrases.text_layout(ids)
-    new = torch.where(ids == words.STOP, 0, new) if OLD else new
+    new = torch.where(phrases.is_special(ids), 0, new) if OLD else new
     assert torch.equal(ours, attend)
     assert torch.equal(new, places)
 
@@ -192,7 +192,7 @@ def test_the_training_forward_is_the_packages_forward(model):
     attend, places = phrases.text_layout(ids)
     pixels = torch.randn(2, 3, 256, 256, generator=torch.Generator().manual_seed(0))
     old = torch.tensor([OLD] * 2)
-    places = torch.where(old[:, None] & (ids == words.STOP), 0, places)
+    places = torch.where(old[:, None] & phrases.is_special(ids), 0, places)
     geometry = forward.make_geometry(model, 256, 24)
     noisy = torch.full((2, 4, 4), 0.3)
     with torch.no_grad():
