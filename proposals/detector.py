@@ -180,8 +180,8 @@ def quiet() -> Iterator[None]:
             logging.enable_progress_bar()
 
 
-def check_loading(spec: str, report: dict[str, Any]) -> None:
-    """Refuse weights that were missing, left over or of another shape, naming the first few."""
+def check_loading(spec: str, report: dict[str, Any], part: str = "detector") -> None:
+    """Refuse weights of a model's `part` that were missing, left over or of another shape, naming the first few."""
     complaints = []
     for word, key in (
         ("missing", "missing_keys"),
@@ -194,7 +194,7 @@ def check_loading(spec: str, report: dict[str, Any]) -> None:
             complaints.append(f"{len(names)} {word} ({', '.join(names[:SHOWN_KEYS])}{more})")
     if complaints:
         raise CheckpointError(
-            f"detector {spec!r}: expected the tensors of its configuration, got {'; '.join(complaints)}"
+            f"{part} {spec!r}: expected the tensors of its configuration, got {'; '.join(complaints)}"
         )
 
 

@@ -18,8 +18,8 @@ if TYPE_CHECKING:  # commands that need no prompts shall start at once
 Tracker = Annotated[
     str,
     typer.Option(
-        help="Tracker: 'miniature', a hub id such as facebook/sam2.1-hiera-large, or a local .pt or .safetensors "
-        "with its .yaml beside it."
+        help="Tracker: 'miniature', a hub id such as facebook/sam2.1-hiera-large, a local .pt or .safetensors with "
+        "its .yaml beside it, or EdgeTAM: yonigozlan/EdgeTAM-hf or a local folder in transformers' format."
     ),
 ]
 TextEncoder = Annotated[

@@ -19,7 +19,8 @@ from core.images import ImageEncoder, load_image_encoder
 from core.text import TextEncoder, load_text_encoder
 from core.types import Answer, Expression
 from fusion.fuse import FusionSettings, describe, fuse
-from proposals.checkpoints import LoadedTracker, load_sam2
+from proposals.any_tracker import load_tracker
+from proposals.checkpoints import LoadedTracker
 from proposals.generate import Progress
 from proposals.grounding_dino import DetectorSettings
 from proposals.settings import GridSettings, ProposalSettings
@@ -54,7 +55,7 @@ class Pipeline:
     @cached_property
     def tracker(self) -> LoadedTracker:
         """The tracker; CheckpointError when its weights cannot be used."""
-        return load_sam2(self.models.tracker_spec, self.device)
+        return load_tracker(self.models.tracker_spec, self.device)
 
     @cached_property
     def image_encoder(self) -> ImageEncoder | None:

@@ -21,7 +21,7 @@ class Models:
 
     @property
     def tracker_spec(self) -> str:
-        """What `proposals.checkpoints.load_sam2` takes."""
+        """What `proposals.any_tracker.load_tracker` takes."""
         return _resolve(self.tracker, "sam2.safetensors")
 
     @property

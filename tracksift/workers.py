@@ -16,7 +16,8 @@ import torch
 from core.devices import pick_device
 from core.errors import InputError
 from core.images import ImageEncoder, load_image_encoder
-from proposals.checkpoints import LoadedTracker, load_sam2
+from proposals.any_tracker import load_tracker
+from proposals.checkpoints import LoadedTracker
 from proposals.settings import ProposalSettings
 from tracksift.generate import JobResult, generate_one
 from tracksift.jobs import Job
@@ -49,8 +50,8 @@ def generate_in_parallel(
 ) -> list[JobResult]:
     """As `tracksift.generate.generate`, over `workers` processes; results in the order of `jobs`.
 
-    tracker, device, image_encoder, detector: as `load_sam2`, `load_image_encoder` and `load_detector` take them, since
-    a loaded model is not handed between processes; `extra` has no detector of its own.
+    tracker, device, image_encoder, detector: as `load_tracker`, `load_image_encoder` and `load_detector` take them,
+    since a loaded model is not handed between processes; `extra` has no detector of its own.
 
     Raises:
         InputError: for fewer than one worker.
@@ -86,7 +87,7 @@ def _start(
 ) -> None:  # fmt: skip
     torch.set_num_threads(threads)  # more than a core each, and workers wait for one another's threads
     _Worker.jobs, _Worker.settings, _Worker.overwrite = jobs, settings, overwrite
-    _Worker.tracker = load_sam2(tracker, device)
+    _Worker.tracker = load_tracker(tracker, device)
     _Worker.extra = extra
     if detector is not None:
         from proposals.detector import load_detector  # slow to import, and most runs need none
