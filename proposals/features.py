@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,7 @@ from proposals.tracker import Maps, Tracker
 
 MEAN = (0.485, 0.456, 0.406)  # of ImageNet, as in all SAM2 checkpoints
 SPREAD = (0.229, 0.224, 0.225)
+RESIZERS = 4  # threads; resizing one frame takes longer than decoding it
 DEVICE_SHARE = 0.4  # of a GPU's free memory, the most that features take; memories and attention need the rest
 
 
@@ -44,6 +46,7 @@ class FeatureStore:
         self._held: OrderedDict[int, Maps] = OrderedDict()
         self._parked: OrderedDict[int, Maps] = OrderedDict()
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="frames")
+        self._helpers = ThreadPoolExecutor(max_workers=RESIZERS, thread_name_prefix="resize")
         self._ahead: dict[int, Future[NDArray[np.uint8]]] = {}
         self._last = -1
 
@@ -65,6 +68,7 @@ class FeatureStore:
     def close(self) -> None:
         """Stop reading ahead and let go of everything."""
         self._thread.shutdown(cancel_futures=True)
+        self._helpers.shutdown(cancel_futures=True)
         self._ahead.clear()
         self._held.clear()
         self._parked.clear()
@@ -88,7 +92,10 @@ class FeatureStore:
         """The frames of a batch at the tracker's size."""
         start = number * self._batch
         frames = self._reader.read(range(start, min(start + self._batch, self.frames)))
-        return resized(frames, self._tracker.image_size)
+        side = self._tracker.image_size
+        if frames.shape[1:3] == (side, side):
+            return frames
+        return np.stack(list(self._helpers.map(partial(resized, size=side), frames)))
 
     def _make_room(self) -> None:
         """Bring what is held under the budgets, the batch in use always excepted."""
@@ -99,11 +106,9 @@ class FeatureStore:
                 self._parked[number] = tuple(_pinned(level) for level in maps)
 
 
-def resized(frames: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
-    """uint8 [B, H, W, 3] -> [B, size, size, 3], as the package's frame loader resizes (bicubic)."""
-    if frames.shape[1:3] == (size, size):
-        return frames
-    return np.stack([np.asarray(Image.fromarray(frame).resize((size, size))) for frame in frames])
+def resized(frame: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
+    """uint8 [H, W, 3] -> [size, size, 3], as the package's frame loader resizes (bicubic)."""
+    return np.asarray(Image.fromarray(frame).resize((size, size)))
 
 
 def normalise(frames: NDArray[np.uint8], device: torch.device) -> Tensor:

@@ -20,6 +20,7 @@ from torch.nn import functional
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from core.errors import CheckpointError
+from proposals import rotary_keys
 from proposals.compilation import compilable
 
 # cuDNN's attention reaches 705 TFLOP/s here and takes narrow values, but prepares itself for every new shape and is
@@ -132,7 +133,6 @@ class SharedAttention:
         self._layers = [_weights(layer, positions, dtype) for layer in module.layers]
         self._last = _norm(module.norm)
         self._begin = compilable(_begin, compiled)
-        self._keys = compilable(_keys, compiled, dynamic=True)
         self._query = compilable(_query, compiled)
         self._mix = compilable(_mix, compiled)
         self._own = compilable(_own, compiled)
@@ -154,19 +154,23 @@ class SharedAttention:
             if number:
                 own_q, own_k, own_v = self._own(x, layer.own, self._turn)
                 x, q = self._query(x, _attend(own_q, own_k, own_v), layer.cross, self._turn)
-            keys = self._keys(
-                memory.tokens,
-                layer.tables[memory.ages],
-                memory.pointer_positions,
-                layer.key,
-                layer.key_bias,
-                self._turn,
-            )
+            keys = self._keys(memory, layer)
             values = memory.tokens if narrow else functional.linear(memory.tokens, *layer.wide)
             found = _attend(q, keys, values)
             x = self._mix(x, found, layer.mix if narrow else layer.wide_mix)
         out: Tensor = self._finish(x, self._last, self._dtype)
         return out
+
+    def _keys(self, memory: Memory, layer: LayerWeights) -> Tensor:
+        """Keys of cross-attention, [N, F P + R, C]."""
+        tokens, tables = memory.tokens, layer.tables[memory.ages]
+        if not rotary_keys.usable(tokens.device, *layer.key.shape):
+            return _keys(tokens, tables, memory.pointer_positions, layer.key, layer.key_bias, self._turn)
+        spatial = tables.shape[0] * tables.shape[1]
+        keys = tokens.new_empty(*tokens.shape[:2], len(layer.key))
+        rotary_keys.write_keys(keys, tokens, tables, layer.key, self._turn)
+        keys[:, spatial:] = functional.linear(tokens[:, spatial:] + memory.pointer_positions, layer.key, layer.key_bias)
+        return keys
 
 
 def _begin(
