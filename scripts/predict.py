@@ -25,12 +25,14 @@ def main(
     split: options.Split = "valid",
     cache: options.Cache = Path("caches"),
     out: options.Out = Path("answers"),
+    detect: Annotated[bool, typer.Option("--detect", help="Also look for the expressions with the detector.")] = False,
     pictures: Annotated[bool, typer.Option(help="Also write overlay.mp4 and page.html a video.")] = True,
     fps: options.Fps = None,
     limit: options.Limit = None,
     tracker: options.Tracker = "miniature",
     text_encoder: options.TextEncoder = "miniature",
     selector: options.Selector = "miniature",
+    detector: options.Detector = "miniature",
     device: options.Device = "auto",
     dry_run: options.DryRun = False,
 ) -> None:
@@ -44,19 +46,22 @@ def main(
     from tracksift.jobs import choose_jobs
     from tracksift.models import Models
     from tracksift.predict import predict
+    from tracksift.sources import text_expressions
 
     phrases: list[Expression] | None = None
     if video is not None:
-        phrases = as_expressions(options.read_expressions(expression, expressions_file))
+        texts = options.read_expressions(expression, expressions_file)
+        phrases = list(text_expressions(texts)) if detect else as_expressions(texts)
     elif expression or expressions_file:
         raise InputError("--expression: expected none with --data, whose annotations have their own")
     check_folder(out)
     jobs = choose_jobs(video, data, split, cache, fps, limit)
-    pipeline = Pipeline(Models(tracker, text_encoder, selector), device)
+    pipeline = Pipeline(Models(tracker, text_encoder, selector, detector), device)
+    settings, extra = pipeline.detecting(phrases) if detect else (pipeline.proposals, None)
     with reporting.progress_bar("tracking") as bar:
         made = generate(
-            jobs, pipeline.tracker, pipeline.proposals,
-            image_encoder=pipeline.image_encoder, dry_run=dry_run, on_frames=bar,
+            jobs, pipeline.tracker, settings, image_encoder=pipeline.image_encoder, extra=extra, keep_more=True,
+            dry_run=dry_run, on_frames=bar,
         )  # fmt: skip
     failed = [r for r in made if r.state == "failed"]
     if failed:

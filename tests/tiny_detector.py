@@ -52,6 +52,6 @@ def make_tokenizer():
 def write_folder(folder, limit=12):
     """Everything that `load_detector` wants."""
     make_model(limit).save_pretrained(folder)
-    images = GroundingDinoImageProcessor(size={"shortest_edge": 64, "longest_edge": 128})
+    images = GroundingDinoImageProcessor(size={"shortest_edge": 96, "longest_edge": 160})
     GroundingDinoProcessor(images, make_tokenizer()).save_pretrained(folder)
     return folder

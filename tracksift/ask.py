@@ -17,7 +17,7 @@ from core.devices import pick_device
 from core.errors import InputError, TrackSiftError
 from core.images import ImageEncoder, load_image_encoder
 from core.text import TextEncoder, load_text_encoder
-from core.types import Answer, Expression
+from core.types import Answer, Expression, Source
 from fusion.fuse import FusionSettings, describe, fuse
 from proposals.any_tracker import load_tracker
 from proposals.checkpoints import LoadedTracker
@@ -28,6 +28,7 @@ from selector.scoring import Selector, load_selector
 from tracksift.generate import generate
 from tracksift.jobs import video_job
 from tracksift.models import MINIATURE, Models
+from tracksift.sources import Extra, text_expressions
 
 if TYPE_CHECKING:  # slow to import, and most runs need none
     from proposals.detector import Detector
@@ -87,6 +88,14 @@ class Pipeline:
         stable = MINIATURE_DETECTOR if self.models.tracker == MINIATURE else DetectorSettings()
         return replace(settings, stability=stable.stability)
 
+    def detecting(self, expressions: Sequence[Expression] | None = None) -> tuple[ProposalSettings, Extra]:
+        """Default settings with the detector's prompts beside the grid's, and the detector that looks for
+        `expressions` (None: for those of each job's annotations).
+        """
+        asked = None if expressions is None else tuple(expressions)
+        settings = replace(self.proposals, sources=(*self.proposals.sources, Source.GROUNDING_DINO))
+        return settings, Extra(self.detector, self.detector_settings, asked)
+
     @property
     def proposals(self) -> ProposalSettings:
         """Default proposal settings for the tracker."""
@@ -118,6 +127,7 @@ def ask(
     device: str = "auto",
     cache: Path | None = None,
     fps: float | None = None,
+    detect: bool = False,
     on_progress: Progress | None = None,
 ) -> list[Answer]:
     """Which tracks, where in every frame, and when, for each expression about a video.
@@ -131,16 +141,25 @@ def ask(
         device: auto, cpu, cuda or cuda:N.
         cache: root of the cache files.
         fps: frames a second of a folder.
+        detect: also look for the expressions with the detector, whose tracks then compete with those of the grid.
         on_progress: called with (done, total) frames while the video is tracked.
 
     Raises:
         TrackSiftError: one sentence about what was expected, what was found and where.
     """
     pipeline = Pipeline(models or Models(), device)
-    phrases = as_expressions([expressions] if isinstance(expressions, str) else expressions)
+    texts = [expressions] if isinstance(expressions, str) else expressions
+    phrases = text_expressions(texts) if detect else as_expressions(texts)
+    settings, extra = pipeline.detecting(phrases) if detect else (pipeline.proposals, None)
     job = video_job(Path(video), cache or default_cache(), fps)
     (result,) = generate(
-        [job], pipeline.tracker, pipeline.proposals, image_encoder=pipeline.image_encoder, on_frames=on_progress
+        [job],
+        pipeline.tracker,
+        settings,
+        image_encoder=pipeline.image_encoder,
+        extra=extra,
+        keep_more=True,
+        on_frames=on_progress,
     )
     if result.state == "failed":
         raise TrackSiftError(result.cause)

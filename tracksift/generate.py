@@ -11,7 +11,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
-from typing import Literal
+from typing import Any, Literal
 
 from benchmarks.metrics.track_labels import track_labels
 from cache import CacheFile, cache_state, open_cache, verify_cache, write_cache
@@ -29,7 +29,7 @@ from proposals.prompts import Prompter
 from proposals.settings import ProposalSettings
 from proposals.user import user_prompter
 from tracksift.jobs import Job, decoded
-from tracksift.sources import Extra, check_sources, extra_facts, joined, keepable
+from tracksift.sources import Extra, check_sources, extra_facts, including, joined, keepable
 
 State = Literal["made", "kept", "failed", "planned"]
 
@@ -58,6 +58,7 @@ def generate(
     *,
     image_encoder: ImageEncoder | None = None,
     extra: Extra | None = None,
+    keep_more: bool = False,
     overwrite: bool = False,
     dry_run: bool = False,
     on_frames: Progress | None = None,
@@ -67,6 +68,7 @@ def generate(
 
     image_encoder: of the tracks' looks; without one the files have none.
     extra: what the sources `grounding_dino` and `user` need.
+    keep_more: whether a file may go on holding tracks of sources that are not asked for now.
     A video that fails is reported and the others go on; the caller decides what a failure means.
 
     Raises:
@@ -76,7 +78,7 @@ def generate(
     results = []
     for job in jobs:
         result = generate_one(
-            job, tracker, settings, image_encoder=image_encoder, extra=extra,
+            job, tracker, settings, image_encoder=image_encoder, extra=extra, keep_more=keep_more,
             overwrite=overwrite, dry_run=dry_run, on_frames=on_frames,
         )  # fmt: skip
         results.append(result)
@@ -92,13 +94,16 @@ def generate_one(
     *,
     image_encoder: ImageEncoder | None = None,
     extra: Extra | None = None,
+    keep_more: bool = False,
     overwrite: bool = False,
     dry_run: bool = False,
     on_frames: Progress | None = None,
 ) -> JobResult:
     """As `generate`, for one job."""
     try:
-        return _generate(job, tracker, settings, image_encoder, extra or Extra(), overwrite, dry_run, on_frames)
+        return _generate(
+            job, tracker, settings, image_encoder, extra or Extra(), keep_more, overwrite, dry_run, on_frames
+        )
     except TrackSiftError as error:
         return JobResult(job.video_id, "failed", cause=str(error))
 
@@ -109,6 +114,7 @@ def _generate(
     settings: ProposalSettings,
     image_encoder: ImageEncoder | None,
     extra: Extra,
+    keep_more: bool,
     overwrite: bool,
     dry_run: bool,
     on_frames: Progress | None,
@@ -120,6 +126,7 @@ def _generate(
         prompts = None if told is None else decoded(told, reader.meta.size)
         facts = provenance(reader.meta, tracker, settings, prompts) | {"labels_sha256": _masks_sha256(masks)}
         facts |= extra_facts(job, reader.meta, extra)
+        facts = including(_provenance(job), facts) if keep_more else facts
         if not overwrite and _is_complete(job, json_sha256(facts | look_facts(image_encoder))):
             return JobResult(job.video_id, "kept", frames=reader.meta.frames)
         if dry_run:
@@ -187,10 +194,18 @@ def _is_complete(job: Job, provenance_sha256: str) -> bool:
         return False
 
 
+def _provenance(job: Job) -> dict[str, Any]:
+    """The provenance of the job's file, looks apart; nothing where there is no file that can be opened."""
+    try:
+        return dict(without_look_facts(open_cache(job.cache).provenance))
+    except CacheError:
+        return {}
+
+
 def _held(job: Job, facts: Mapping[str, object]) -> tuple[CacheFile | None, tuple[Source, ...]]:
     """The job's whole file and the sources whose tracks in it are wanted and made as now; None where there are none."""
     try:
-        keep = keepable(without_look_facts(open_cache(job.cache).provenance), facts)
+        keep = keepable(_provenance(job), facts)
         return (verify_cache(job.cache), keep) if keep else (None, ())
     except CacheError:
         return None, ()

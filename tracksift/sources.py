@@ -39,12 +39,12 @@ class Extra:
     def asked(self, job: Job) -> tuple[Expression, ...]:
         """The expressions that the detector looks for in a job's video."""
         if self.expressions is not None:
-            return self.expressions
+            return tuple({expression.id: expression for expression in self.expressions}.values())
         return job.annotated.expressions if job.annotated is not None else ()
 
 
 def text_expressions(texts: Sequence[str]) -> tuple[Expression, ...]:
-    """Phrases for a detector, each with an id of its own text, so that it is the same one in every run.
+    """Phrases for a detector, each with an id of its own text, so that it is the same one wherever it is asked.
 
     Raises:
         InputError: for none, or a blank one.
@@ -52,7 +52,7 @@ def text_expressions(texts: Sequence[str]) -> tuple[Expression, ...]:
     if not texts:
         raise InputError("expressions: expected at least one to look for, got none")
     ids = ["t" + hashlib.sha256(text.strip().lower().encode()).hexdigest()[:12] for text in texts]
-    return tuple(Expression(name, text) for name, text in dict(zip(ids, texts, strict=True)).items())
+    return tuple(Expression(name, text) for name, text in zip(ids, texts, strict=True))
 
 
 def check_sources(settings: ProposalSettings, extra: Extra) -> None:
@@ -88,6 +88,21 @@ def keepable(known: Mapping[str, Any], wanted: Mapping[str, Any]) -> tuple[Sourc
     both = [source for source in ORDER if source in known["settings"]["sources"]]
     both = [source for source in both if source in wanted["settings"]["sources"]]
     return tuple(s for s in both if json_sha256(known.get(_OWN.get(s, ""))) == json_sha256(wanted.get(_OWN.get(s, ""))))
+
+
+def including(known: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[str, Any]:
+    """`wanted`, and with it every source that a file made under `known` provenance has more, where both can be one
+    file.
+    """
+    facts = dict(wanted)
+    if json_sha256(_shared(known)) != json_sha256(_shared(wanted)):
+        return facts
+    asked, had = tuple(wanted["settings"]["sources"]), tuple(known["settings"]["sources"])
+    facts["settings"] = facts["settings"] | {"sources": [*had, *(source for source in asked if source not in had)]}
+    for source, name in _OWN.items():
+        if source in had and source not in asked:
+            facts[name] = known[name]
+    return facts
 
 
 def joined(old: Sequence[Track], new: Sequence[Track]) -> tuple[Track, ...]:

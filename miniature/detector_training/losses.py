@@ -25,11 +25,16 @@ def corners(boxes: Tensor) -> Tensor:
 def overlaps(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
     """IoU and generalised IoU (Rezatofighi et al. 2019, arXiv 1902.09630) of boxes (centre, size) that broadcast."""
     a, b = corners(first), corners(second)
-    common = (torch.minimum(a[..., 2:], b[..., 2:]) - torch.maximum(a[..., :2], b[..., :2])).clamp(min=0).prod(-1)
-    union = first[..., 2:].prod(-1) + second[..., 2:].prod(-1) - common
-    hull = (torch.maximum(a[..., 2:], b[..., 2:]) - torch.minimum(a[..., :2], b[..., :2])).prod(-1).clamp(min=1e-8)
+    common = _area((torch.minimum(a[..., 2:], b[..., 2:]) - torch.maximum(a[..., :2], b[..., :2])).clamp(min=0))
+    union = _area(first[..., 2:]) + _area(second[..., 2:]) - common
+    hull = _area(torch.maximum(a[..., 2:], b[..., 2:]) - torch.minimum(a[..., :2], b[..., :2])).clamp(min=1e-8)
     iou = common / union.clamp(min=1e-8)
     return iou, iou - (hull - union) / hull
+
+
+def _area(sizes: Tensor) -> Tensor:
+    """Width times height [...] of sizes [..., 2]; the gradient of `prod` would cost ten kernels."""
+    return sizes[..., 0] * sizes[..., 1]
 
 
 def focal(logits: Tensor, wanted: Tensor, words: Tensor) -> Tensor:

@@ -105,3 +105,20 @@ def test_prompts_and_phrases_for_a_whole_split_are_refused(command, world, detec
     base = ("generate", "--data", world, "--cache", tmp_path, "--detector", detector, "--device", "cpu")
     assert "mean one video" in command(*base, "--box", "0,1,1,9,9").err
     assert "annotations have their own" in command(*base, "--source", "grounding_dino", "-e", "a disc").err
+
+
+def test_predict_can_look_for_its_own_expressions(command, frames, detector, tmp_path, quick_grid):
+    words = ("predict", frames, "--fps", 8, "--cache", tmp_path / "c", "--out", tmp_path / "o", "--no-pictures")
+    words += ("--detector", detector, "--device", "cpu", "-e", "the red star")
+    assert command(*words).code == 0
+    path = tmp_path / "c" / "videos" / "single" / "m200041.h5"
+    grid = [source.value for source in open_cache(path).sources()]
+    ended = command(*words, "--detect")
+    assert (ended.code, ended.figures["expressions"]) == (0, 1), ended.err
+    file = open_cache(path)
+    (asked,) = file.provenance["detector"]["expressions"]
+    found = [source.value for source in file.sources()]
+    assert found[: len(grid)] == grid
+    assert {prompt.expression_id for prompt in file.prompts()} <= {None, asked}
+    assert command(*words).code == 0
+    assert open_cache(path).content_sha256 == file.content_sha256

@@ -13,9 +13,9 @@ from tracksift.models import WEIGHTS, Models
 def test_a_video_is_tracked_once_whatever_is_asked_about_it(tiny_video, tmp_path, monkeypatch):
     tracked = []
 
-    def counting(reader, *rest):
+    def counting(reader, *rest, **options):
         tracked.append(reader.meta.id)
-        return whole(reader, *rest)
+        return whole(reader, *rest, **options)
 
     whole = stage.propose_with_effort
     monkeypatch.setattr("tracksift.generate.propose_with_effort", counting)

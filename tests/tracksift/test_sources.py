@@ -89,13 +89,13 @@ def run(tmp_path, monkeypatch, tracker):
     monkeypatch.setattr(module, "user_prompter", lambda *_: Source.USER)
     job = ArrayJob("v", tmp_path / "v.h5")
 
-    def go(settings, *texts, detector=None, user=(), **changes):
+    def go(settings, *texts, detector=None, user=(), keep_more=False, **changes):
         tracked.clear()
         detector = detector or Fake()
         asked = tuple(Expression(text, text) for text in texts)
         chosen = DetectorSettings(**changes)
         extra = Extra(detector if texts else None, chosen, asked or None, user)
-        (result,) = generate([job], tracker, settings, extra=extra)
+        (result,) = generate([job], tracker, settings, extra=extra, keep_more=keep_more)
         assert result.state != "failed", result.cause
         return result, list(tracked), open_cache(job.cache)
 
@@ -162,6 +162,23 @@ def test_another_box_is_tracked_alone(run):
     assert run(ALL, "red", user=(other,))[1] == [(Source.USER,)]
 
 
+def test_whoever_only_asks_lets_a_file_hold_more(run):
+    run(ALL, "red", user=(BOX,))
+    result, tracked, file = run(GRID, keep_more=True)
+    assert (result.state, tracked, len(prompts(file))) == ("kept", [], 3)
+    result, tracked, file = run(BOTH, "blue", keep_more=True)
+    assert (result.state, tracked) == ("made", [(Source.GROUNDING_DINO,)])
+    assert prompts(file) == [("grid", None), ("grounding_dino", "blue"), ("user", None)]
+    assert run(GRID, keep_more=True)[0].state == "kept"
+
+
+def test_what_another_grid_made_is_not_held_on_to(run):
+    run(BOTH, "red")
+    coarse = replace(GRID, grid=replace(GRID.grid, points_per_side=3))
+    _, tracked, file = run(coarse, keep_more=True)
+    assert (tracked, prompts(file)) == ([(Source.GRID,)], [("grid", None)])
+
+
 def test_files_made_before_detectors_existed_are_still_current(run):
     file = run(GRID)[2]
     assert {"detector", "user_prompts"}.isdisjoint(file.provenance)
@@ -187,11 +204,13 @@ def test_sources_without_what_they_need_are_refused(settings, extra, sentence):
         check_sources(settings, extra)
 
 
-def test_a_phrase_has_the_same_id_in_every_run_and_is_asked_once():
+def test_a_phrase_has_the_same_id_in_every_run_and_the_detector_is_asked_once():
     one, two = text_expressions(["The red star", "the disc"])
-    assert text_expressions(["the disc", "the red star ", "The Red Star"])[1].id == one.id
+    assert text_expressions(["the disc", "the red star "])[1].id == one.id
     assert len({one.id, two.id}) == 2
-    assert len(text_expressions(["a", "A "])) == 1
+    twice = text_expressions(["a", "A "])
+    assert len(twice) == 2
+    assert len(Extra(Fake(), expressions=twice).asked(ArrayJob("v", None))) == 1
     with pytest.raises(InputError, match="at least one"):
         text_expressions([])
 
