@@ -87,8 +87,8 @@ RULES: tuple[tuple[str, str], ...] = (
 """Applied in this order to every name; the target names are those of the hub's checkpoints."""
 
 
-def convert(checkpoint: Path, out: Path, tokenizer: str = "bert-base-uncased") -> None:
-    """Write the folder `out`: configuration, `model.safetensors`, tokenizer and image processor.
+def convert(checkpoint: Path, out: Path, tokenizer: str = "bert-base-uncased") -> int:
+    """Write the folder `out`: configuration, `model.safetensors`, tokenizer and image processor; how many tensors.
 
     checkpoint: the original's `.pth`, read without running code.   tokenizer: a hub id or a folder; checkpoints hold
     no word list.
@@ -98,8 +98,7 @@ def convert(checkpoint: Path, out: Path, tokenizer: str = "bert-base-uncased") -
             that is not there.
         OutputError: when `out` cannot be written.
     """
-    original = read_weights(checkpoint)
-    original = {name.removeprefix("module."): value for name, value in original.items()}
+    original = plain_names(read_weights(checkpoint))
     config = read_config(original, checkpoint)
     state = convert_state(original, checkpoint)
     try:
@@ -115,6 +114,12 @@ def convert(checkpoint: Path, out: Path, tokenizer: str = "bert-base-uncased") -
                 folder, use_safetensors=True, output_loading_info=True, ignore_mismatched_sizes=True
             )
         check_loading(str(checkpoint), report)
+    return len(state)
+
+
+def plain_names(original: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors without the `module.` that parallel training puts in front of every name."""
+    return {name.removeprefix("module."): value for name, value in original.items()}
 
 
 def convert_state(original: Mapping[str, Tensor], source: Path) -> dict[str, Tensor]:

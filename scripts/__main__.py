@@ -3,7 +3,7 @@
 import typer
 
 from core import cli
-from scripts import benchmark, demo, evaluate, generate, predict, train_selector
+from scripts import benchmark, convert_detector, demo, evaluate, generate, predict, train_selector
 
 app = typer.Typer(
     name="tracksift",
@@ -14,12 +14,13 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-app.command("generate")(generate.main)
+app.command("generate", epilog=generate.EPILOG)(generate.main)
 app.command("train-selector")(train_selector.main)
 app.command("evaluate")(evaluate.main)
 app.command("predict")(predict.main)
 app.command("demo")(demo.main)
-app.command("benchmark")(benchmark.main)
+app.command("convert-detector", epilog=convert_detector.EPILOG)(convert_detector.main)
+app.command("benchmark", epilog=benchmark.EPILOG)(benchmark.main)
 
 
 def run() -> None:

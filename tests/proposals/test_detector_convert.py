@@ -236,3 +236,16 @@ def test_a_missing_word_list_is_named(checkpoint, tmp_path):
 )  # fmt: skip
 def test_names_change_by_rule(theirs, ours):
     assert rename(theirs) == ours
+
+
+def test_the_command_converts_and_refuses_to_overwrite(command, checkpoint, words, tmp_path):
+    path, out = checkpoint(), tmp_path / "out"
+    planned = command("convert-detector", path, "--out", out, "--dry-run")
+    assert (planned.code, out.exists()) == (0, False), planned.err
+    ended = command("convert-detector", path, "--out", out, "--tokenizer", words)
+    assert (ended.code, ended.figures["tensors"]) == (0, planned.figures["tensors"]), ended.err
+    assert load_detector(str(out)).limit == 256
+    again = command("convert-detector", path, "--out", out, "--tokenizer", words)
+    assert (again.code, "expected a new or empty folder" in again.err) == (2, True)
+    missing = command("convert-detector", tmp_path / "no.pth", "--out", tmp_path / "x")
+    assert (missing.code, "expected a .pth file" in missing.err) == (2, True)
