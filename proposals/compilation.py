@@ -10,7 +10,7 @@ from typing import ParamSpec, TypeVar
 
 import torch
 
-BUCKETS = (1, 2, 4, 8, 12, 16, 24, 32, 48, 64)
+BUCKETS = (1, 4, 8, 16, 32, 48, 64)
 SHAPES = 64  # compiled versions of one function: a few a bucket and tracker
 
 Params = ParamSpec("Params")

@@ -128,7 +128,7 @@ class SharedAttention:
         device = positions.device
         angles = module.layers[0].self_attn.compute_cis(end_x=side, end_y=side)  # [P, C / 2], complex
         self._turn = (angles.real.to(device), angles.imag.to(device))
-        self._dtype, self._narrow = dtype, narrow
+        self._narrow = narrow
         self._at_input = module.pos_enc_at_input
         self._layers = [_weights(layer, positions, dtype) for layer in module.layers]
         self._last = _norm(module.norm)
@@ -141,7 +141,7 @@ class SharedAttention:
     def frame(self, features: Tensor, position: Tensor) -> Frame:
         """What depends on the frame alone; features and position code [1, P, C]."""
         first = self._layers[0]
-        x, q, k, v = self._begin(features, position if self._at_input else None, first.own, self._turn, self._dtype)
+        x, q, k, v = self._begin(features, position if self._at_input else None, first.own, self._turn)
         return Frame(*self._query(x, _attend(q, k, v), first.cross, self._turn))
 
     def __call__(self, frame: Frame, memory: Memory) -> Tensor:
@@ -158,8 +158,7 @@ class SharedAttention:
             values = memory.tokens if narrow else functional.linear(memory.tokens, *layer.wide)
             found = _attend(q, keys, values)
             x = self._mix(x, found, layer.mix if narrow else layer.wide_mix)
-        out: Tensor = self._finish(x, self._last, self._dtype)
-        return out
+        return self._finish(x, self._last)
 
     def _keys(self, memory: Memory, layer: LayerWeights) -> Tensor:
         """Keys of cross-attention, [N, F P + R, C]."""
@@ -174,37 +173,37 @@ class SharedAttention:
 
 
 def _begin(
-    features: Tensor, position: Tensor | None, own: SelfWeights, turn: tuple[Tensor, Tensor], dtype: torch.dtype
+    features: Tensor, position: Tensor | None, own: SelfWeights, turn: tuple[Tensor, Tensor]
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """The residual stream's start and layer 0's queries, keys and values."""
-    x = features if position is None else features + 0.1 * position
-    x = x.to(dtype)
+    # The stream stays in float32, as under autocast: what is added up in it decides between masks that score alike.
+    x = features.float() if position is None else features.float() + 0.1 * position
     return x, *_own(x, own, turn)
 
 
 def _own(x: Tensor, weights: SelfWeights, turn: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
     """Queries, keys and values of self-attention."""
-    q, k, v = functional.linear(_normed(x, weights.norm), *weights.qkv).chunk(3, dim=-1)
+    q, k, v = functional.linear(_normed(x, weights.norm, weights.qkv.weight.dtype), *weights.qkv).chunk(3, dim=-1)
     return _rotate(q, turn), _rotate(k, turn), v
 
 
 def _query(x: Tensor, found: Tensor, weights: CrossWeights, turn: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
     """The stream after self-attention, and the queries of cross-attention."""
     x = x + functional.linear(found, *weights.out)
-    return x, _rotate(functional.linear(_normed(x, weights.norm), *weights.query), turn)
+    return x, _rotate(functional.linear(_normed(x, weights.norm, weights.query.weight.dtype), *weights.query), turn)
 
 
 def _mix(x: Tensor, found: Tensor, weights: MixWeights) -> Tensor:
     """The stream after cross-attention and the MLP."""
     x = x + functional.linear(found, *weights.values)
-    rows = _normed(x, weights.norm).flatten(0, 1)
+    rows = _normed(x, weights.norm, weights.widen.weight.dtype).flatten(0, 1)
     # Rectified in the matrix product's epilogue: the hidden layer is eight times as wide as the stream.
     hidden = torch._addmm_activation(weights.widen.bias, rows, weights.widen.weight.t())
     return x + functional.linear(hidden, *weights.narrow).view_as(x)
 
 
-def _finish(x: Tensor, norm: Norm, dtype: torch.dtype) -> Tensor:
-    return _normed(x, norm).to(dtype)
+def _finish(x: Tensor, norm: Norm) -> Tensor:
+    return _normed(x, norm, torch.float32)
 
 
 def _keys(
@@ -227,9 +226,9 @@ def _rotate(x: Tensor, turn: tuple[Tensor, Tensor]) -> Tensor:
     return torch.cat([first * cos - second * sin, first * sin + second * cos], dim=-1).to(x.dtype)
 
 
-def _normed(x: Tensor, norm: Norm) -> Tensor:
-    """Layer norm in float32."""
-    return functional.layer_norm(x.float(), x.shape[-1:], norm.weight, norm.bias, norm.eps).to(x.dtype)
+def _normed(x: Tensor, norm: Norm, dtype: torch.dtype) -> Tensor:
+    """Layer norm of the stream in float32, for matrix products in `dtype`."""
+    return functional.layer_norm(x, x.shape[-1:], norm.weight, norm.bias, norm.eps).to(dtype)
 
 
 def _attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:

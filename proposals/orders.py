@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
@@ -20,7 +20,6 @@ from proposals.prompts import KeyFrame, MaskPrompt, Prompter, by_area
 from proposals.propagation import Sweep, propagate
 from proposals.tracker import Tracker
 
-Order = Literal["time", "area"]
 Pool = tuple[int, str | None]  # the number of the source, and the expression
 
 
@@ -39,6 +38,7 @@ class Work:
     on_progress: Callable[[int, int], None] | None = None
     steps: int = 0
     extra_passes: int = 0
+    expected: int = 0  # steps, where the order does not report by frames: each prompt tracked alone, the most there are
     _done: int = field(default=0, repr=False)
 
     def find(self, source: Prompter, frame: int) -> list[MaskPrompt]:
@@ -49,6 +49,12 @@ class Work:
     def step(self) -> None:
         """Count a tracking step."""
         self.steps += 1
+        if self.expected:
+            self.report(self.steps, self.expected)
+
+    def track(self, prompts: Sequence[MaskPrompt]) -> list[Track]:
+        """Tracks of some prompts, both ways."""
+        return propagate(self.tracker, self.features, prompts, self.step)
 
     def report(self, done: int, total: int) -> None:
         """Tell how far the work is; what was told never falls."""
@@ -109,18 +115,16 @@ def in_area_order(sources: Sequence[Prompter], work: Work) -> list[Track]:
     still be accepted a few at a time: the tracks are those that tracking a few at a time would give.
     """
     by_pool: dict[Pool, list[Track]] = {}
-    total = work.features.frames * sum(len(source.key_frames) for source in sources)
-    done = 0
-    for number, source in enumerate(sources):
-        prompts = [prompt for frame in source.key_frames for prompt in work.find(source, frame)]
+    found = [[prompt for frame in source.key_frames for prompt in work.find(source, frame)] for source in sources]
+    work.expected = work.features.frames * max(1, sum(len(prompts) for prompts in found))
+    for number, (source, prompts) in enumerate(zip(sources, found, strict=True)):
         for expression in dict.fromkeys(prompt.expression_id for prompt in prompts):
             mine = [prompt for prompt in prompts if prompt.expression_id == expression]
             if source.competing:
                 by_pool[number, expression] = _largest_first(by_area(mine), source.limit, work)
             else:
-                by_pool[number, expression] = propagate(work.tracker, work.features, mine, work.step)
-        done += work.features.frames * len(source.key_frames)
-        work.report(done, total)
+                by_pool[number, expression] = work.track(mine)
+    work.report(work.expected, work.expected)
     return _kept(sources, by_pool, work)
 
 
@@ -134,7 +138,7 @@ def _largest_first(prompts: Sequence[MaskPrompt], limit: int | None, work: Work)
         batch = same[: min(work.together, most - len(tracks))]
         if any(id(prompt) not in ready for prompt in batch):
             ahead = [prompt for prompt in same if id(prompt) not in ready]
-            found = propagate(work.tracker, work.features, ahead, work.step)
+            found = work.track(ahead)
             ready.update((id(prompt), track) for prompt, track in zip(ahead, found, strict=True))
         accepted = [ready.pop(id(prompt)) for prompt in batch]
         tracks += accepted

@@ -1,4 +1,4 @@
-"""COCO run-length masks made where the masks are: only the places where a mask changes leave the device.
+"""COCO run-length masks made where the masks are: only the finished strings leave the device.
 
 The strings are those of pycocotools, byte for byte. Knows COCO's code. Does not know tracks or models.
 Axis letters: K masks, H W pixels.
@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn import functional
 
 GROUP = 5  # bits of a run length in one byte
 MORE = 32  # the bit of a byte that says that its number goes on
 OFFSET = 48  # of the first character
+LONGEST = 8  # groups of the longest number: masks of up to 2**38 pixels
 
 
 def changes(masks: Tensor) -> Tensor:
@@ -28,39 +28,33 @@ def changes(masks: Tensor) -> Tensor:
 
 
 def strings(changed: Tensor) -> list[bytes]:
-    """`changes` -> K compressed counts."""
-    count, pixels = changed.shape
-    places = changed.nonzero().to("cpu", torch.int64).numpy()
-    return _compress(places[:, 0], places[:, 1], count, pixels)
+    """`changes` -> K compressed counts, made on the device of the masks."""
+    count = len(changed)
+    # A last run ends every mask: its end is one more start, after the last pixel.
+    ends = functional.pad(changed, (0, 1), value=True).nonzero()
+    owner, end = ends[:, 0], ends[:, 1]
+    first = torch.cat([owner.new_ones(1, dtype=torch.bool), owner[1:] != owner[:-1]])[: len(owner)]
+    runs = end - torch.cat([end.new_zeros(1), end[:-1]])[: len(end)].masked_fill(first, 0)
+    at = torch.arange(len(runs), device=runs.device)
+    index = at - at[first][owner]  # within the mask
+    # From a mask's fourth number on, COCO writes the difference to the number before the last.
+    values = torch.where(index > 2, runs - runs.roll(2), runs)
+    text, sizes = _characters(values, owner, count)
+    edges = [0, *sizes.cumsum(0).tolist()]
+    data = text.cpu().numpy().tobytes()
+    return [data[a:b] for a, b in pairwise(edges)]
 
 
-def _compress(mask: NDArray[np.int64], start: NDArray[np.int64], count: int, pixels: int) -> list[bytes]:
-    """Run starts, by rising mask and place, -> compressed counts."""
-    # A last run ends every mask: its end is one more start, at `pixels`.
-    order = np.argsort(np.concatenate([mask, np.arange(count)]), kind="stable")
-    owner = np.concatenate([mask, np.arange(count)])[order]
-    ends = np.concatenate([start, np.full(count, pixels)])[order]
-    first = np.searchsorted(owner, np.arange(count))
-    runs = np.diff(ends, prepend=0)
-    runs[first] = ends[first]
-    index = np.arange(len(runs)) - first[owner]
-    values = runs.copy()  # from the fourth number on, the difference to the number before the last
-    later = np.flatnonzero(index > 2)
-    values[later] -= runs[later - 2]
-    return _characters(values, owner, count)
-
-
-def _characters(values: NDArray[np.int64], owner: NDArray[np.int64], count: int) -> list[bytes]:
-    """Numbers -> bytes of five bits each, lowest first, as few as hold the number and its sign."""
-    magnitude = np.where(values < 0, ~values, values)
-    groups = np.ones(len(values), dtype=np.int64)
-    while (over := magnitude >= (1 << (GROUP * groups - 1))).any():
-        groups += over
-    last = np.cumsum(groups)
-    number = np.repeat(np.arange(len(values)), groups)
-    place = np.arange(len(number)) - (last - groups)[number]
+def _characters(values: Tensor, owner: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    """Numbers -> bytes of five bits each, lowest first, as few as hold the number and its sign; bytes of each mask."""
+    magnitude = torch.where(values < 0, ~values, values)
+    groups = torch.ones_like(values)
+    for size in range(1, LONGEST):
+        groups += magnitude >= 1 << (GROUP * size - 1)
+    last = groups.cumsum(0)
+    number = torch.repeat_interleave(groups)
+    place = torch.arange(len(number), device=values.device) - (last - groups)[number]
     codes = (values[number] >> (GROUP * place)) & (MORE - 1)
-    codes += np.where(place < groups[number] - 1, MORE, 0) + OFFSET
-    text = codes.astype(np.uint8).tobytes()
-    edges = np.concatenate([[0], np.cumsum(np.bincount(owner, weights=groups, minlength=count).astype(np.int64))])
-    return [text[a:b] for a, b in pairwise(edges)]
+    codes += torch.where(place < groups[number] - 1, MORE, 0) + OFFSET
+    sizes = torch.zeros(count, dtype=torch.int64, device=values.device).index_add_(0, owner, groups)
+    return codes.to(torch.uint8), sizes

@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from core.errors import CheckpointError
+from proposals.mask_shrinking import shrinker
 from proposals.tracker import Maps
 
 
@@ -43,6 +44,7 @@ class Heads(torch.nn.Module):
             raise CheckpointError("tracker: expected use_high_res_features_in_sam to be on, got a model with it off")
         self._model = model
         self._side = int(model.image_size)
+        self._shrink = shrinker(model.memory_encoder.mask_downsampler)
         prompts = model.sam_prompt_encoder
         with torch.no_grad(), torch.autocast(model.device.type, enabled=False):
             # Tracking prompts nothing: two empty points and an empty mask, the same for every object.
@@ -110,7 +112,7 @@ class Heads(torch.nn.Module):
         side = (self._side, self._side)
         fine = functional.interpolate(logits, side, mode="bilinear", align_corners=False)
         fine = fine.sigmoid() * model.sigmoid_scale_for_mem_enc + model.sigmoid_bias_for_mem_enc
-        memory: Tensor = encoder.pix_feat_proj(maps[-1]) + encoder.mask_downsampler(fine)
+        memory: Tensor = encoder.pix_feat_proj(maps[-1]) + self._shrink(fine)
         memory = encoder.out_proj(encoder.fuser(memory))
         if model.no_obj_embed_spatial is not None:
             appearing = (score > 0).float()[..., None, None]

@@ -6,11 +6,13 @@ Knows numbers and their ranges. Does not know how the work is done; `Resources` 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Literal, get_args
 
 from core.errors import InputError
 from core.types import Source
 from core.validators import check_probability
 
+Order = Literal["time", "area"]
 # Imported tracks are not proposed: they come with their masks.
 KNOWN_SOURCES = (Source.GRID, Source.GROUND_TRUTH, Source.GROUNDING_DINO, Source.USER)
 
@@ -51,6 +53,9 @@ class GridSettings:
 class ProposalSettings:
     """Sources of prompts and rules for tracks.
 
+    order: `time` for one sweep forward, in which a key frame's unexplained prompts become tracks, and one backward;
+    `area` for SOLA's, the largest prompt of all key frames first, both ways before the next.   together: prompts of a
+    frame that `area` accepts at once, which do not explain each other (SOLA: 4).
     explained_iou: a prompt that overlaps an earlier track at its frame by more than this IoU is not tracked.
     duplicate_iou: a track that overlaps a better one by more than this mean IoU is dropped.
     max_tracks: the most grid tracks a video keeps.   largest_share: ground truth is prompted where an object shows
@@ -63,6 +68,8 @@ class ProposalSettings:
     duplicate_iou: float = 0.7
     max_tracks: int = 64
     largest_share: float = 0.9
+    order: Order = "time"
+    together: int = 4
 
     def __post_init__(self) -> None:
         """Refuse unknown or no sources and numbers out of range."""
@@ -71,6 +78,10 @@ class ProposalSettings:
             raise InputError(f"sources: expected some of {known}, got {', '.join(self.sources) or 'none'}")
         if self.max_tracks < 1:
             raise InputError(f"max_tracks: expected 1 or more, got {self.max_tracks}")
+        if self.order not in get_args(Order):
+            raise InputError(f"order: expected one of {', '.join(get_args(Order))}, got {self.order!r}")
+        if self.together < 1:
+            raise InputError(f"together: expected 1 or more prompts, got {self.together}")
         for name in ("explained_iou", "duplicate_iou", "largest_share"):
             check_probability(name, getattr(self, name))
 

@@ -46,6 +46,7 @@ def random_sam2(size: str, device: torch.device, seed: int = 0) -> SAM2Base:
     torch.manual_seed(seed)
     model = build_sam2(Path(sam2.__path__[0]) / f"configs/sam2.1/sam2.1_hiera_{SIZES[size]}.yaml")
     raise_objects(model)
+    smooth_masks(model)
     return model.to(device).eval().requires_grad_(False)
 
 
@@ -62,9 +63,19 @@ def raise_objects(model: SAM2Base) -> None:
             block.layers[-1].weight[0] = 0
             block.layers[-1].bias[0] = 0
         # Channel 0 of the enlarged features becomes a constant, which the heads' biases weigh.
-        enlarge = decoder.output_upscaling[3]
-        enlarge.weight[:, 0], enlarge.bias[0] = 0, 1
+        last = decoder.output_upscaling[3]
+        last.weight[:, 0], last.bias[0] = 0, 1
         decoder.conv_s0.weight[0], decoder.conv_s0.bias[0] = 0, 0
+
+
+def smooth_masks(model: SAM2Base) -> None:
+    """Change random weights so that masks are of whole patches; noise would make run lengths the thing timed."""
+    decoder = model.sam_mask_decoder
+    with torch.no_grad():
+        for module in (decoder.conv_s0, decoder.conv_s1):
+            module.weight *= 0
+        for enlarge in (decoder.output_upscaling[0], decoder.output_upscaling[3]):
+            enlarge.weight[:] = enlarge.weight.mean(dim=(2, 3), keepdim=True)
 
 
 def shift_masks(model: SAM2Base, by: float) -> None:
