@@ -7,6 +7,8 @@ for SAM2 (bicubic) and normalised by ImageNet's statistics; transformers' own pr
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +17,7 @@ import torch
 from huggingface_hub import snapshot_download
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 from safetensors import SafetensorError
-from transformers import EdgeTamVideoModel
+from transformers import EdgeTamVideoConfig, EdgeTamVideoModel, EdgeTamVisionConfig
 
 from core.devices import pick_device
 from core.errors import CheckpointError
@@ -58,12 +60,12 @@ def load_edgetam(spec: str, device: str = "cpu") -> LoadedEdgeTam:
     """
     place = pick_device(device)
     folder = _locate(spec)
-    _check_kind(spec, folder / FILES[0])
+    values = _configuration(spec, folder / FILES[0])
     try:
-        with quiet():
+        with quiet(), without_defaults():
             model, report = EdgeTamVideoModel.from_pretrained(
-                folder, dtype=torch.float32, use_safetensors=True, local_files_only=True, output_loading_info=True,
-                ignore_mismatched_sizes=True,
+                folder, config=EdgeTamVideoConfig(**values), dtype=torch.float32, use_safetensors=True,
+                local_files_only=True, output_loading_info=True, ignore_mismatched_sizes=True,
             )  # fmt: skip
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError, SafetensorError) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
@@ -80,6 +82,20 @@ def load_edgetam(spec: str, device: str = "cpu") -> LoadedEdgeTam:
         token_width=int(model.hidden_dim),
         parameters=sum(p.numel() for p in model.parameters()),
     )
+
+
+@contextmanager
+def without_defaults() -> Iterator[None]:
+    """Vision configurations are not compared with the default one, which transformers 5.17 fetches from the hub.
+
+    It compares them whenever it prints one, and it prints one to check a field: none could be made without a network.
+    """
+    held = getattr(EdgeTamVisionConfig, "has_no_defaults_at_init", False)  # later versions do not have it
+    EdgeTamVisionConfig.has_no_defaults_at_init = True
+    try:
+        yield
+    finally:
+        EdgeTamVisionConfig.has_no_defaults_at_init = held
 
 
 def _locate(spec: str) -> Path:
@@ -99,11 +115,13 @@ def _locate(spec: str) -> Path:
         ) from error
 
 
-def _check_kind(spec: str, config: Path) -> None:
-    """Refuse a configuration of another class, before its weights are read."""
+def _configuration(spec: str, path: Path) -> dict[str, Any]:
+    """The values of a configuration file; another class's is refused before its weights are read."""
     try:
-        kind = json.loads(config.read_text(encoding="utf-8")).get("model_type")
+        values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        kind = values.get("model_type")
     except (OSError, ValueError, AttributeError) as error:
-        raise CheckpointError(f"{config}: expected a JSON object, got: {error}") from error
+        raise CheckpointError(f"{path}: expected a JSON object, got: {error}") from error
     if kind != KIND:
         raise CheckpointError(f"tracker {spec!r}: expected a configuration of model_type {KIND}, got {kind!r}")
+    return values

@@ -23,7 +23,7 @@ from core.frames import ArrayReader
 from core.types import Source
 from proposals.any_tracker import load_tracker
 from proposals.clicks import Clicks, masks_of
-from proposals.edgetam import load_edgetam
+from proposals.edgetam import load_edgetam, without_defaults
 from proposals.edgetam_image import EdgeTamImage
 from proposals.edgetam_tracker import EdgeTamTracker
 from proposals.features import FeatureStore, normalise
@@ -34,6 +34,21 @@ from proposals.settings import GridSettings, ProposalSettings, Resources
 
 SIDE, FRAMES = 64, 12
 BIRTHS = ((0, 0), (1, 5), (1, 11), (0, 5))  # object, frame: forward, both ways, backward, two of one frame
+
+
+def make_config(vision, released):
+    return EdgeTamVideoConfig(
+        vision_config=vision,
+        prompt_encoder_config=EdgeTamVideoPromptEncoderConfig(hidden_size=128, image_size=SIDE),
+        mask_decoder_config=EdgeTamVideoMaskDecoderConfig(hidden_size=128, mlp_dim=64, iou_head_hidden_dim=32),
+        image_size=SIDE, memory_attention_hidden_size=128, memory_attention_mlp_hidden_size=64,
+        memory_attention_rope_feat_sizes=[4, 4], memory_attention_rope_k_sizes=[2, 2],
+        perceiver_resampler_num_latents=8, perceiver_resampler_num_latents_2d=4,
+        perceiver_resampler_mlp_intermediate_size=32, memory_encoder_hidden_size=128, mask_downsampler_embed_dim=128,
+        memory_fuser_embed_dim=128, memory_fuser_intermediate_dim=32,
+        enable_temporal_pos_encoding_for_object_pointers=not released,
+        enable_occlusion_spatial_embedding=not released,
+    )  # fmt: skip
 
 
 def make_model(*, released, presence=6.0):
@@ -47,19 +62,9 @@ def make_model(*, released, presence=6.0):
         backbone_config=backbone, backbone_channel_list=[96, 192, 48, 32], fpn_hidden_size=128,
         backbone_feature_sizes=[[16, 16], [8, 8], [4, 4]],
     )  # fmt: skip
-    config = EdgeTamVideoConfig(
-        vision_config=vision,
-        prompt_encoder_config=EdgeTamVideoPromptEncoderConfig(hidden_size=128, image_size=SIDE),
-        mask_decoder_config=EdgeTamVideoMaskDecoderConfig(hidden_size=128, mlp_dim=64, iou_head_hidden_dim=32),
-        image_size=SIDE, memory_attention_hidden_size=128, memory_attention_mlp_hidden_size=64,
-        memory_attention_rope_feat_sizes=[4, 4], memory_attention_rope_k_sizes=[2, 2],
-        perceiver_resampler_num_latents=8, perceiver_resampler_num_latents_2d=4,
-        perceiver_resampler_mlp_intermediate_size=32, memory_encoder_hidden_size=128, mask_downsampler_embed_dim=128,
-        memory_fuser_embed_dim=128, memory_fuser_intermediate_dim=32,
-        enable_temporal_pos_encoding_for_object_pointers=not released,
-        enable_occlusion_spatial_embedding=not released,
-    )  # fmt: skip
-    model = EdgeTamVideoModel(config).eval().requires_grad_(False)
+    with without_defaults():
+        config = make_config(vision, released)
+        model = EdgeTamVideoModel(config).eval().requires_grad_(False)
     for name, weight in model.named_parameters():
         if weight.ndim > 1 and "backbone" not in name:
             # transformers starts so small that all masks would be flat, and what is remembered would not matter
@@ -86,7 +91,10 @@ def model(request):
 def folder(tmp_path_factory):
     """A model in transformers' format on disk."""
     place = tmp_path_factory.mktemp("models") / "tiny-edgetam"
-    make_model(released=True).save_pretrained(place)
+    model = make_model(released=True)
+    place.mkdir()
+    (place / "config.json").write_text(json.dumps(model.config.to_dict()))
+    save_file(model.state_dict(), place / "model.safetensors", metadata={"format": "pt"})
     return place
 
 
