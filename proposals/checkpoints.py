@@ -99,7 +99,8 @@ def build_sam2(config: Path) -> SAM2Base:
 
 
 def load_sam2(spec: str, device: str = "cpu") -> LoadedTracker:
-    """A tracker by hub id (`facebook/sam2.1-hiera-large`) or by a local .pt or .safetensors with its .yaml beside it.
+    """A tracker by hub id (`facebook/sam2.1-hiera-large`) or by a local .pt or .safetensors with its .yaml beside it,
+    which a file under a released name (`sam2.1_hiera_large.pt`) does not need.
 
     Half-precision weights are widened to float32.
 
@@ -182,7 +183,11 @@ def _locate(spec: str) -> tuple[Path, Path, str]:
         raise CheckpointError(f"tracker {spec!r}: expected a .pt or .safetensors file, or one of {known}")
     if not path.is_file():
         raise CheckpointError(f"tracker {spec!r}: expected a weight file, got nothing there")
-    return path.with_suffix(".yaml"), path, path.stem
+    beside = path.with_suffix(".yaml")
+    released = {Path(weights).stem: config for config, weights in HF_MODEL_ID_TO_FILENAMES.values()}
+    if not beside.exists() and path.stem in released:  # a released file, by the name under which it is released
+        return Path(sam2.__path__[0]) / released[path.stem], path, path.stem
+    return beside, path, path.stem
 
 
 def _targets(node: object) -> Iterator[object]:

@@ -76,6 +76,21 @@ def test_every_configuration_of_the_package_builds_under_our_rules():
     assert (model.image_size, model.hidden_dim) == (1024, 256)
 
 
+@pytest.mark.parametrize("name", ["sam2.1_hiera_small.pt", "sam2.1_hiera_small.safetensors"])
+def test_a_released_file_needs_no_configuration_beside_it(tmp_path, monkeypatch, name):
+    seen = []
+    monkeypatch.setattr(checkpoints, "build_sam2", lambda config: seen.append(config))
+    monkeypatch.setattr(checkpoints, "read_weights", lambda path: (_ for _ in ()).throw(CheckpointError("read")))
+    (tmp_path / name).write_bytes(b"weights")
+    with pytest.raises(CheckpointError, match="read"):
+        load_sam2(str(tmp_path / name))
+    assert seen[0].name == "sam2.1_hiera_s.yaml"
+    (tmp_path / "sam2.1_hiera_small.yaml").write_text("model: {}")
+    with pytest.raises(CheckpointError, match="read"):
+        load_sam2(str(tmp_path / name))
+    assert seen[1] == tmp_path / "sam2.1_hiera_small.yaml"
+
+
 def test_a_hub_without_network_says_what_to_do(monkeypatch):
     def refuse(**_):
         raise OSError("unreachable")
