@@ -288,6 +288,22 @@ def test_a_step_tells_its_losses_and_moves_the_average(trainer, scenes):
     assert all(p.grad is None for p in trainer.model.parameters())
 
 
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_a_captured_step_tells_and_learns_what_a_plain_one_does():
+    cuda = torch.device("cuda")
+    frames = pool.Pool(2, cuda, workers=0)
+    list(frames.wait_for(2))
+    told = []
+    for capture in (False, True):
+        made = Trainer(replace(SMOKE, size=TINY, frames=4), cuda, capture=capture)
+        if capture:
+            made.warm_up(frames)
+            made.generator.manual_seed(made.settings.seed)
+        told.append([made.advance(frames).tolist() for _ in range(3)])
+    np.testing.assert_allclose(told[0], told[1], rtol=0.05)
+
+
 def test_every_parameter_learns(trainer, scenes):
     batch = draw_batch(scenes, trainer.bank, 4, trainer.generator)
     trainer._backward(batch)
