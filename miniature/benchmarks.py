@@ -22,6 +22,7 @@ from core.devices import autocast, pick_device
 from core.frames import ArrayReader
 from core.reporting import Progress
 from core.types import Expression, Source
+from miniature.preset_benchmark import time_presets
 from miniature.sam2_training.forward import normalise
 from miniature.splits import find_split
 from miniature.world import make_clip
@@ -88,6 +89,7 @@ def time_answers(pipeline: Pipeline, frames: int, repeats: int, progress: Progre
 BENCHMARKS: Mapping[str, Callable[[Pipeline, int, int, Progress], Figures]] = {
     "proposals": time_proposals,
     "answers": time_answers,
+    "presets": time_presets,
 }
 
 

@@ -78,12 +78,19 @@ class ProposalSettings:
             raise InputError(f"sources: expected some of {known}, got {', '.join(self.sources) or 'none'}")
         if self.max_tracks < 1:
             raise InputError(f"max_tracks: expected 1 or more, got {self.max_tracks}")
-        if self.order not in get_args(Order):
-            raise InputError(f"order: expected one of {', '.join(get_args(Order))}, got {self.order!r}")
+        read_order(self.order)
         if self.together < 1:
             raise InputError(f"together: expected 1 or more prompts, got {self.together}")
         for name in ("explained_iou", "duplicate_iou", "largest_share"):
             check_probability(name, getattr(self, name))
+
+
+def read_order(name: str) -> Order:
+    """The order of a name; InputError for another."""
+    for order in get_args(Order):
+        if name == order:
+            return order  # type: ignore[no-any-return]
+    raise InputError(f"order: expected one of {', '.join(get_args(Order))}, got {name!r}")
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ EPILOG = (
 
 
 def main(
-    name: Annotated[str, typer.Argument(help="proposals or answers.")] = "proposals",
+    name: Annotated[str, typer.Argument(help="proposals, answers or presets.")] = "proposals",
     frames: Annotated[int, typer.Option(help="Frames of the clip.", min=4, max=600)] = 24,
     repeats: Annotated[int, typer.Option(help="Timed repeats, of which the median counts.", min=1)] = 3,
     row: Annotated[
@@ -38,6 +38,8 @@ def main(
     share of pixels on which they differ. With --row: a SAM 2.1 of random weights on 854x480 frames, from JPEG files to
     COCO masks, beside SOLA's way (four prompts a pass) and, in row A, the official predictor.
     [bold]answers[/]: one new expression from a cache, beside tracking the clip again.
+    [bold]presets[/]: oracle J&F, tracks, duplicates and seconds of both orders and of each preset of generate, on the
+    first --repeats clips of the miniature's split valid.
     """
     if row is not None:
         _time_row(name, RowChoice(row, size, objects, frames, repeats, compiled), device)

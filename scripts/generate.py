@@ -46,6 +46,19 @@ def main(
         typer.Option(help="Also store what each track looks like; default: with trackers that have an encoder for it."),
     ] = None,
     points: Annotated[int | None, typer.Option(help="Grid points a side; default 16 (miniature) or 32.")] = None,
+    preset: Annotated[
+        str,
+        typer.Option(
+            help="fast (prompts of the first frame, half the points a side: misses what enters later), balanced, faithful "
+            "(SOLA's order, duplicates and scenery kept; slower)."
+        ),
+    ] = "balanced",
+    order: Annotated[
+        str | None,
+        typer.Option(
+            help="time (one sweep forward, one backward) or area (SOLA's: largest first); default: the preset's."
+        ),
+    ] = None,
     detector: options.Detector = "miniature",
     expression: Annotated[
         list[str] | None,
@@ -78,6 +91,8 @@ def main(
     """
     from dataclasses import replace
 
+    from proposals.presets import with_preset
+    from proposals.settings import read_order
     from tracksift.ask import Pipeline
     from tracksift.generate import generate
     from tracksift.jobs import choose_jobs
@@ -93,7 +108,8 @@ def main(
     extra = _extra(pipeline, sources, expression, user, changes, one=video is not None)
     grid = replace(pipeline.proposals.grid, bin_size=bin_size)
     grid = grid if points is None else replace(grid, points_per_side=points)
-    settings = replace(pipeline.proposals, sources=sources, grid=grid)
+    settings = with_preset(replace(pipeline.proposals, sources=sources, grid=grid), preset)
+    settings = settings if order is None else replace(settings, order=read_order(order))
     image_spec = None if looks is False else pipeline.models.image_spec
     if looks and image_spec is None:
         raise InputError(f"--looks: expected a tracker with an image encoder (miniature), got {tracker!r}")
@@ -145,7 +161,9 @@ def main(
             "tracker": tracker,
             "sources": [name.value for name in sources],
             "detector": detector if extra.detector else None,
-            "bin_size": bin_size,
+            "bin_size": settings.grid.bin_size,
+            "preset": preset,
+            "order": settings.order,
             "looks": image_spec is not None,
             "cache": str(cache),
             "dry_run": dry_run,

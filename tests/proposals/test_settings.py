@@ -3,6 +3,7 @@ import pytest
 
 from core.errors import InputError
 from core.types import Source
+from proposals.presets import with_preset
 from proposals.prompts import MaskPrompt, by_area
 from proposals.settings import GridSettings, ProposalSettings, Resources
 
@@ -27,7 +28,11 @@ def test_key_frames(bin_size, frames, keys):
         (lambda: ProposalSettings(sources=("gird",)), "got gird"),
         (lambda: ProposalSettings(max_tracks=0), "max_tracks"),
         (lambda: ProposalSettings(duplicate_iou=float("nan")), "duplicate_iou"),
+        (lambda: ProposalSettings(order="size"), "order: expected one of time, area"),
+        (lambda: ProposalSettings(together=0), "together"),
         (lambda: Resources(objects=0), "objects"),
+        (lambda: Resources(host_bytes=-1), "host_bytes"),
+        (lambda: with_preset(ProposalSettings(), "slow"), "fast, balanced, faithful"),
     ],
 )
 def test_numbers_out_of_range_are_refused_by_name(make, words):
@@ -53,3 +58,12 @@ def test_prompt_scores_outside_their_range_are_refused(changes):
 def test_a_prompt_mask_must_be_bool():
     with pytest.raises(InputError, match="prompt mask"):
         MaskPrompt(0, np.zeros((4, 4)), Source.GRID)
+
+
+def test_presets_change_what_they_say():
+    plain = ProposalSettings()
+    assert with_preset(plain, "balanced") == plain
+    fast = with_preset(plain, "fast").grid
+    assert (fast.key_frames(5000), fast.points_per_side) == ((0,), 16)
+    faithful = with_preset(plain, "faithful")
+    assert (faithful.order, faithful.together, faithful.duplicate_iou, faithful.grid.max_area) == ("area", 4, 1.0, 1.0)
