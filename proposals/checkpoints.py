@@ -45,6 +45,7 @@ class LoadedTracker:
     """A SAM2 in evaluation mode on its device, and the facts that name it in provenance.
 
     sha256: of the weight file's bytes.   image_size: pixels of the square input.   token_width: D of object pointers.
+    resources: how it works unless a call says otherwise.
     """
 
     model: SAM2Base
@@ -53,6 +54,7 @@ class LoadedTracker:
     image_size: int
     token_width: int
     parameters: int
+    resources: Resources = field(default_factory=Resources)
     _ready: dict[tuple[int, bool], Tracker[Any]] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def ready(self, resources: Resources) -> Tracker[Any]:

@@ -106,7 +106,7 @@ def propose_with_effort(
 ) -> tuple[TrackSet, Effort]:
     """As `propose`, and what it took."""
     facts = provenance(reader.meta, tracker, settings, ground_truth)
-    resources = resources or Resources()
+    resources = resources or tracker.resources
     sources = []
     if Source.GRID in settings.sources:
         sources.append(grid_prompter(tracker.model, reader.meta, settings.grid, settings.max_tracks, resources))

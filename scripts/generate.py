@@ -49,8 +49,8 @@ def main(
     preset: Annotated[
         str,
         typer.Option(
-            help="fast (prompts of the first frame, half the points a side: misses what enters later), balanced, faithful "
-            "(SOLA's order, duplicates and scenery kept; slower)."
+            help="fast (prompts of the first frame, half the points a side: misses what enters later), balanced, or "
+            "faithful (SOLA's order, duplicates and scenery kept; slower)."
         ),
     ] = "balanced",
     order: Annotated[
@@ -81,6 +81,9 @@ def main(
     shard: Annotated[str | None, typer.Option(help="Only part i/n of the videos, i from 0.")] = None,
     tracker: options.Tracker = "miniature",
     device: options.Device = "auto",
+    compiled: Annotated[
+        bool, typer.Option("--compile", help="Compile the tracker: minutes once, for many or long videos on a GPU.")
+    ] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Make every file again.")] = False,
     dry_run: options.DryRun = False,
 ) -> None:
@@ -101,7 +104,9 @@ def main(
     from tracksift.workers import generate_in_parallel
 
     jobs = part_of(choose_jobs(video, data, split, cache, fps, limit), shard)
-    pipeline = Pipeline(Models(tracker=tracker, detector=detector), device)
+    pipeline = Pipeline(Models(tracker=tracker, detector=detector), device, compiled)
+    if compiled and workers > 1:
+        raise InputError(f"--compile: expected --workers 1, since every process would compile, got {workers}")
     user = options.read_user_prompts(box, point, mask)
     sources = _sources([*source, *([Source.USER.value] if user else [])])
     changes = {"box_threshold": box_threshold, "text_threshold": text_threshold, "bin_size": detector_bin_size}

@@ -23,7 +23,7 @@ from proposals.any_tracker import load_tracker
 from proposals.checkpoints import LoadedTracker
 from proposals.generate import Progress
 from proposals.grounding_dino import DetectorSettings
-from proposals.settings import GridSettings, ProposalSettings
+from proposals.settings import GridSettings, ProposalSettings, Resources
 from selector.scoring import Selector, load_selector
 from tracksift.generate import generate
 from tracksift.jobs import video_job
@@ -48,15 +48,17 @@ def default_cache() -> Path:
 
 @dataclass(frozen=True)
 class Pipeline:
-    """Models by name, loaded when first needed and kept."""
+    """Models by name, loaded when first needed and kept; `compiled` for a tracker whose parts are compiled."""
 
     models: Models = field(default_factory=Models)
     device: str = "auto"
+    compiled: bool = False
 
     @cached_property
     def tracker(self) -> LoadedTracker:
         """The tracker; CheckpointError when its weights cannot be used."""
-        return load_tracker(self.models.tracker_spec, self.device)
+        tracker = load_tracker(self.models.tracker_spec, self.device)
+        return replace(tracker, resources=Resources(compiled=self.compiled))
 
     @cached_property
     def image_encoder(self) -> ImageEncoder | None:
