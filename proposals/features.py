@@ -7,6 +7,8 @@ asked for. `passes` counts the frames encoded: a sweep forward and one backward 
 
 from __future__ import annotations
 
+import math
+import os
 from collections import OrderedDict
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -26,7 +28,7 @@ from proposals.tracker import Maps, Tracker
 MEAN = (0.485, 0.456, 0.406)  # of ImageNet, as in all SAM2 checkpoints
 SPREAD = (0.229, 0.224, 0.225)
 RESIZERS = 4  # threads; resizing one frame takes longer than decoding it
-DEVICE_SHARE = 0.4  # of a GPU's free memory, the most that features take; memories and attention need the rest
+SHARE = 0.4  # of free memory, the most that features take; memories and attention need the rest
 
 
 class FeatureStore:
@@ -39,10 +41,10 @@ class FeatureStore:
         self._reader, self._tracker = reader, tracker
         self._batch = resources.encoder_batch
         self._on_gpu = tracker.device.type == "cuda"
-        self._budget, self._host_budget = resources.feature_bytes, resources.host_bytes if self._on_gpu else 0
+        self._budget = min(resources.feature_bytes, SHARE * _free_bytes(tracker.device))
+        self._host_budget = 0
         if self._on_gpu:
-            free, _ = torch.cuda.mem_get_info(tracker.device)
-            self._budget = min(self._budget, int(free * DEVICE_SHARE))
+            self._host_budget = min(resources.host_bytes, SHARE * _free_bytes(torch.device("cpu")))
         self._held: OrderedDict[int, Maps] = OrderedDict()
         self._parked: OrderedDict[int, Maps] = OrderedDict()
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="frames")
@@ -121,6 +123,15 @@ def normalise(frames: NDArray[np.uint8], device: torch.device) -> Tensor:
 def precision(device: torch.device) -> torch.autocast:
     """bfloat16 where a GPU computes, float32 on the CPU."""
     return torch.autocast(device.type, dtype=torch.bfloat16, enabled=device.type == "cuda")
+
+
+def _free_bytes(device: torch.device) -> float:
+    """Free memory of a GPU or of this machine; infinite where the system does not say."""
+    if device.type == "cuda":
+        return float(torch.cuda.mem_get_info(device)[0])
+    names = ("SC_AVPHYS_PAGES", "SC_PAGE_SIZE")
+    known = all(name in os.sysconf_names for name in names)
+    return float(math.prod(os.sysconf(name) for name in names)) if known else math.inf
 
 
 def _pinned(level: Tensor) -> Tensor:

@@ -115,3 +115,11 @@ def test_frames_are_resized_as_the_packages_loader_does(tmp_path, moving_squares
     read = np.stack([np.asarray(Image.open(tmp_path / f"{i}.jpg")) for i in range(2)])
     want, _, _ = load_video_frames(str(tmp_path), 64, True, compute_device=CPU)
     torch.testing.assert_close(normalise(np.stack([resized(frame, 64) for frame in read]), CPU), want, atol=1e-6, rtol=0)
+
+
+def test_features_take_a_share_of_the_free_memory_at_most(store_of, monkeypatch):
+    monkeypatch.setattr(features, "_free_bytes", lambda device: 1.0)
+    store = store_of(encoder_batch=4)
+    for index in (0, 4, 0):
+        store[index]
+    assert store.passes == 12
