@@ -42,7 +42,7 @@ class FeatureStore:
         self._batch = resources.encoder_batch
         self._on_gpu = tracker.device.type == "cuda"
         self._budget = min(resources.feature_bytes, SHARE * _free_bytes(tracker.device))
-        self._host_budget = 0
+        self._host_budget = 0.0
         if self._on_gpu:
             self._host_budget = min(resources.host_bytes, SHARE * _free_bytes(torch.device("cpu")))
         self._held: OrderedDict[int, Maps] = OrderedDict()

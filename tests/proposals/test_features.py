@@ -114,7 +114,8 @@ def test_frames_are_resized_as_the_packages_loader_does(tmp_path, moving_squares
         Image.fromarray(picture).save(tmp_path / f"{i}.jpg")
     read = np.stack([np.asarray(Image.open(tmp_path / f"{i}.jpg")) for i in range(2)])
     want, _, _ = load_video_frames(str(tmp_path), 64, True, compute_device=CPU)
-    torch.testing.assert_close(normalise(np.stack([resized(frame, 64) for frame in read]), CPU), want, atol=1e-6, rtol=0)
+    mine = normalise(np.stack([resized(frame, 64) for frame in read]), CPU)
+    torch.testing.assert_close(mine, want, atol=1e-6, rtol=0)
 
 
 def test_features_take_a_share_of_the_free_memory_at_most(store_of, monkeypatch):
