@@ -43,6 +43,11 @@ class FolderReader:
         end = len(self._paths) / fps
         self.meta = VideoMeta(video_id, str(folder), self._size, times, end, _fingerprint(self._paths))
 
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """The images, in order."""
+        return tuple(self._paths)
+
     def __iter__(self) -> Iterator[NDArray[np.uint8]]:
         """Every frame once, uint8 [H, W, 3] RGB."""
         return (self._load(path) for path in self._paths)

@@ -11,6 +11,7 @@ from tests.conftest import VIDEOS
 
 COMMANDS = {
     "generate": {"--data", "--split", "--source", "--bin-size", "--points", "--fps", "--shard", "--overwrite"},
+    "import": {"--masks", "--cache", "--fps", "--tracker", "--looks", "--overwrite", "--dry-run"},
     "train-selector": {"--data", "--valid-split", "--calib-split", "--preset", "--epochs", "--seed"},
     "evaluate": {"--data", "--split", "--cache", "--baselines", "--selector"},
     "predict": {"--expression", "--expressions-file", "--data", "--out", "--fps", "--selector"},
