@@ -48,9 +48,11 @@ if triton is not None:
 
 
 def usable(device: torch.device, width: int, memory_width: int) -> bool:
-    """Whether the kernel runs here: on a GPU, with Triton, for widths that its tiles take."""
+    """Whether the kernel runs here: on a GPU that computes in bfloat16, with Triton, for widths that its tiles take."""
     powers = all(size >= 32 and size & (size - 1) == 0 for size in (width, memory_width))
-    return triton is not None and device.type == "cuda" and powers
+    if triton is None or device.type != "cuda" or not powers:
+        return False
+    return torch.cuda.get_device_capability(device) >= (8, 0)
 
 
 def write_keys(out: Tensor, tokens: Tensor, tables: Tensor, weight: Tensor, turn: tuple[Tensor, Tensor]) -> None:

@@ -29,6 +29,7 @@ def main(
     size: Annotated[str, typer.Option(help="With --row: tiny, small, base_plus or large.")] = "large",
     objects: Annotated[int, typer.Option(help="With --row: prompts.", min=1, max=1024)] = 64,
     compiled: Annotated[bool, typer.Option(help="With --row: compile our parts.")] = True,
+    alone: Annotated[bool, typer.Option("--alone", help="With --row: ours only (memory, long clips).")] = False,
     device: options.Device = "auto",
 ) -> None:
     """Time a part of TrackSift, beside a reference and in one process.
@@ -42,7 +43,7 @@ def main(
     first --repeats clips of the miniature's split valid.
     """
     if row is not None:
-        _time_row(name, RowChoice(row, size, objects, frames, repeats, compiled), device)
+        _time_row(name, RowChoice(row, size, objects, frames, repeats, compiled, alone), device)
         return
     from miniature import benchmarks
     from tracksift.ask import Pipeline
@@ -65,6 +66,7 @@ class RowChoice(NamedTuple):
     frames: int
     repeats: int
     compiled: bool
+    alone: bool
 
 
 def _time_row(name: str, choice: RowChoice, device: str) -> None:
@@ -75,7 +77,9 @@ def _time_row(name: str, choice: RowChoice, device: str) -> None:
     if name != "proposals":
         raise InputError(f"--row: expected the benchmark proposals, got {name!r}")
     resources = Resources(encoder_batch=16, compiled=choice.compiled)
-    settings = RowSettings(choice.row, choice.size, choice.objects, choice.frames, choice.repeats, resources=resources)
+    settings = RowSettings(
+        choice.row, choice.size, choice.objects, choice.frames, choice.repeats, choice.alone, resources
+    )
     with reporting.progress_bar(f"row {choice.row}", None) as bar:
         figures = run_row(settings, pick_device(device), bar)
     title = f"row {choice.row}: {choice.size}, {choice.objects} objects, {choice.frames} frames"

@@ -6,6 +6,8 @@ floor is the arithmetic of our own way at the card's measured rate, below which 
 
 from __future__ import annotations
 
+import resource
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -35,14 +37,17 @@ KEY_EVERY = 4  # frames between the key frames of row B, as SOLA prompts for tra
 
 @dataclass(frozen=True)
 class RowSettings:
-    """One row. A: every prompt on frame 0, forward. B: prompts on every fourth frame, both directions."""
+    """One row. A: every prompt on frame 0, forward. B: prompts on every fourth frame, both directions.
+
+    alone: ours only, for memory and long clips.
+    """
 
     row: str = "A"
     size: str = "large"
     objects: int = 64
     frames: int = 60
     repeats: int = 1
-    with_official: bool = True
+    alone: bool = False
     resources: Resources = field(default_factory=lambda: Resources(encoder_batch=16, compiled=True))
 
     def __post_init__(self) -> None:
@@ -70,39 +75,57 @@ def _measure(
 ) -> dict[str, float | int]:
     tracker = Sam2Tracker(model, settings.resources)
     work: dict[str, Callable[[], ways.Masks]] = {
-        "ours": lambda: ways.ours(tracker, folder, prompts, settings.resources),
-        "sola": lambda: ways.solas(model, folder, prompts),
+        "ours": lambda: ways.ours(tracker, folder, prompts, settings.resources)
     }
-    if settings.with_official and settings.row == "A":
-        work["official"] = lambda: ways.official(model, folder, prompts)
-    few = prompts[: ways.TOGETHER]
-    first, cold = _timed(model.device, work["ours"])
-    progress(1, len(work) + 2)
-    _timed(model.device, lambda: ways.solas(model, folder, few))  # the package's warm-up: cuDNN, allocator
-    progress(2, len(work) + 2)
+    if not settings.alone:
+        work["sola"] = lambda: ways.solas(model, folder, prompts)
+        if settings.row == "A":
+            work["official"] = lambda: ways.official(model, folder, prompts)
+    _, cold = _timed(model.device, work["ours"])
+    if not settings.alone:
+        few = prompts[: ways.TOGETHER]
+        _timed(model.device, lambda: ways.solas(model, folder, few))  # the package's warm-up: cuDNN, allocator
+    progress(1, len(work) + 1)
     figures: dict[str, float | int] = {}
     masks = {}
     for number, (name, run) in enumerate(work.items()):
-        times, peaks = [], []
-        for _ in range(settings.repeats):
-            if model.device.type == "cuda":
-                torch.cuda.reset_peak_memory_stats(model.device)
-            masks[name], seconds = _timed(model.device, run)
-            times.append(seconds)
-            peaks.append(torch.cuda.max_memory_allocated(model.device) if model.device.type == "cuda" else 0)
-        figures[f"{name}_frame_ms"] = 1000 * float(np.median(times)) / settings.frames
-        figures[f"{name}_peak_gib"] = max(peaks) / 2**30
-        progress(number + 3, len(work) + 2)
-    for name in masks:
-        if name != "ours":
-            figures[f"ratio_{name}"] = figures[f"{name}_frame_ms"] / figures["ours_frame_ms"]
-            figures[f"iou_{name}"] = _mean_iou(masks["ours"][:COMPARED], masks[name][:COMPARED])
+        masks[name], measured = _repeated(settings, model.device, run)
+        figures |= {f"{name}_{key}": value for key, value in measured.items()}
+        progress(number + 2, len(work) + 1)
+    for name in masks.keys() - {"ours"}:
+        figures[f"ratio_{name}"] = figures[f"{name}_frame_ms"] / figures["ours_frame_ms"]
+        figures[f"iou_{name}"] = _mean_iou(masks["ours"][:COMPARED], masks[name][:COMPARED])
     figures["first_run_extra_s"] = cold - figures["ours_frame_ms"] * settings.frames / 1000
     figures["floor_frame_ms"] = 1000 * _flops(model, folder, prompts, settings) / RATE / settings.frames
-    share = np.array([rle.areas(track, FRAME) for track in first]) / (FRAME[0] * FRAME[1])
-    figures |= {f"foreground_{q}": float(np.quantile(share, q / 100)) for q in (5, 50, 95)}
-    figures["objects_frames_present"] = float((share > 0).mean())
-    return figures
+    return figures | _presence(masks["ours"])
+
+
+def _repeated(
+    settings: RowSettings, device: torch.device, run: Callable[[], ways.Masks]
+) -> tuple[ways.Masks, dict[str, float]]:
+    """The result of a way, its median milliseconds a frame, and the peak of memory up to its end."""
+    times = []
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+    for _ in range(settings.repeats):
+        masks, seconds = _timed(device, run)
+        times.append(seconds)
+    measured = {"frame_ms": 1000 * float(np.median(times)) / settings.frames, "host_peak_gib": _host_peak()}
+    if device.type == "cuda":
+        measured["peak_gib"] = torch.cuda.max_memory_allocated(device) / 2**30
+    return masks, measured
+
+
+def _host_peak() -> float:
+    """The most memory that this process has held so far, GiB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024) / 2**30
+
+
+def _presence(masks: ways.Masks) -> dict[str, float]:
+    """What shows that objects were there: quantiles of the share of the frame in masks, and masks not empty."""
+    share = np.array([rle.areas(track, FRAME) for track in masks]) / (FRAME[0] * FRAME[1])
+    quantiles = {f"foreground_{q}": float(np.quantile(share, q / 100)) for q in (5, 50, 95)}
+    return quantiles | {"objects_frames_present": float((share > 0).mean())}
 
 
 def _timed(device: torch.device, run: Callable[[], ways.Masks]) -> tuple[ways.Masks, float]:

@@ -57,6 +57,13 @@ def test_solas_way_encodes_again_for_every_four_prompts(make_model, tmp_path, mo
     assert len(calls) >= 2 * 3
 
 
+def test_ours_alone_runs_no_other_way(small, monkeypatch):
+    monkeypatch.setattr(ways, "solas", lambda *_: pytest.fail("run"))
+    figures = run_row(small(alone=True), CPU, lambda done, total: None)
+    assert "sola_frame_ms" not in figures
+    assert figures["ours_host_peak_gib"] > 0
+
+
 @pytest.mark.parametrize("changes", [{"row": "Z"}, {"objects": 0}, {"frames": 1}])
 def test_rows_that_cannot_be_measured_are_refused(changes):
     with pytest.raises(InputError, match="row: expected"):
