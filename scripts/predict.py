@@ -26,6 +26,9 @@ def main(
     cache: options.Cache = Path("caches"),
     out: options.Out = Path("answers"),
     detect: Annotated[bool, typer.Option("--detect", help="Also look for the expressions with the detector.")] = False,
+    imported: Annotated[
+        str | None, typer.Option(help="Answer from the tracks that `import` made of the masks of this name.")
+    ] = None,
     pictures: Annotated[bool, typer.Option(help="Also write overlay.mp4 and page.html a video.")] = True,
     fps: options.Fps = None,
     limit: options.Limit = None,
@@ -43,6 +46,7 @@ def main(
     """
     from tracksift.ask import Pipeline, as_expressions
     from tracksift.generate import generate
+    from tracksift.imports import imported_jobs
     from tracksift.jobs import choose_jobs
     from tracksift.models import Models
     from tracksift.predict import predict
@@ -56,10 +60,14 @@ def main(
         raise InputError("--expression: expected none with --data, whose annotations have their own")
     check_folder(out)
     jobs = choose_jobs(video, data, split, cache, fps, limit)
+    if imported is not None:
+        if detect:
+            raise InputError("--imported: expected no --detect with it, since nothing is tracked, got both")
+        jobs = imported_jobs(jobs, cache, imported)
     pipeline = Pipeline(Models(tracker, text_encoder, selector, detector), device)
     settings, extra = pipeline.detecting(phrases) if detect else (pipeline.proposals, None)
     with reporting.progress_bar("tracking") as bar:
-        made = generate(
+        made = [] if imported is not None else generate(
             jobs, pipeline.tracker, settings, image_encoder=pipeline.image_encoder, extra=extra, keep_more=True,
             dry_run=dry_run, on_frames=bar,
         )  # fmt: skip

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from cache import cache_path, cache_state, verify_cache, write_cache
+from cache import cache_path, cache_state, open_cache, verify_cache, write_cache
 from core.atomic import check_folder
 from core.errors import CacheError, InputError, TrackSiftError
 from core.frames import VideoReader
@@ -103,6 +103,26 @@ def import_all(
         if on_result is not None:
             on_result(result)
     return results
+
+
+def imported_jobs(jobs: Iterable[Job], cache_root: Path, name: str) -> list[Job]:
+    """The same videos with the cache files that an import of masks called `name` made of them.
+
+    Raises:
+        InputError: for a video that has no such file, or whose frames are not those of the file.
+        CacheError: for a file that cannot be used.
+    """
+    found = []
+    for job in jobs:
+        path = cache_path(cache_root, IMPORTED, name, job.video_id)
+        if not path.exists():
+            raise InputError(f"video {job.video_id!r}: expected an import at {path}, got none; run `tracksift import`")
+        reader = job.open()
+        reader.close()
+        if open_cache(path).video.fingerprint != reader.meta.fingerprint:
+            raise InputError(f"{path}: expected an import of {job.frames_path}, got one of other frames")
+        found.append(replace(job, cache=path))
+    return found
 
 
 def _import(

@@ -103,6 +103,25 @@ def test_imported_tracks_compete_for_every_expression_and_are_answered_from(run)
     assert {row["source"] for row in answer.why["ranking"]} == {"imported"}
 
 
+def test_predict_answers_from_an_import_and_refuses_one_that_is_not_there(run, command, scene, tmp_path):
+    run, _ = run
+    run()
+    root, truth = scene
+    name, other = truth
+    words = ("-e", "the shape that moves", "--fps", "8", "--cache", tmp_path / "caches", "--out", tmp_path / "out")
+    words += ("--imported", name, "--no-pictures", "--device", "cpu")
+    answered = command("predict", root / "videos" / name, *words)
+    assert (answered.code, answered.figures["expressions"]) == (0, 1)
+    assert not (tmp_path / "caches" / "videos").exists()
+    lacking = command("predict", root / "videos" / other, *words)
+    assert (lacking.code, "run `tracksift import`" in lacking.err) == (2, True)
+    shutil.copytree(root / "videos" / other, tmp_path / name)
+    strange = command("predict", tmp_path / name, *words)
+    assert (strange.code, "got one of other frames" in strange.err) == (2, True)
+    both = command("predict", root / "videos" / name, *words, "--detect")
+    assert (both.code, "expected no --detect" in both.err) == (2, True)
+
+
 def test_a_file_of_videos_is_imported_over_their_folder_and_names_what_fails(command, scene, tmp_path):
     root, truth = scene
     videos = tmp_path / "videos"
