@@ -113,10 +113,10 @@ def propose_with_effort(
     if ground_truth is not None:
         sources.append(ground_truth_prompter(ground_truth, reader.meta, settings.largest_share))
     sources += prompters
-    tracker_ready = tracker.ready(resources)
-    features = FeatureStore(reader, tracker_ready, resources)
+    engine = tracker.ready(resources)
+    features = FeatureStore(reader, engine, resources)
     rules = (settings.explained_iou, settings.duplicate_iou, settings.together)
-    work = Work(tracker_ready, features, *rules, on_progress=on_progress)
+    work = Work(engine, features, *rules, on_progress=on_progress)
     try:
         tracks = (in_time_order if settings.order == "time" else in_area_order)(sources, work)
     finally:
