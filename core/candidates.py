@@ -3,13 +3,14 @@
 Knows where tracks came from. Does not know their scores, nor the limits on their number, which generation keeps.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from core.errors import InputError
-from core.types import Source
+from core.types import Source, TrackSet
 
 
 def candidates(
@@ -44,3 +45,16 @@ def candidates(
 
     pairs = zip(sources, prompted_for, strict=True)
     return np.array([i for i, (source, prompt) in enumerate(pairs) if competes(source, prompt)], dtype=np.intp)
+
+
+def detected_for(provenance: Mapping[str, Any]) -> frozenset[str] | None:
+    """Ids of the expressions that the detector ran for, whether or not it found anything; None without a detector."""
+    detector = provenance.get("detector")
+    return None if detector is None else frozenset(detector["expressions"])
+
+
+def competing(tracks: TrackSet, expression_id: str) -> NDArray[np.intp]:
+    """`candidates` among the tracks of a set, which knows what the detector ran for."""
+    prompted = [track.prompt.expression_id for track in tracks.tracks]
+    detected = detected_for(tracks.provenance)
+    return candidates([track.source for track in tracks.tracks], prompted, expression_id, detected)

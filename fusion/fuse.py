@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from core import rle
-from core.candidates import candidates
+from core.candidates import competing
 from core.errors import InputError, ScorerMismatchError
 from core.types import Answer, Expression, MomentScores, SelectedTrack, Source, Track, TrackScores, TrackSet, VideoMeta
 from core.validators import check_probability
@@ -83,9 +83,7 @@ def fuse(
         raise InputError(
             f"video {track_set.video.id!r}: expected facts of {len(track_set.tracks)} tracks, got {len(facts)}"
         )
-    able = candidates(
-        [t.source for t in track_set.tracks], [t.prompt.expression_id for t in track_set.tracks], expression.id
-    )
+    able = competing(track_set, expression.id)
     order = sorted((int(i) for i in able), key=lambda i: (-scores.probability[i], i))
     chosen, rule = _choose(order, scores, settings)
     selected = tuple(_selected(track_set, i, float(scores.probability[i])) for i in chosen)

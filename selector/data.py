@@ -247,7 +247,7 @@ def track_flags(video: LabelledVideo, index: int, positive_iou: float) -> NDArra
     """The bits of each track for expression `index` of the video, [N]."""
     expression, tracks = video.expressions[index], video.tracks
     flags = np.zeros(len(tracks.sources), dtype=np.uint8)
-    flags[candidates(tracks.sources, tracks.prompted_for, expression.id)] |= SelectorData.COMPETES
+    flags[candidates(tracks.sources, tracks.prompted_for, expression.id, tracks.detected)] |= SelectorData.COMPETES
     flags[[source is Source.GROUND_TRUTH for source in tracks.sources]] |= SelectorData.TRUTH
     flags[positives(video.labels, expression, positive_iou)] |= SelectorData.POSITIVE
     return flags

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from cache import CacheFile
 from core import rle
+from core.candidates import detected_for
 from core.errors import ScorerMismatchError
 from core.types import Source, TrackSet
 
@@ -23,7 +24,7 @@ class VideoTracks:
     values: [N, T, D (+ 8) (+ C)] float16, tokens, box numbers and the track's look, the same in every frame.
     sources, prompted_for: [N], what decides who may compete.
     cache: the content hash, "" for tracks that were never stored.   tracker: hash of the tracker's weights.
-    look: hash of the looks' encoder, "" where looks were not asked for.
+    look: hash of the looks' encoder, "" where looks were not asked for.   detected: `core.candidates.detected_for`.
     """
 
     video_id: str
@@ -33,6 +34,7 @@ class VideoTracks:
     cache: str
     tracker: str
     look: str = ""
+    detected: frozenset[str] | None = None
 
 
 def read_tracks(source: CacheFile | TrackSet, *, geometry: bool, looks: bool = False) -> VideoTracks:
@@ -61,6 +63,7 @@ def read_tracks(source: CacheFile | TrackSet, *, geometry: bool, looks: bool = F
         cache=cache,
         tracker=str(source.provenance.get("tracker_sha256", "")),
         look=str(source.provenance.get("look_sha256", "")) if looks else "",
+        detected=detected_for(source.provenance),
     )
 
 

@@ -90,7 +90,7 @@ class Selector:
         tracks = read_tracks(source, geometry=self.model.settings.geometry, looks=self.model.settings.look_width > 0)
         self.check(tracks, encoder)
         if competing is None:
-            competing = [candidates(tracks.sources, tracks.prompted_for, e.id) for e in expressions]
+            competing = [candidates(tracks.sources, tracks.prompted_for, e.id, tracks.detected) for e in expressions]
         logits = self.logits(tracks, [e.text for e in expressions], encoder, competing)
         return [
             self._scores(tracks, expression, able, values)

@@ -24,7 +24,7 @@ from benchmarks.metrics.oracle import Oracle
 from benchmarks.protocol import target_masks
 from cache import read_cache
 from core import rle
-from core.candidates import candidates
+from core.candidates import competing
 from core.errors import InputError, ScorerMismatchError, TrackSiftError
 from core.reporting import Progress
 from core.types import Expression, TrackSet
@@ -154,17 +154,10 @@ def _score_video(
 
 def _blind(track_set: TrackSet, expression: Expression) -> dict[str, tuple[int, ...]]:
     """Choices of tracks that do not read the expression's text."""
-    able = competing(track_set, expression)
+    able = [int(i) for i in competing(track_set, expression.id)]
     seed = zlib.crc32(f"{track_set.video.id}/{expression.id}".encode())
     picks = {name: choice(track_set, able) for name, choice in BLIND_CHOICES.items()}
     return picks | {RANDOM: random_track(able, np.random.default_rng(seed))}
-
-
-def competing(track_set: TrackSet, expression: Expression) -> tuple[int, ...]:
-    """Indices of the tracks that may compete for the expression."""
-    sources = [t.source for t in track_set.tracks]
-    prompted = [t.prompt.expression_id for t in track_set.tracks]
-    return tuple(int(i) for i in candidates(sources, prompted, expression.id))
 
 
 class _VideoScorer:
@@ -189,7 +182,7 @@ class _VideoScorer:
 
     def oracle(self, target: tuple[bytes, ...], expression: Expression) -> ExpressionScore:
         """The score of the best choice among the tracks that may compete."""
-        chosen = self._oracle.choose(target, among=competing(self._tracks, expression))
+        chosen = self._oracle.choose(target, among=[int(i) for i in competing(self._tracks, expression.id)])
         return self.score(chosen, target, expression)
 
 

@@ -83,6 +83,11 @@ def test_detector_tracks_compete_for_their_own_expression_only(folder):
         made[i] = replace(made[i], prompt=replace(made[i].prompt, expression_id=owner))
     scores = load_selector(folder).score(replace(tracks, tracks=tuple(made)), EXPRESSIONS, WordEncoder())
     assert [(s.probability > 0).tolist() for s in scores] == [[True, True, False], [True, False, True], [True] * 3]
+    ran = {**tracks.provenance, "detector": {"expressions": {"a": "", "b": "", "c": ""}}}
+    scores = load_selector(folder).score(
+        replace(tracks, tracks=tuple(made), provenance=ran), EXPRESSIONS, WordEncoder()
+    )
+    assert (scores[2].probability > 0).tolist() == [True, False, False]
 
 
 def test_the_caller_may_name_who_competes(folder):
