@@ -63,7 +63,7 @@ def import_tracks(
     Raises:
         VideoError: for frames that cannot be read.
     """
-    resources = resources or Resources()
+    resources = resources or tracker.resources
     engine = tracker.ready(resources)
     features = FeatureStore(reader, engine, resources)
     video, count = reader.meta, len(masklets)

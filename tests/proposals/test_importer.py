@@ -10,7 +10,7 @@ from pycocotools import mask as coco
 
 from core import rle
 from core.errors import AnnotationError, InputError
-from core.frames import ArrayReader
+from core.frames import ArrayReader, open_video
 from core.types import Source, VideoMeta
 from proposals.features import FeatureStore
 from proposals.importer import Masklet, import_facts, import_tracks, read_png_masks, read_video_json
@@ -19,6 +19,7 @@ from proposals.importer.tokens import told_masks
 from proposals.prompts import MaskPrompt
 from proposals.propagation import propagate
 from proposals.settings import Resources
+from tests.real_data import real_data
 
 SIZE = (6, 8)
 NAMES = ("00000", "00005", "00010")
@@ -66,6 +67,16 @@ def test_the_values_of_palette_images_are_the_objects_and_absence_is_empty(video
     assert list(found) == ["1", "7"]
     for name, masks in found.items():
         assert np.array_equal(masks, np.stack([values == int(name) for values in PICTURES]))
+
+
+def test_the_masks_of_a_real_video_are_read_by_the_names_of_its_frames():
+    root = real_data("davis_eorvos")
+    reader = open_video(root / "JPEGImages" / "480p" / "libby", fps=24)
+    names = [path.stem for path in reader.paths]
+    (dog,) = read_png_masks(root / "Annotations" / "480p" / "libby", reader.meta, names)
+    areas = rle.areas(dog.masks, reader.meta.size)
+    assert len(areas) == len(names) == 49
+    assert 0.002 < areas.max() / np.prod(reader.meta.size) < 0.2
 
 
 def test_a_video_files_frames_take_the_pngs_in_order(video, tmp_path):
