@@ -6,6 +6,7 @@ The generator is the package's class; only the features of its image come from e
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 
 import numpy as np
@@ -42,16 +43,18 @@ class GridPrompter:
 
     def __init__(self, model: SAM2Base, settings: GridSettings, resources: Resources) -> None:
         self._settings = settings
-        self._predictor = _Predictor(model)
-        self._generator = SAM2AutomaticMaskGenerator(
-            model,
-            points_per_side=settings.points_per_side,
-            points_per_batch=resources.points,
-            pred_iou_thresh=settings.pred_iou_thresh,
-            stability_score_thresh=settings.stability_score_thresh,
-            stability_score_offset=settings.stability_score_offset,
-            box_nms_thresh=settings.box_nms_thresh,
-        )
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=".*torch.jit.script.*", category=FutureWarning)  # the package's
+            self._predictor = _Predictor(model)
+            self._generator = SAM2AutomaticMaskGenerator(
+                model,
+                points_per_side=settings.points_per_side,
+                points_per_batch=resources.points,
+                pred_iou_thresh=settings.pred_iou_thresh,
+                stability_score_thresh=settings.stability_score_thresh,
+                stability_score_offset=settings.stability_score_offset,
+                box_nms_thresh=settings.box_nms_thresh,
+            )
         self._generator.predictor = self._predictor
 
     def prompts(self, image: NDArray[np.uint8], frame: int, features: Maps | None = None) -> list[MaskPrompt]:

@@ -100,3 +100,8 @@ def box(y, x, height, width):
 )
 def test_parts_of_larger_masks_are_dropped(boxes, kept):
     assert [id(prompt) for prompt in without_parts(boxes, 0.7)] == [id(boxes[i]) for i in kept]
+
+
+def test_the_packages_own_deprecations_do_not_reach_the_user(make_model, recwarn):
+    GridPrompter(make_model(), ALL, Resources())
+    assert [str(w.message) for w in recwarn] == []
