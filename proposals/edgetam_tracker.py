@@ -6,11 +6,12 @@ all memories of a group are gathered at once. Knows EdgeTAM's modules and which 
 files, sweeps, videos or tracks. Axis letters: N objects, P pixels of the coarsest map, R latents of one memory, K
 tokens of all that is remembered, C model width, M memory width, D token width (D = C), S the side of the model's image.
 
-SAM 3's tracker (`Sam3TrackerVideoModel` in transformers) has the same session, the same reading of memories and nearly
-the same names. To follow it needs: its own image encoder (maps of 72 x 72 at 1008 pixels, strides of 14, which `encode`
-and the sizes below would take from its configuration), memories that are whole maps as in SAM2 (no perceiver, rotary
-positions for every key), its rule of which frames may be remembered (by object score), and the `Resources` of a model
-of 0.5 billion parameters. The protocol needs no change.
+SAM 3's tracker (`Sam3TrackerVideoModel` in transformers) reads the same memories in the same order under nearly the
+same names. To follow it needs: loading (its weights may lie in a `sam3_video` model); sizes that come from its maps of
+288, 144 and 72 squared at 1008 pixels (a stride of 14, where `EdgeTamImage` and the quarter of a told mask expect 16);
+memories that are whole maps kept in bfloat16 as SAM2's, without a perceiver, with masks enlarged to 1152 pixels before
+the memory encoder; and, since they are as wide as SAM2's, a batch gathered in parts as `Sam2Tracker` does. The protocol
+and the sources of prompts need no change.
 """
 
 from __future__ import annotations
