@@ -4,19 +4,50 @@ Knows the types of `core` and HDF5. Does not know trackers, scorers or datasets:
 whoever can read the format may use them.
 """
 
-from cache.paths import cache_path, list_caches
+from cache.garbage import Garbage, delete, find_leftovers, find_orphans
+from cache.info import Description, SplitSummary, describe, summarise
+from cache.migrate import migrate_cache
+from cache.pack import PackEntry, TokenPack, fresh_pack, open_pack, verify_pack, write_pack
+from cache.paths import PACK, SUFFIX, cache_path, find_caches, list_caches
 from cache.reader import CacheFile, open_cache, read_cache
+from cache.repair import Moved, quarantine, quarantine_folder, read_list
+from cache.survey import Finding, check_file, survey_files
 from cache.verify import CacheState, cache_state, verify_cache
 from cache.writer import write_cache
 
 __all__ = [
+    "PACK",
+    "SUFFIX",
     "CacheFile",
     "CacheState",
+    "Description",
+    "Finding",
+    "Garbage",
+    "Moved",
+    "PackEntry",
+    "SplitSummary",
+    "TokenPack",
     "cache_path",
     "cache_state",
+    "check_file",
+    "delete",
+    "describe",
+    "find_caches",
+    "find_leftovers",
+    "find_orphans",
+    "fresh_pack",
     "list_caches",
+    "migrate_cache",
     "open_cache",
+    "open_pack",
+    "quarantine",
+    "quarantine_folder",
     "read_cache",
+    "read_list",
+    "summarise",
+    "survey_files",
     "verify_cache",
+    "verify_pack",
     "write_cache",
+    "write_pack",
 ]

@@ -43,6 +43,7 @@ class CacheFile:
     content_sha256: str
     manifest: schema.Manifest
     has_labels: bool
+    version: int
 
     def __len__(self) -> int:
         """N."""
@@ -150,7 +151,7 @@ def open_cache(path: Path) -> CacheFile:
         size = (info["height"], info["width"])
         video = VideoMeta(info["id"], info["source"], size, times, info["end"], info["fingerprint"])
         provenance = json.loads(_read(path, file, "provenance", entries["provenance"]).tobytes())
-    return CacheFile(path, video, provenance, content, schema.Manifest(entries, sizes), has_labels)
+    return CacheFile(path, video, provenance, content, schema.Manifest(entries, sizes), has_labels, version)
 
 
 def read_cache(path: Path) -> TrackSet:

@@ -24,18 +24,25 @@ from core.types import Labels, TrackSet
 Arrays = dict[str, NDArray[np.generic]]
 
 
-def write_cache(path: Path, track_set: TrackSet, labels: Labels | None = None) -> str:
+def write_cache(
+    path: Path, track_set: TrackSet, labels: Labels | None = None, *, version: int = 1, expected: str | None = None
+) -> str:
     """Write `track_set` and `labels` to `path`, replacing what is there, and return the content hash.
 
-    The hash covers video, provenance, prompts and tracks, not the labels: scores stay valid when labels are added.
+    The hash covers video, provenance, prompts and tracks, not the labels nor the version: scores stay valid when labels
+    are added. The schema is the lowest, from `version` on, that holds the content.   expected: the content hash, where
+    it is known; nothing is written under another.
 
     Raises:
-        InputError: when an array is not of the schema's dtype or shape, or the provenance is not JSON.
+        InputError: when an array is not of the schema's dtype or shape, the provenance is not JSON, or the content is
+            not the expected one.
         OutputError: when the place cannot be written; nothing is left behind.
     """
     if labels is not None and len(labels.iou) != len(track_set.tracks):
         raise InputError(f"labels: expected rows for {len(track_set.tracks)} tracks, got {len(labels.iou)}")
-    image, content = _build(track_set_arrays(track_set), labels_arrays(labels) if labels is not None else None)
+    image, content = _build(track_set_arrays(track_set), labels_arrays(labels) if labels is not None else None, version)
+    if expected not in (None, content):
+        raise InputError(f"{path}: expected to write content {expected}, got {content}")
     with atomic_path(Path(path)) as temporary:
         temporary.write_bytes(image)
     return content
@@ -99,13 +106,13 @@ def _json(name: str, value: object) -> NDArray[np.uint8]:
     return np.frombuffer(text.encode(), dtype="|u1")
 
 
-def _build(core: Arrays, labels: Arrays | None) -> tuple[bytes, str]:
+def _build(core: Arrays, labels: Arrays | None, version: int) -> tuple[bytes, str]:
     """The bytes of the file, and its content hash."""
     buffer = io.BytesIO()
     with h5py.File(buffer, "w", libver=schema.LIBRARY_VERSION) as file:
         file.attrs.create("format", np.bytes_(schema.FORMAT))
         looks = schema.LOOK.path in core
-        file.attrs.create("schema_version", np.int64(schema.LOOK_VERSION if looks else 1))
+        file.attrs.create("schema_version", np.int64(max(version, schema.LOOK_VERSION if looks else 1)))
         content = _put(file, core, (*schema.CORE_COLUMNS, *((schema.LOOK,) if looks else ())))
         if labels is not None:
             group_hash = _put(file, labels, schema.LABEL_COLUMNS)

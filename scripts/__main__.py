@@ -3,7 +3,7 @@
 import typer
 
 from core import cli
-from scripts import benchmark, convert_detector, demo, evaluate, generate, import_tracks, predict, train_selector
+from scripts import benchmark, cache, convert_detector, demo, evaluate, generate, import_tracks, predict, train_selector
 
 app = typer.Typer(
     name="tracksift",
@@ -22,6 +22,7 @@ app.command("predict")(predict.main)
 app.command("demo")(demo.main)
 app.command("convert-detector", epilog=convert_detector.EPILOG)(convert_detector.main)
 app.command("benchmark", epilog=benchmark.EPILOG)(benchmark.main)
+app.add_typer(cache.app, name="cache")
 
 
 def run() -> None:

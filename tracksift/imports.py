@@ -59,7 +59,7 @@ def import_jobs(video: Path, masks: Path, cache_root: Path, fps: float | None = 
     if not masks.exists():
         raise InputError(f"--masks {masks}: expected a folder of PNGs or a JSON file, got nothing there")
     file = None if masks.is_dir() else read_video_json(masks)
-    if not _holds_videos(video):
+    if not holds_videos(video):
         name = video.resolve().name if video.is_dir() else video.stem
         frames = None if file is None or not video.is_dir() else file.entry(name).frame_names
         return [ImportJob(_job(name, video, masks, cache_root, fps, frames), masks if file is None else file)]
@@ -73,7 +73,7 @@ def import_jobs(video: Path, masks: Path, cache_root: Path, fps: float | None = 
         raise InputError(f"--masks {masks}: expected the masks of at least one video, got none")
     jobs = []
     for name, source, frames in entries:
-        place = _find(video, name)
+        place = find_video(video, name)
         listed = frames if place.is_dir() else None
         jobs.append(ImportJob(_job(name, place, masks, cache_root, fps if place.is_dir() else None, listed), source))
     return jobs
@@ -178,7 +178,7 @@ def _job(
     return Job(name, video, cache_path(cache_root, IMPORTED, masks.stem, name), fps, frames)
 
 
-def _holds_videos(folder: Path) -> bool:
+def holds_videos(folder: Path) -> bool:
     """Whether a folder has videos, or folders of frames, in it, and no frames of its own."""
     if not folder.is_dir():
         return False
@@ -187,7 +187,7 @@ def _holds_videos(folder: Path) -> bool:
     return not suffixes & set(IMAGES) and (has_more or bool(suffixes & set(VIDEOS)))
 
 
-def _find(folder: Path, name: str) -> Path:
+def find_video(folder: Path, name: str) -> Path:
     """The video of a name in a folder of videos: a folder of frames or a file; where it lacks, opening it says so."""
     files = [folder / (name + suffix) for suffix in VIDEOS]
     return next((path for path in (folder / name, *files) if path.exists()), folder / name)
