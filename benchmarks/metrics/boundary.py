@@ -2,17 +2,30 @@
 
 The definition is that of the DAVIS benchmark (Perazzi et al., CVPR 2016; `db_eval_boundary`): an outline pixel is
 matched when the other outline comes within `tolerance` of it. Knows masks. Does not know videos or
-aggregation. T frames.
+aggregation. T frames, P words of a row (`bits`).
 """
 
+from __future__ import annotations
+
 import math
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.metrics.region import Masks, check_pair
+from benchmarks.metrics.bits import Masks, Words, count, neighbours_right, pack, widen, without_last_column
+from benchmarks.metrics.region import check_pair
 
 BOUND = 0.008  # of the frame's diagonal
+_CHUNK = 1 << 17  # bytes of packed frames that are worked on at once, so that they stay in a core's own memory
+
+
+class Outlines(NamedTuple):
+    """Outlines of T masks and all that lies within reach of them, [T, H, P] each, and the outlines' pixels [T]."""
+
+    bits: Words
+    reach: Words
+    length: NDArray[np.int64]
 
 
 def tolerance(height: int, width: int) -> int:
@@ -29,64 +42,69 @@ def boundary_f(predicted: Masks, truth: Masks) -> NDArray[np.float64]:
         InputError: when the two are not masks [T, H, W] of one shape.
     """
     check_pair(predicted, truth)
-    radius = tolerance(*truth.shape[1:])
-    # One pixel around all that is set: beyond it there is no outline, and the edge rules of `outline` see no change.
-    used: NDArray[np.bool_] = np.logical_or.reduce(predicted | truth, axis=0)
-    rows, columns = _window(used, margin=1)
-    pairs = zip(outline(predicted[:, rows, columns]), outline(truth[:, rows, columns]), strict=True)
-    return np.array([_frame_f(p, t, radius) for p, t in pairs], dtype=np.float64)
+    frames, height, width = truth.shape
+    return packed_f(pack(predicted), pack(truth), width, tolerance(height, width)) if frames else np.zeros(0)
 
 
-def outline(masks: Masks) -> Masks:
-    """Pixels that differ from their right, lower or lower right neighbour, [T, H, W].
+def packed_f(predicted: Words, truth: Words, width: int, radius: int) -> NDArray[np.float64]:
+    """F of packed masks of `width` pixels a row, [T]: a few frames at a time, within the rows and words in use."""
+    edge = without_last_column(width)
+    step = max(1, _CHUNK // max(1, truth[:1].nbytes))
+    parts = []
+    for start in range(0, len(truth), step):
+        chunk = predicted[start : start + step], truth[start : start + step]
+        rows, columns = _window(np.bitwise_or.reduce(chunk[0] | chunk[1], axis=0))
+        pair = [outlines(words[:, rows, columns], edge[columns], radius) for words in chunk]
+        parts.append(outline_f(*pair))
+    return np.concatenate(parts)
 
-    The outline thus lies half a pixel up and left; the last row looks only right, the last column only down, and the
-    last pixel never belongs to it.
+
+def outlines(words: Words, edge: Words, radius: int) -> Outlines:
+    """Outlines of packed masks [T, H, P] and what lies within `radius` pixels of them; `edge` [P] has no last column.
+
+    An outline pixel differs from its right, lower or lower right neighbour: the outline thus lies half a pixel up and
+    left. The last row looks only right, the last column only down, and the last pixel never belongs to it.
     """
-    right = masks[:, :, :-1] ^ masks[:, :, 1:]  # [T, H, W-1]
-    below = masks[:, :-1, :] ^ masks[:, 1:, :]  # [T, H-1, W]
-    found = np.zeros_like(masks)
-    found[:, :, :-1] = right
-    found[:, :-1, :] |= below
-    found[:, :-1, :-1] |= masks[:, :-1, :-1] ^ masks[:, 1:, 1:]
-    return found
+    right = neighbours_right(words)
+    bits = (words ^ right) & edge
+    bits[:, :-1] |= words[:, :-1] ^ words[:, 1:]
+    bits[:, :-1] |= (words[:, :-1] ^ right[:, 1:]) & edge
+    return Outlines(bits, _dilate(bits, radius), count(bits))
 
 
-def _frame_f(predicted: NDArray[np.bool_], truth: NDArray[np.bool_], radius: int) -> float:
-    """F of two outlines [H, W]."""
-    n_predicted, n_truth = np.count_nonzero(predicted), np.count_nonzero(truth)
-    if not n_predicted or not n_truth:
-        return float(n_predicted == n_truth)
-    window = _window(predicted | truth)  # nothing outside can match or be matched
-    predicted, truth = predicted[window], truth[window]
-    precision = np.count_nonzero(predicted & _dilate(truth, radius)) / n_predicted
-    recall = np.count_nonzero(truth & _dilate(predicted, radius)) / n_truth
-    return 2 * precision * recall / (precision + recall) if precision + recall else 0.0
+def outline_f(predicted: Outlines, truth: Outlines) -> NDArray[np.float64]:
+    """F of two sets of outlines, [T]."""
+    precision = count(predicted.bits & truth.reach) / np.maximum(predicted.length, 1)
+    recall = count(truth.bits & predicted.reach) / np.maximum(truth.length, 1)
+    total = precision + recall
+    f = np.divide(2 * precision * recall, total, out=np.zeros_like(total), where=total > 0)
+    return np.where((predicted.length > 0) & (truth.length > 0), f, predicted.length == truth.length)
 
 
-def _window(used: NDArray[np.bool_], margin: int = 0) -> tuple[slice, slice]:
-    """Rows and columns that hold every set pixel of [H, W], with a margin inside the frame; empty for none."""
+def _window(used: Words) -> tuple[slice, slice]:
+    """Rows and words that hold every set pixel of [H, P], with one row and one word around; empty for none.
+
+    One around all that is set: beyond it there is no outline, and the edge rules of `outlines` see no change.
+    """
     rows, columns = np.flatnonzero(used.any(axis=1)), np.flatnonzero(used.any(axis=0))
     if not len(rows):
         return slice(0, 0), slice(0, 0)
-    top, left = max(rows[0] - margin, 0), max(columns[0] - margin, 0)
-    return slice(top, rows[-1] + 1 + margin), slice(left, columns[-1] + 1 + margin)
+    return slice(max(rows[0] - 1, 0), rows[-1] + 2), slice(max(columns[0] - 1, 0), columns[-1] + 2)
 
 
-def _dilate(mask: NDArray[np.bool_], radius: int) -> NDArray[np.bool_]:
-    """`mask` [H, W] grown by the disk of all offsets of length <= radius.
+def _dilate(bits: Words, radius: int) -> Words:
+    """`bits` [T, H, P] grown by the disk of all offsets of length <= radius.
 
     The disk is a stack of rows: `wide` grows to the row's half width, then is moved up and down by its height.
     """
-    height, width = mask.shape
-    grown, wide, reach = np.zeros_like(mask), mask.copy(), 0
+    height = bits.shape[1]
+    grown, wide, reach = np.zeros_like(bits), bits.copy(), 0
     for dy in range(radius, -1, -1):
         half = math.isqrt(radius * radius - dy * dy)
-        for dx in range(reach + 1, min(half, width - 1) + 1):
-            wide[:, dx:] |= mask[:, : width - dx]
-            wide[:, : width - dx] |= mask[:, dx:]
-        reach = max(reach, half)
+        for _ in range(half - reach):
+            widen(wide)
+        reach = half
         if dy < height:
-            grown[dy:] |= wide[: height - dy]
-            grown[: height - dy] |= wide[dy:]
+            grown[:, dy:] |= wide[:, : height - dy]
+            grown[:, : height - dy] |= wide[:, dy:]
     return grown

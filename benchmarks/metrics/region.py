@@ -6,9 +6,10 @@ Knows masks. Does not know videos or aggregation. T frames.
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.metrics.bits import Masks, Words, count, pack
 from core.errors import InputError
 
-Masks = NDArray[np.bool_]  # [T, H, W]
+__all__ = ["Masks", "check_pair", "overlap", "region_similarity"]
 
 
 def region_similarity(predicted: Masks, truth: Masks) -> NDArray[np.float64]:
@@ -18,9 +19,13 @@ def region_similarity(predicted: Masks, truth: Masks) -> NDArray[np.float64]:
         InputError: when the two are not masks [T, H, W] of one shape.
     """
     check_pair(predicted, truth)
-    overlap = np.count_nonzero(predicted & truth, axis=(1, 2))
-    union = np.count_nonzero(predicted | truth, axis=(1, 2))
-    return np.where(union == 0, 1.0, overlap / np.maximum(union, 1))
+    return overlap(pack(predicted), pack(truth))
+
+
+def overlap(predicted: Words, truth: Words) -> NDArray[np.float64]:
+    """J of packed masks, [T]."""
+    union = count(predicted | truth)
+    return np.where(union == 0, 1.0, count(predicted & truth) / np.maximum(union, 1))
 
 
 def check_pair(predicted: Masks, truth: Masks) -> None:
