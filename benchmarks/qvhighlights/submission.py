@@ -1,0 +1,156 @@
+"""QVHighlights submissions (`hl_{split}_submission.jsonl`): read, written and checked against a split.
+
+A line holds qid, query, vid, pred_relevant_windows [[start, end, score], ...] and pred_saliency_scores, one a clip; a
+submission to one task alone leaves the other's key out. Knows this format. Does not know how a prediction is scored.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from benchmarks.annotation_files import Entry, entries, once, read_json_lines, validated
+from benchmarks.moment_protocol import MomentQuery
+from benchmarks.qvhighlights.reader import CLIP
+from core.atomic import atomic_path
+from core.errors import AnnotationError, InputError
+
+Finite = Annotated[float, Field(allow_inf_nan=False, ge=-1e9, le=1e9)]
+
+
+class _Line(Entry):
+    qid: int | str
+    pred_relevant_windows: list[Annotated[list[Finite], Field(min_length=2, max_length=3)]] | None = None
+    pred_saliency_scores: list[Finite] | None = None
+
+
+@dataclass(frozen=True)
+class MomentPrediction:
+    """An answer to one query: windows [K, 2] in seconds, the first being the answer, scores [K], saliency of clips.
+
+    Windows may end before they start or lie outside the video: a model said so, and the score will tell.
+    """
+
+    query_id: str
+    windows: NDArray[np.float64] = field(default_factory=lambda: np.zeros((0, 2)))
+    scores: NDArray[np.float64] | None = None
+    saliency: NDArray[np.float64] | None = None
+
+
+def read_predictions(path: Path) -> dict[str, MomentPrediction]:
+    """Predictions by query id, from JSON lines or from a JSON array of the same objects.
+
+    Raises:
+        AnnotationError: where a line is malformed or a qid comes twice; names file, line and key.
+    """
+    found: dict[str, MomentPrediction] = {}
+    seen: set[str] = set()
+    for place, value in _values(Path(path)):
+        line = validated(_Line, value, place)
+        once(seen, str(line.qid), f"{place}: qid")
+        found[str(line.qid)] = _prediction(line, place)
+    return found
+
+
+def write_submission(path: Path, queries: Iterable[MomentQuery], predictions: Mapping[str, MomentPrediction]) -> int:
+    """Write a line a query, an empty answer where there is no prediction; returns the number of lines.
+
+    Raises:
+        InputError: for a prediction of no query, or a query whose id is no number (the server's ids are).
+    """
+    left = set(predictions)
+    with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8") as handle:
+        lines = 0
+        for query in queries:
+            if not query.id.isdecimal():
+                raise InputError(f"query {query.id!r}: expected a qid that is a number, as QVHighlights has")
+            left.discard(query.id)
+            handle.write(json.dumps(_line(query, predictions.get(query.id, MomentPrediction(query.id)))) + "\n")
+            lines += 1
+        if left:
+            raise InputError(f"submission: expected predictions of the split's queries, got one of {min(left)!r}")
+    return lines
+
+
+@dataclass(frozen=True)
+class SubmissionCheck:
+    """Sentences about a submission. problems: the evaluator fails or refuses.   remarks: it cuts, pads or scores 0."""
+
+    problems: tuple[str, ...]
+    remarks: tuple[str, ...]
+
+
+def check_submission(path: Path, queries: Iterable[MomentQuery]) -> SubmissionCheck:
+    """What is wrong with a submission for a split.
+
+    Raises:
+        AnnotationError: where the file cannot be read as a submission at all.
+    """
+    predictions, problems, remarks = read_predictions(path), list[str](), list[str]()
+    for query in queries:
+        found = predictions.pop(query.id, None)
+        if found is None:
+            problems.append(f"qid {query.id}: expected a line, got none")
+        else:
+            problems += [f"qid {query.id}: {problem}" for problem in _problems(found)]
+            remarks += [f"qid {query.id}: {remark}" for remark in _remarks(query, found)]
+    problems += [f"qid {i}: expected a query of the split, got one that is not in it" for i in predictions]
+    return SubmissionCheck(tuple(problems), tuple(remarks))
+
+
+def _problems(found: MomentPrediction) -> Iterator[str]:
+    if len(found.windows) == 0:
+        yield "expected at least one window, got none"
+    elif found.scores is None:
+        yield "expected [start, end, score], got windows without a score"
+
+
+def _remarks(query: MomentQuery, found: MomentPrediction) -> Iterator[str]:
+    if (found.windows[:, 0] >= found.windows[:, 1]).any():
+        yield "expected start < end, got a window that is not"
+    if query.duration is None:
+        return
+    if (found.windows < 0).any() or (found.windows > query.duration).any():
+        yield f"expected windows in 0..{query.duration:g} seconds, got one beyond"
+    clips = int(query.duration / CLIP)
+    if found.saliency is not None and len(found.saliency) != clips:
+        yield f"expected {clips} saliency scores, got {len(found.saliency)}"
+
+
+def _values(path: Path) -> Iterator[tuple[str, Any]]:
+    if path.suffix == ".json":
+        listed = entries(path, list)
+        yield from ((f"{path}: entry {i}", value) for i, value in enumerate(listed))
+    else:
+        yield from read_json_lines(path)
+
+
+def _prediction(line: _Line, place: str) -> MomentPrediction:
+    windows = line.pred_relevant_windows or []
+    if len({len(w) for w in windows}) > 1:
+        raise AnnotationError(f"{place}: pred_relevant_windows: expected a score for every window or none, got some")
+    table = np.array(windows, dtype=np.float64) if windows else np.zeros((0, 2))
+    saliency = line.pred_saliency_scores
+    return MomentPrediction(
+        str(line.qid),
+        table[:, :2],
+        table[:, 2] if table.shape[1] == 3 else None,
+        None if saliency is None else np.array(saliency, dtype=np.float64),
+    )
+
+
+def _line(query: MomentQuery, prediction: MomentPrediction) -> dict[str, Any]:
+    scores = prediction.scores if prediction.scores is not None else np.linspace(1, 0, len(prediction.windows))
+    line: dict[str, Any] = {"qid": int(query.id), "query": query.text, "vid": query.video_id}
+    rows = zip(prediction.windows.tolist(), scores.tolist(), strict=True)
+    line["pred_relevant_windows"] = [[*window, round(score, 4)] for window, score in rows]
+    if prediction.saliency is not None:
+        line["pred_saliency_scores"] = prediction.saliency.tolist()
+    return line
