@@ -90,24 +90,43 @@ def progress_bar(description: str, total: int | None = None) -> Iterator[Progres
     On a terminal the bar disappears at the end; elsewhere nothing is drawn. In both cases one line says how
     much was done and how long it took, unless it took less than a second.
     """
+    with _bar(description, total, bars.TimeRemainingColumn()) as update:
+
+        def plain(done: int, of: int | None = None) -> None:
+            update(done, of, "")
+
+        yield plain
+
+
+@contextmanager
+def noted_bar(description: str) -> Iterator[Callable[[int, int | None, str], None]]:
+    """As `progress_bar`, for work that says itself how it goes on: `progress(done, total, note)`."""
+    with _bar(description, None, bars.TextColumn("{task.fields[note]}", markup=False)) as update:
+        yield update
+
+
+@contextmanager
+def _bar(
+    description: str, total: int | None, last_column: bars.ProgressColumn
+) -> Iterator[Callable[[int, int | None, str], None]]:
     console, start, last = Console(stderr=True, markup=False), _clock(), 0
     columns = (
         bars.TextColumn("{task.description}", markup=False),
         bars.BarColumn(),
         bars.MofNCompleteColumn(),
         bars.TimeElapsedColumn(),
-        bars.TimeRemainingColumn(),
+        last_column,
     )
     # Standard output is not redirected: in `command > file` on a terminal, results belong to the file.
     with bars.Progress(
         *columns, console=console, transient=True, redirect_stdout=False, disable=not console.is_terminal
     ) as bar:
-        task = bar.add_task(description, total=total)
+        task = bar.add_task(description, total=total, note="")
 
-        def update(done: int, of: int | None = None) -> None:
+        def update(done: int, of: int | None, note: str) -> None:
             nonlocal last
             last = done
-            bar.update(task, completed=done, total=of if of is not None else total)
+            bar.update(task, completed=done, total=of if of is not None else total, note=note)
 
         yield update
     seconds = _clock() - start

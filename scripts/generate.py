@@ -16,6 +16,7 @@ from core import reporting
 from core.errors import InputError, TrackSiftError
 from core.types import Source
 from scripts import options
+from scripts.crew import Crew, Work, all_at_once, check_crew, end, one_after_another
 
 if TYPE_CHECKING:  # slow to import, and `--help` shall be there at once
     from proposals.user import UserPrompt
@@ -27,6 +28,8 @@ SHOWN = 20
 EPILOG = (
     "Examples: [bold]tracksift generate clip.mp4[/]  |  [bold]tracksift generate frames/ --fps 8 --cache caches[/]  |  "
     "[bold]tracksift generate --data world --split train --source grid --source ground_truth --shard 0/4[/]  |  "
+    "[bold]tracksift generate --data world --workers 4 --gpu-share 0.5 --retry-failed[/]  |  "
+    "[bold]tracksift generate --data world --ray-address auto --workers 16[/]  |  "
     "[bold]tracksift generate --data world --split valid --source grid --source grounding_dino[/]  |  "
     "[bold]tracksift generate clip.mp4 --source user --box 0,40,30,120,90[/]"
 )
@@ -79,6 +82,16 @@ def main(
     fps: options.Fps = None,
     limit: options.Limit = None,
     workers: Annotated[int, typer.Option(help="Processes that track, each with its own model.", min=1)] = 1,
+    gpu_share: Annotated[
+        float | None, typer.Option(help="Of a GPU for each worker, such as 0.5; default: workers spread over all GPUs.")
+    ] = None,
+    ray: Annotated[bool, typer.Option("--ray", help="With --data: --workers are actors on Ray (an extra).")] = False,
+    ray_address: Annotated[
+        str | None, typer.Option(help="Of a running Ray cluster; default: RAY_ADDRESS, else one of this machine.")
+    ] = None,
+    retry_failed: Annotated[
+        bool, typer.Option("--retry-failed", help="Also videos that failed before in the same way.")
+    ] = False,
     shard: Annotated[str | None, typer.Option(help="Only part i/n of the videos, i from 0.")] = None,
     tracker: options.Tracker = "miniature",
     device: options.Device = "auto",
@@ -91,23 +104,23 @@ def main(
     """Track every video once: masklets and object tokens into one HDF5 file a video.
 
     Files that are whole and were made with the same models, settings and frames are kept; all others are made again.
-    Those that differ in looks or in one source of prompts alone keep the tracks of the others.
+    Those that differ in looks or in one source of prompts alone keep the tracks of the others. A video that fails gets
+    a note beside its file, <video>.failed.json, and is left out until it, the models or the settings change. Ctrl-C
+    finishes the videos in work; a second one discards them. Run it again to go on: nothing is lost.
     """
     from dataclasses import replace
 
     from proposals.presets import with_preset
     from proposals.settings import read_order
     from tracksift.ask import Pipeline
-    from tracksift.generate import generate
     from tracksift.jobs import choose_jobs
     from tracksift.jobs import shard as part_of
     from tracksift.models import Models
-    from tracksift.workers import generate_in_parallel
 
     jobs = part_of(choose_jobs(video, data, split, cache, fps, limit), shard)
     pipeline = Pipeline(Models(tracker=tracker, detector=detector), device, compiled)
-    if compiled and workers > 1:
-        raise InputError(f"--compile: expected --workers 1, since every process would compile, got {workers}")
+    crew = Crew(workers, gpu_share, ray or ray_address is not None, ray_address, retry_failed)
+    check_crew(crew, compiled=compiled, one=video is not None)
     user = options.read_user_prompts(box, point, mask)
     sources = _sources([*source, *([Source.USER.value] if user else [])])
     changes = {"box_threshold": box_threshold, "text_threshold": text_threshold, "bin_size": detector_bin_size}
@@ -119,32 +132,13 @@ def main(
     image_spec = None if looks is False else pipeline.models.image_spec
     if looks and image_spec is None:
         raise InputError(f"--looks: expected a tracker with an image encoder (miniature), got {tracker!r}")
-    done = Counter[str]()
-    with reporting.progress_bar("frames" if video else "videos", None if video else len(jobs)) as bar:
-
-        def count(result: JobResult) -> None:
-            done.update([result.state])
-            if video is None:
-                bar(done.total(), len(jobs))
-
-        if workers > 1 and not dry_run:
-            results = generate_in_parallel(
-                jobs, pipeline.models.tracker_spec, device, settings, workers,
-                image_encoder=image_spec, detector=pipeline.models.detector_spec if extra.detector else None,
-                extra=replace(extra, detector=None), overwrite=overwrite, on_result=count,
-            )  # fmt: skip
-        else:
-            results = generate(
-                jobs,
-                pipeline.tracker,
-                settings,
-                image_encoder=None if image_spec is None else pipeline.image_encoder,
-                extra=extra,
-                overwrite=overwrite,
-                dry_run=dry_run,
-                on_frames=bar if video is not None else None,
-                on_result=count,
-            )
+    work = Work(jobs, pipeline, settings, extra, image_spec, overwrite)
+    if video is not None or dry_run:
+        ended = one_after_another(work, dry_run=dry_run, one=video is not None)
+    else:
+        ended = all_at_once(work, crew)
+    results = ended.results
+    done = Counter(result.state for result in results)
     failed = [r for r in results if r.state == "failed"]
     if video is not None and failed:
         raise TrackSiftError(failed[0].cause)
@@ -175,9 +169,7 @@ def main(
             "dry_run": dry_run,
         },
     )
-    if failed:
-        listed = "; ".join(f"{r.video_id}: {r.cause}" for r in failed[:SHOWN])
-        raise TrackSiftError(f"{len(failed)} of {len(results)} videos failed: {listed}")
+    end(ended, len(jobs))
 
 
 def _extra(

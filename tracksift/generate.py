@@ -13,10 +13,12 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
+import torch
+
 from benchmarks.metrics.track_labels import track_labels
 from cache import CacheFile, cache_state, open_cache, verify_cache, write_cache
 from core.atomic import check_folder
-from core.errors import CacheError, TrackSiftError
+from core.errors import CacheError, OutputError, TrackSiftError
 from core.frames import VideoReader
 from core.hashing import json_sha256
 from core.images import ImageEncoder
@@ -32,6 +34,9 @@ from tracksift.jobs import Job, decoded
 from tracksift.sources import Extra, check_sources, extra_facts, including, joined, keepable
 
 State = Literal["made", "kept", "failed", "planned"]
+Fault = Literal["", "input", "output", "memory", "unexpected", "lost"]
+"""Whose a failure is: the video's or its models', the place's, the machine's; unexpected: a fault of this code's or a
+library's; lost: its worker ended."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +44,7 @@ class JobResult:
     """What became of a job. `seconds` is the work's time, without loading models; `cause` is empty unless it failed.
 
     detections: counts of what the detector found and what was left out, where one looked (`DetectionCounts.figures`).
+    trace: the call stack of what was unexpected.
     """
 
     video_id: str
@@ -49,6 +55,8 @@ class JobResult:
     seconds: float = 0.0
     cause: str = ""
     detections: Mapping[str, int] = field(default_factory=dict)
+    fault: Fault = ""
+    trace: str = ""
 
 
 def generate(
@@ -105,7 +113,19 @@ def generate_one(
             job, tracker, settings, image_encoder, extra or Extra(), keep_more, overwrite, dry_run, on_frames
         )
     except TrackSiftError as error:
-        return JobResult(job.video_id, "failed", cause=str(error))
+        return JobResult(job.video_id, "failed", cause=str(error), fault=_fault(error))
+
+
+def is_memory_error(error: BaseException | None) -> bool:
+    """Whether a device or the machine had no memory left. torch names its own only where it is a device's."""
+    named = isinstance(error, torch.OutOfMemoryError | MemoryError)
+    return named or (isinstance(error, RuntimeError) and "DefaultCPUAllocator" in str(error))
+
+
+def _fault(error: TrackSiftError) -> Fault:
+    if isinstance(error, OutputError):
+        return "output"
+    return "memory" if is_memory_error(error.__cause__) else "input"
 
 
 def _generate(
