@@ -3,7 +3,9 @@
 import typer
 
 from core import cli
-from scripts import benchmark, cache, convert_detector, demo, evaluate, generate, import_tracks, predict, train_selector
+from scripts import (
+    benchmark, cache, convert_detector, demo, evaluate, generate, import_tracks, predict, status, train_selector,
+)  # fmt: skip
 
 app = typer.Typer(
     name="tracksift",
@@ -15,6 +17,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
 )
 app.command("generate", epilog=generate.EPILOG)(generate.main)
+app.command("status", epilog=status.EPILOG)(status.main)
 app.command("import", epilog=import_tracks.EPILOG)(import_tracks.main)
 app.command("train-selector")(train_selector.main)
 app.command("evaluate")(evaluate.main)

@@ -10,7 +10,9 @@ from scripts.__main__ import app
 from tests.conftest import VIDEOS
 
 COMMANDS = {
-    "generate": {"--data", "--split", "--source", "--bin-size", "--points", "--fps", "--shard", "--overwrite"},
+    "generate": {"--data", "--split", "--source", "--bin-size", "--points", "--fps", "--shard", "--overwrite"}
+    | {"--workers", "--gpu-share", "--ray", "--ray-address", "--retry-failed"},
+    "status": {"--cache"},
     "import": {"--masks", "--cache", "--fps", "--tracker", "--looks", "--overwrite", "--dry-run"},
     "train-selector": {"--data", "--valid-split", "--calib-split", "--preset", "--epochs", "--seed"},
     "evaluate": {"--data", "--split", "--cache", "--baselines", "--selector"},
@@ -19,7 +21,7 @@ COMMANDS = {
     "benchmark": {"--frames", "--repeats"},
     "convert-detector": {"--out", "--tokenizer", "--dry-run"},
 }
-WITHOUT_DEVICE = {"convert-detector"}
+WITHOUT_DEVICE = {"convert-detector", "status"}
 SPLIT_OF = "mevis/valid"
 
 

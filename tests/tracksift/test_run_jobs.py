@@ -16,7 +16,6 @@ from core.errors import CheckpointError, InputError, OutputError
 from proposals.settings import ProposalSettings, Resources
 from tracksift.generate import JobResult
 from tracksift.jobs import Job
-from tracksift.models import Models
 from tracksift.scheduling import RayChoice, run_jobs
 from tracksift.scheduling.quarantine import note_path, read_note
 from tracksift.scheduling.worker import Recipe, Worker, halved
@@ -150,7 +149,7 @@ def test_the_first_signal_finishes_the_video_in_work_and_begins_no_more(ran, job
         os.kill(os.getpid(), kind)
 
     before = signal.getsignal(kind)
-    ended, tried = ran(asked, on_stop=lambda: said.append(True))
+    ended, _ = ran(asked, on_stop=lambda: said.append(True))
     assert ([r.state for r in ended.results], ended.signal, said) == (["made"], kind, [True])
     assert signal.getsignal(kind) == before
     assert len(ran()[0].results) == 3
