@@ -27,7 +27,7 @@ def as_windows(name: str, windows: Windows) -> Windows:
 
 
 def overlap(first: Windows, second: Windows) -> NDArray[np.float64]:
-    """Intersection over union of every pair, [N, M] in 0..1; 0 for a window of no time or one that ends before it starts.
+    """Intersection over union of every pair, [N, M] in 0..1; 0 for a window that does not last or is reversed.
 
     Evaluators that divide by the hull (max end - min start) give the same: where two windows meet, the hull is the
     union, and where they do not, the intersection is 0.
