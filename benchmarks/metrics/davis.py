@@ -171,14 +171,14 @@ def _check(sequence: str, predicted: Labels, truth: Labels) -> None:
 
 def _split(labels: Labels, objects: int, void: Masks | None) -> list[Words]:
     """A packed mask for each label from 1 on."""
-    return [pack(without_void(labels == label, void)) for label in range(1, objects + 1)]
+    return [pack(without_void(labels == label, void), tolerance(*labels.shape[1:])) for label in range(1, objects + 1)]
 
 
 def _tables(
     predicted: list[Words], truth: list[Words], size: tuple[int, ...], pairs: list[tuple[int, int]] | None
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """J and F of all pairs, or of the given ones, [S, O, T]; each outline is found and grown once."""
-    radius, edge = tolerance(size[0], size[1]), without_last_column(size[1])
+    radius, edge = tolerance(size[0], size[1]), without_last_column(size[1], truth[0].shape[2])
     shape = (len(predicted), len(truth), len(truth[0]))
     j, f = np.zeros(shape), np.zeros(shape)
     lines = [[outlines(words, edge, radius) for words in group] for group in (predicted, truth)]

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from benchmarks.metrics.boundary import boundary_f
-from benchmarks.metrics.region import Masks, region_similarity
+from benchmarks.metrics.bits import Masks
+from benchmarks.metrics.boundary import region_and_boundary
 from core.errors import InputError
 from core.validators import check_probability
 
@@ -69,7 +69,7 @@ def score_expression(predicted: Masks, truth: Masks, *, no_target: bool, kind: s
     """
     if len(truth) == 0:
         raise InputError("score: expected at least one frame, got none")
-    j, f = region_similarity(predicted, truth), boundary_f(predicted, truth)
+    j, f = region_and_boundary(predicted, truth)
     seen, said = truth.any(axis=(1, 2)), predicted.any(axis=(1, 2))  # [T]
     if no_target and seen.any():
         raise InputError(

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pycocotools import mask as coco
 
+from benchmarks.metrics.bits import Masks
 from benchmarks.metrics.mevis_score import ExpressionScore, score_expression
-from benchmarks.metrics.region import Masks
 from core import rle
 from core.errors import InputError
 

@@ -9,8 +9,6 @@ from numpy.typing import NDArray
 from benchmarks.metrics.bits import Masks, Words, count, pack
 from core.errors import InputError
 
-__all__ = ["Masks", "check_pair", "overlap", "region_similarity"]
-
 
 def region_similarity(predicted: Masks, truth: Masks) -> NDArray[np.float64]:
     """Intersection over union of each frame, [T] in 0..1; 1 where both are empty (DAVIS, `db_eval_iou`).

@@ -84,6 +84,15 @@ def test_random_masks_score_as_the_definition_says_with_and_without_void_pixels(
         check(truth ^ smooth(random, 12, size, 0.02), truth)
 
 
+@pytest.mark.parametrize("left", [0, 60, 64, 640 - 90])
+def test_objects_in_a_part_of_a_wide_frame_score_as_the_definition_says(left):
+    random = np.random.default_rng(5)
+    predicted, truth = np.zeros((2, 10, 50, 640), dtype=bool)
+    for masks in (predicted, truth):
+        masks[:, 5:45, left : left + 90] = smooth(random, 10, (40, 90), 0.4)
+    check(predicted, truth)
+
+
 def test_the_literal_disk_is_every_offset_within_the_radius():
     assert disk(0).tolist() == [[True]]
     assert disk(1).tolist() == [[False, True, False], [True, True, True], [False, True, False]]

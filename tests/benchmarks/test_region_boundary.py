@@ -56,7 +56,8 @@ def test_the_tolerance_grows_with_the_diagonal(size, pixels):
 def outline(mask):
     """The outline of one mask [H, W] by the packed rule."""
     height, width = mask.shape
-    words = outlines(pack(mask[None]), without_last_column(width), 1).bits[0]
+    words = pack(mask[None], spare=1)
+    words = outlines(words, without_last_column(width, words.shape[2]), 1).bits[0]
     bits = np.unpackbits(words.view(np.uint8).reshape(height, -1), axis=1, bitorder="little")
     assert not bits[:, width:].any()
     return bits[:, :width].astype(bool)
