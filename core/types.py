@@ -238,7 +238,10 @@ class TrackScores:
 
 @dataclass(frozen=True)
 class MomentScores:
-    """A grounder's word on one expression: relevance of each sampled frame [T'], spans with scores, generated text."""
+    """A grounder's word on one expression: relevance of each sampled frame [T'], spans with scores, generated text.
+
+    `scorer` and `cache` are content hashes as in TrackScores, "" where there is none.
+    """
 
     video_id: str
     expression_id: str
@@ -246,6 +249,8 @@ class MomentScores:
     relevance: NDArray[np.float64]
     spans: tuple[TimeSpan, ...]
     text: str = ""
+    scorer: str = ""
+    cache: str = ""
 
     def __post_init__(self) -> None:
         """Refuse values outside 0..1 and times that do not match."""
