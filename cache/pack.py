@@ -23,7 +23,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +32,9 @@ from cache.paths import PACK, find_caches
 from cache.reader import CacheFile, open_cache
 from core.atomic import atomic_path
 from core.errors import CacheCorruptError, CacheError, CacheForeignError, InputError
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 NAME = "tokens" + PACK
 _MAGIC = b"TSPACK01"
@@ -78,12 +81,41 @@ class TokenPack:
         Raises:
             CacheCorruptError: when they are not what was packed.
         """
-        return self._view(index, self._map())
+        return _read_only(self._view(index, self._map()))
 
     def all_tokens(self) -> list[NDArray[np.float16]]:
         """As `tokens`, of every video in order, through one mapping of the file."""
         data = self._map()
-        return [self._view(index, data) for index in range(len(self))]
+        return [_read_only(self._view(index, data)) for index in range(len(self))]
+
+    def float32(self, buffer: Tensor | None = None) -> list[Tensor]:
+        """Tokens [N, T, D] float32 of every video in order, in memory, in one buffer (a new one by default).
+
+        buffer: float32 of at least `numbers`, to be written into; a buffer used again spares what fresh memory costs.
+
+        Raises:
+            InputError: for a buffer that is smaller.
+            CacheCorruptError: when tokens are not what was packed.
+        """
+        import torch  # here, because it takes seconds to import, and verifying needs none of it
+
+        if buffer is None:
+            buffer = torch.from_numpy(np.empty(self.numbers, dtype=np.float32))  # numpy asks for huge pages
+        if buffer.ndim != 1 or len(buffer) < self.numbers or buffer.dtype != torch.float32:
+            raise InputError(f"{self.path}: expected a buffer of {self.numbers} float32, got {list(buffer.shape)}")
+        found, start, data = [], 0, self._map()
+        for index, entry in enumerate(self.entries):
+            part = buffer[start : start + entry.count].view(entry.shape)
+            if entry.count:
+                part.copy_(torch.frombuffer(self._view(index, data), dtype=torch.float16).view(entry.shape))
+            found.append(part)
+            start += entry.count
+        return found
+
+    @property
+    def numbers(self) -> int:
+        """Numbers of all videos."""
+        return sum(entry.count for entry in self.entries)
 
     def _view(self, index: int, data: NDArray[np.uint8]) -> NDArray[np.float16]:
         entry = self.entries[index]
@@ -97,7 +129,8 @@ class TokenPack:
     def _map(self) -> NDArray[np.uint8]:
         expected = max((entry.offset + _padded(2 * entry.count) for entry in self.entries), default=_HEAD)
         with _readable(self.path), self.path.open("rb") as handle:
-            data = np.frombuffer(mmap.mmap(handle.fileno(), 0, access=mmap.ACCESS_READ), dtype=np.uint8)
+            # A private copy on write, since torch takes no read-only memory; nothing is ever written.
+            data = np.frombuffer(mmap.mmap(handle.fileno(), 0, access=mmap.ACCESS_COPY), dtype=np.uint8)
         if len(data) < expected:
             raise CacheCorruptError(f"{self.path}: expected {expected} bytes, got {len(data)}; {_AGAIN}")
         return data
@@ -200,6 +233,11 @@ def fresh_pack(folder: Path) -> TokenPack:
     if cause is not None:
         raise CacheError(f"{pack.path}: expected a pack of the caches beside it, got an older one ({cause}); {_AGAIN}")
     return pack
+
+
+def _read_only(tokens: NDArray[np.float16]) -> NDArray[np.float16]:
+    tokens.flags.writeable = False
+    return tokens
 
 
 def _checksum(data: NDArray[np.uint8]) -> int:

@@ -138,7 +138,7 @@ def _put(file: h5py.File, arrays: Mapping[str, NDArray[np.generic]], columns: tu
             chunks=chunks,
             maxshape=tuple(max(n, 1) for n in array.shape),  # a chunk may not exceed it, and an axis may be 0
             compression="gzip",
-            compression_opts=schema.COMPRESSION,
+            compression_opts=schema.MASK_COMPRESSION if column.path == "tracks/rle" else schema.COMPRESSION,
             shuffle=True,
             fletcher32=True,
         )

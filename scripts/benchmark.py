@@ -3,6 +3,7 @@
 Knows flags and tables. Does not know what is timed.
 """
 
+from pathlib import Path
 from typing import Annotated, NamedTuple
 
 import typer
@@ -14,12 +15,12 @@ from scripts import options
 EPILOG = (
     "Examples: [bold]tracksift benchmark proposals[/]  |  "
     "[bold]tracksift benchmark proposals --row A --size large --objects 64 --frames 60[/]  |  "
-    "[bold]tracksift benchmark answers --frames 48[/]"
+    "[bold]tracksift benchmark answers --frames 48[/]  |  [bold]tracksift benchmark cache --frames 100[/]"
 )
 
 
 def main(
-    name: Annotated[str, typer.Argument(help="proposals, answers or presets.")] = "proposals",
+    name: Annotated[str, typer.Argument(help="proposals, answers, presets or cache.")] = "proposals",
     frames: Annotated[int, typer.Option(help="Frames of the clip.", min=4, max=600)] = 24,
     repeats: Annotated[int, typer.Option(help="Timed repeats, of which the median counts.", min=1)] = 3,
     row: Annotated[
@@ -30,6 +31,9 @@ def main(
     objects: Annotated[int, typer.Option(help="With --row: prompts.", min=1, max=1024)] = 64,
     compiled: Annotated[bool, typer.Option(help="With --row: compile our parts.")] = True,
     alone: Annotated[bool, typer.Option("--alone", help="With --row: ours only (memory, long clips).")] = False,
+    folder: Annotated[
+        Path | None, typer.Option(help="With cache: a split's folder of cache files in place of made-up tracks.")
+    ] = None,
     device: options.Device = "auto",
 ) -> None:
     """Time a part of TrackSift, beside a reference and in one process.
@@ -41,7 +45,14 @@ def main(
     [bold]answers[/]: one new expression from a cache, beside tracking the clip again.
     [bold]presets[/]: oracle J&F, tracks, duplicates and seconds of both orders and of each preset of generate, on the
     first --repeats clips of the miniature's split valid.
+    [bold]cache[/]: until the tokens of a split are float32 in memory, from its packed file, from .h5 files and from the
+    same tracks in SOLA's layout, warm and cold; bytes; verifying. By default of made-up tracks of SAM2's size.
     """
+    if folder is not None and name != "cache":
+        raise InputError(f"--folder: expected the benchmark cache, got {name!r}")
+    if name == "cache":
+        _time_caches(folder, frames, repeats)
+        return
     if row is not None:
         _time_row(name, RowChoice(row, size, objects, frames, repeats, compiled, alone), device)
         return
@@ -49,12 +60,21 @@ def main(
     from tracksift.ask import Pipeline
 
     if name not in benchmarks.BENCHMARKS:
-        raise InputError(f"benchmark: expected one of {', '.join(benchmarks.BENCHMARKS)}, got {name!r}")
+        raise InputError(f"benchmark: expected one of {', '.join(benchmarks.BENCHMARKS)}, cache, got {name!r}")
     pipeline = Pipeline(device=device)
     with reporting.progress_bar(f"benchmark {name}", None) as bar:
         figures = benchmarks.BENCHMARKS[name](pipeline, frames, repeats, bar)
     reporting.print_table(f"miniature: {name}", ["figure", "value"], list(figures.items()))
     reporting.emit(figures, {"benchmark": name, "frames": frames, "repeats": repeats, "weights": "miniature"})
+
+
+def _time_caches(folder: Path | None, frames: int, repeats: int) -> None:
+    from tracksift.cache_tools.benchmark import time_caches
+
+    with reporting.progress_bar("benchmark cache", repeats) as bar:
+        figures = time_caches(folder, frames, repeats, bar)
+    reporting.print_table("cache: ours and SOLA's layout", ["figure", "value"], list(figures.items()))
+    reporting.emit(figures, {"benchmark": "cache", "frames": frames, "repeats": repeats, "folder": folder})
 
 
 class RowChoice(NamedTuple):
