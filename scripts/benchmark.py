@@ -15,13 +15,16 @@ from scripts import options
 EPILOG = (
     "Examples: [bold]tracksift benchmark proposals[/]  |  "
     "[bold]tracksift benchmark proposals --row A --size large --objects 64 --frames 60[/]  |  "
-    "[bold]tracksift benchmark answers --frames 48[/]  |  [bold]tracksift benchmark cache --frames 100[/]"
+    "[bold]tracksift benchmark answers --frames 48[/]  |  [bold]tracksift benchmark cache --frames 100[/]  |  "
+    "[bold]tracksift benchmark metrics --expressions 20[/]"
 )
 
 
 def main(
-    name: Annotated[str, typer.Argument(help="proposals, answers, presets or cache.")] = "proposals",
-    frames: Annotated[int, typer.Option(help="Frames of the clip.", min=4, max=600)] = 24,
+    name: Annotated[str, typer.Argument(help="proposals, answers, presets, cache or metrics.")] = "proposals",
+    frames: Annotated[
+        int | None, typer.Option(help="Frames of the clip; 24, and 60 for metrics, if not given.", min=4, max=600)
+    ] = None,
     repeats: Annotated[int, typer.Option(help="Timed repeats, of which the median counts.", min=1)] = 3,
     row: Annotated[
         str | None,
@@ -34,6 +37,7 @@ def main(
     folder: Annotated[
         Path | None, typer.Option(help="With cache: a split's folder of cache files in place of made-up tracks.")
     ] = None,
+    expressions: Annotated[int, typer.Option(help="metrics: answers that are scored.", min=1)] = 200,
     device: options.Device = "auto",
 ) -> None:
     """Time a part of TrackSift, beside a reference and in one process.
@@ -47,9 +51,15 @@ def main(
     first --repeats clips of the miniature's split valid.
     [bold]cache[/]: until the tokens of a split are float32 in memory, from its packed file, from .h5 files and from the
     same tracks in SOLA's layout, warm and cold; bytes; verifying. By default of made-up tracks of SAM2's size.
+    [bold]metrics[/]: J&F of drawn answers of 480x854, beside the definition word for word in the same process, the
+    largest difference, and expressions a second over 1, 2, 4 .. processes.
     """
     if folder is not None and name != "cache":
         raise InputError(f"--folder: expected the benchmark cache, got {name!r}")
+    if name == "metrics":
+        _time_metrics(expressions, frames or 60)
+        return
+    frames = frames or 24
     if name == "cache":
         _time_caches(folder, frames, repeats)
         return
@@ -60,7 +70,7 @@ def main(
     from tracksift.ask import Pipeline
 
     if name not in benchmarks.BENCHMARKS:
-        raise InputError(f"benchmark: expected one of {', '.join(benchmarks.BENCHMARKS)}, cache, got {name!r}")
+        raise InputError(f"benchmark: expected one of {', '.join(benchmarks.BENCHMARKS)}, cache, metrics, got {name!r}")
     pipeline = Pipeline(device=device)
     with reporting.progress_bar(f"benchmark {name}", None) as bar:
         figures = benchmarks.BENCHMARKS[name](pipeline, frames, repeats, bar)
@@ -75,6 +85,16 @@ def _time_caches(folder: Path | None, frames: int, repeats: int) -> None:
         figures = time_caches(folder, frames, repeats, bar)
     reporting.print_table("cache: ours and SOLA's layout", ["figure", "value"], list(figures.items()))
     reporting.emit(figures, {"benchmark": "cache", "frames": frames, "repeats": repeats, "folder": folder})
+
+
+def _time_metrics(expressions: int, frames: int) -> None:
+    from benchmarks.metrics.speed import SIZE, time_metrics
+
+    with reporting.progress_bar("benchmark metrics", expressions) as bar:
+        figures = time_metrics(expressions, frames, bar)
+    title = f"J&F: {expressions} expressions of {frames} frames of {SIZE[0]}x{SIZE[1]}"
+    reporting.print_table(title, ["figure", "value"], list(figures.items()))
+    reporting.emit(figures, {"benchmark": "metrics", "expressions": expressions, "frames": frames, "size": SIZE})
 
 
 class RowChoice(NamedTuple):

@@ -198,7 +198,7 @@ def _prepared(sequence: str, predicted: Boxes, truth: Boxes, rules: Rules) -> Bo
     if len(predicted) < len(truth):
         raise InputError(f"sequence {sequence!r}: expected {len(truth)} boxes, one a frame, got {len(predicted)}")
     predicted = predicted[: len(truth)].copy()
-    usable: Flags = np.isfinite(predicted).all(axis=1) & (predicted[:, 2:] > 0).all(axis=1)
+    usable: Flags = np.logical_and(np.isfinite(predicted).all(axis=1), (predicted[:, 2:] > 0).all(axis=1))
     if not usable[0]:
         predicted[0] = np.nan  # repeats nothing, and is nowhere near anything
     source = np.maximum.accumulate(np.where(usable, np.arange(len(predicted)), 0))

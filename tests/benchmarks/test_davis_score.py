@@ -7,8 +7,8 @@ import pytest
 
 from benchmarks.label_maps import read_labels
 from benchmarks.metrics.davis import VOID, DavisScore, Task, decay, failed_sequence, score_sequence
+from benchmarks.metrics.literal import literal_f, literal_j
 from core.errors import InputError
-from tests.benchmarks.literal_jf import literal_f, literal_j
 from tests.real_data import real_data
 
 RULES = {Task.UNSUPERVISED: "unsupervised(all frames)", Task.SEMI_SUPERVISED: "semi_supervised(frames 1..-1)"}

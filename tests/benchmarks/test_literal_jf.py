@@ -1,13 +1,17 @@
 """J and F equal the definition's words on random and adversarial masks of every size, void pixels included."""
 
+import json
+
 import numpy as np
 import pytest
 from scipy import ndimage
 
+from benchmarks.label_maps import read_labels
 from benchmarks.metrics.boundary import boundary_f
 from benchmarks.metrics.davis import without_void
+from benchmarks.metrics.literal import disk, literal_f, literal_j
 from benchmarks.metrics.region import region_similarity
-from tests.benchmarks.literal_jf import disk, literal_f, literal_j
+from tests.real_data import real_data
 
 EXACT = 1e-9
 # Widths around the 64 pixels of a packed word, degenerate ones, and frames lower than the tolerance's disk.
@@ -97,6 +101,19 @@ def test_the_literal_disk_is_every_offset_within_the_radius():
     assert disk(0).tolist() == [[True]]
     assert disk(1).tolist() == [[False, True, False], [True, True, True], [False, True, False]]
     assert [int(disk(r).sum()) for r in (2, 3, 8, 18)] == [13, 29, 197, 1009]
+
+
+def test_the_literal_reading_gives_the_official_figures_of_a_real_sequence():
+    """The yardstick itself is right: 40 frames of real masks, by nothing but the definition."""
+    record = json.loads(real_data("expected.json").read_text())["davis_osvos_vs_real_gt_13seq"]
+    truth, predicted = (
+        np.stack([read_labels(path) > 0 for path in sorted(real_data(folder).glob("*.png"))])
+        for folder in ("davis_eorvos/Annotations/480p/car-shadow", "davis_eval_results/osvos/car-shadow")
+    )
+    pairs = list(zip(predicted, truth, strict=True))
+    found = [np.mean([metric(p, t) for p, t in pairs]) for metric in (literal_j, literal_f)]
+    expected = record["unsupervised(all frames)"]["per_sequence_J_F"]["car-shadow"]
+    assert found == pytest.approx(expected, abs=1e-6)
 
 
 def test_frames_far_apart_in_a_clip_do_not_change_each_other():
