@@ -118,6 +118,8 @@ class Meteor:
 def treebank_tokens(sentences: Sequence[str]) -> list[str]:
     """Each sentence in lower case, its tokens parted by blanks, punctuation left out; one Java call for all.
 
+    As in coco-caption, brackets stay (as "-lrb-"): the list of what to leave out has them in capitals alone.
+
     Raises:
         InputError: when Java or the jar is not found, or it answers other than a line a sentence.
     """
