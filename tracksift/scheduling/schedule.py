@@ -133,7 +133,8 @@ class Schedule:
         number = slot.number
         self._drop(slot)
         self._losses[number] += 1
-        said = f"{type(cause).__name__}: {str(cause).strip().splitlines()[0] if str(cause).strip() else 'no word'}"
+        lines = [line.strip() for line in str(cause).splitlines() if line.strip()]
+        said = f"{type(cause).__name__}: {lines[-1] if lines else 'no word'}"  # where a stack says what it is about
         if number is None:
             if self._losses[None] >= LOSSES:
                 raise TrackSiftError(f"workers: expected them to load their models, got {LOSSES} that ended ({said})")
