@@ -12,10 +12,12 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
-from typing import Generic, TypeVar
+from typing import TypeVar, cast
+
+from core.errors import OutputError
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -33,13 +35,14 @@ class Lost:
 
 
 @dataclass
-class _Worker(Generic[Item, Result]):
-    """A child process, our end of its pipe, and what it works on since when."""
+class _Worker:
+    """A child process, our end of its pipe, whether it has started, and which item it works on since when."""
 
     process: BaseProcess
     pipe: Connection
+    ready: bool = False
     index: int | None = None
-    since: float = field(default=0.0)
+    since: float = 0.0
 
 
 def run_each(
@@ -52,54 +55,63 @@ def run_each(
 ) -> list[Result | Lost]:
     """`work` of every item in `workers` child processes, in the items' order.
 
-    work: importable by name; an error that it raises is raised here.   limit_s: seconds that one item may take, of
-    which none count before its process is ready.   on_done: called with (done, total).
+    work: importable by name; an error that it raises is raised here.   limit_s: seconds that one item may take.
+    on_done: called with (done, total).
+
+    Raises:
+        OutputError: when processes cannot be started.
     """
     todo = deque(range(len(items)))
     results: dict[int, Result | Lost] = {}
-    pool: list[_Worker[Item, Result]] = []
+    pool: list[_Worker] = []
     try:
         while len(results) < len(items):
-            while todo and len(pool) < min(workers, len(items) - len(results)):
+            while len(pool) < min(workers, len(todo) + sum(w.index is not None for w in pool)):
                 pool.append(_start(work))
-            for worker in pool:
-                if worker.index is None and todo:
-                    worker.index, worker.since = todo.popleft(), time.monotonic()
-                    with suppress(OSError):  # it has died: its sentinel says so below
-                        worker.pipe.send(items[worker.index])
+            _hand_out(pool, todo, items)
             for worker in _answered(pool, limit_s):
                 result = _collect(worker, limit_s)
-                if worker.index is not None:
-                    results[worker.index] = result
-                    worker.index = None
                 if isinstance(result, Lost):
                     pool.remove(worker)
-                if on_done is not None:
-                    on_done(len(results), len(items))
+                    if not worker.ready:
+                        raise OutputError(f"processes: expected one that starts, got {result.cause}")
+                if worker.index is not None:
+                    results[worker.index] = cast(Result | Lost, result)
+                    worker.index = None
+                    if on_done is not None:
+                        on_done(len(results), len(items))
+                worker.ready = True  # its first word says no more than that
     finally:
         for worker in pool:
             worker.process.kill()
+        for worker in pool:
             worker.process.join()
             worker.pipe.close()
     return [results[i] for i in range(len(items))]
 
 
-def _start(work: Callable[[Item], Result]) -> _Worker[Item, Result]:
+def _start(work: Callable[[Item], Result]) -> _Worker:
     ours, theirs = _SPAWN.Pipe()
     process = _SPAWN.Process(target=_serve, args=(work, theirs), daemon=True)
     process.start()
     theirs.close()
-    ours.poll(None)  # it says when it is ready, so that importing counts for nothing
-    with suppress(EOFError, OSError):  # it died on the way: its sentinel says so
-        ours.recv()
     return _Worker(process, ours)
 
 
+def _hand_out(pool: Sequence[_Worker], todo: deque[int], items: Sequence[object]) -> None:
+    """An item to every worker that waits for one."""
+    for worker in pool:
+        if worker.ready and worker.index is None and todo:
+            worker.index, worker.since = todo.popleft(), time.monotonic()
+            with suppress(OSError):  # it has died: its sentinel will say so
+                worker.pipe.send(items[worker.index])
+
+
 def _serve(work: Callable[[Item], Result], pipe: Connection) -> None:
-    """The child's life: items in, results or errors out, until the parent closes the pipe."""
+    """The child's life: a word that it has started, items in, results or errors out, until the parent ends it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent is interrupted, and ends its children
-    pipe.send(None)
     with suppress(EOFError, OSError):
+        pipe.send((None, None))
         while True:
             item: Item = pipe.recv()
             try:
@@ -109,26 +121,26 @@ def _serve(work: Callable[[Item], Result], pipe: Connection) -> None:
             pipe.send(answer)
 
 
-def _answered(pool: Sequence[_Worker[Item, Result]], limit_s: float) -> list[_Worker[Item, Result]]:
+def _answered(pool: Sequence[_Worker], limit_s: float) -> list[_Worker]:
     """The workers that have an answer, have died, or have had their time."""
-    ready = set(wait([w.pipe for w in pool] + [w.process.sentinel for w in pool], timeout=_LOOK_S))
-    now = time.monotonic()
-    return [
-        w for w in pool
-        if w.pipe in ready or w.process.sentinel in ready or (w.index is not None and now - w.since > limit_s)
-    ]  # fmt: skip
+    heard = set(wait([w.pipe for w in pool] + [w.process.sentinel for w in pool], timeout=_LOOK_S))
+    return [w for w in pool if w.pipe in heard or w.process.sentinel in heard or _overdue(w, limit_s)]
 
 
-def _collect(worker: _Worker[Item, Result], limit_s: float) -> Result | Lost:
-    """A worker's result; Lost, and its process ended, where there is none."""
+def _overdue(worker: _Worker, limit_s: float) -> bool:
+    return worker.index is not None and time.monotonic() - worker.since > limit_s
+
+
+def _collect(worker: _Worker, limit_s: float) -> object:
+    """A worker's word; Lost, and its process ended, where there is none."""
     if worker.pipe.poll():
         with suppress(EOFError, OSError):
             result, error = worker.pipe.recv()
             if error is not None:
                 raise error
-            return result  # type: ignore[no-any-return]
+            return result
     # A process that dies closes its pipe a moment before it can be waited for.
-    worker.process.join(0 if time.monotonic() - worker.since > limit_s else _DYING_S)
+    worker.process.join(0 if _overdue(worker, limit_s) else _DYING_S)
     alive = worker.process.is_alive()
     worker.process.kill()
     worker.process.join()

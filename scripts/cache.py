@@ -8,13 +8,16 @@ from __future__ import annotations
 import os
 from collections import Counter
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from core import reporting
 from core.errors import CacheError, InputError, TrackSiftError
 from scripts import cache_exchange, options
+
+if TYPE_CHECKING:  # the help of every command shall be there at once
+    from cache import Garbage
 
 SHOWN = 40
 Place = Annotated[Path, typer.Argument(help="The root of cache files, a folder below it, or one file.")]
@@ -141,23 +144,23 @@ def gc(
     data: options.Data = None,
     split: options.Split = "valid",
     older_than: Annotated[float, typer.Option(help="Hours that a temporary file must be old.", min=0)] = 1.0,
+    force: Annotated[
+        bool, typer.Option("--force", help="With --data: delete even most of the split's caches.")
+    ] = False,
     dry_run: options.DryRun = False,
 ) -> None:
     """Delete temporary files of writes that never ended and packs of older caches.
 
-    With --data also this split's caches of videos that it does not have, or that have other frames now.
+    With --data also this split's caches of videos that it does not have, or that have other frames now; if those are
+    more than half of its caches, the wrong --data is likelier than so much waste, and --force is needed.
     """
-    from cache import delete, find_caches, find_leftovers, find_orphans
-    from tracksift.cache_tools import split_fingerprints
+    from cache import delete, find_leftovers
 
     if not root.is_dir():
         raise InputError(f"{root}: expected the root of cache files, got no folder")
     found = find_leftovers(root, older_than * 3600)
     if data is not None:
-        with reporting.progress_bar("videos") as bar:
-            known = split_fingerprints(data, split, root, bar)
-        folder = next(iter(known)).parent
-        found += find_orphans(find_caches(folder) if folder.is_dir() else [], known)
+        found += _orphans(root, data, split, force=force or dry_run)
     if not dry_run:
         delete(found)
     rows = [(str(item.path), item.kind, item.bytes, item.why) for item in found[:SHOWN]]
@@ -168,6 +171,24 @@ def gc(
          "packs": kinds["pack"], "orphans": kinds["orphan"], "stale": kinds["stale"]},
         {"root": str(root), "data": data, "split": split, "older_than": older_than, "dry_run": dry_run},
     )  # fmt: skip
+
+
+def _orphans(root: Path, data: Path, split: str, *, force: bool) -> list[Garbage]:
+    """The caches of a split that are of none of its videos; InputError for most of them without `force`."""
+    from cache import find_caches, find_orphans
+    from tracksift.cache_tools import split_fingerprints
+
+    with reporting.progress_bar("videos") as bar:
+        known = split_fingerprints(data, split, root, bar)
+    folder = next(iter(known)).parent
+    files = find_caches(folder) if folder.is_dir() else []
+    found = find_orphans(files, known)
+    if not force and 2 * len(found) > len(files):
+        raise InputError(
+            f"--data {data}: expected the videos of most caches in {folder}, got those of {len(files) - len(found)} of "
+            f"{len(files)}; look with --dry-run, and insist with --force"
+        )
+    return found
 
 
 @app.command(

@@ -5,6 +5,7 @@ Knows flags and tables. Does not know any layout.
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from pathlib import Path
 from typing import Annotated, Any
@@ -94,8 +95,8 @@ def export(
             elif form == "png":
                 written = export_pngs(files, out, bar)
             else:
-                named = [(path.absolute().parts[-3], path.absolute().parts[-2], path) for path in files]
-                written = export_sola(named, out, bar)
+                named = [(Path(os.path.abspath(path)).parent, path) for path in files]
+                written = export_sola([(p.parent.name or "-", p.name or "-", path) for p, path in named], out, bar)
     unit = "images" if form == "png" else "tracks"
     reporting.emit(
         {"videos": len(files), unit: written},

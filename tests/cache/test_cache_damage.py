@@ -1,10 +1,12 @@
 """Damaged, foreign and newer files: always a named error that says what to run next, never other data."""
 
+import tracemalloc
+
 import h5py
 import numpy as np
 import pytest
 
-from cache import open_cache, verify_cache, write_cache
+from cache import open_cache, schema, verify_cache, write_cache
 from core.errors import CacheCorruptError, CacheError, CacheForeignError, CacheVersionError
 from tests.factories import make_labels, make_track_set
 
@@ -157,6 +159,47 @@ def _other_dtype(file):
 def test_a_meddled_file_is_corrupt(path, change):
     edit(path, change)
     with pytest.raises(CacheCorruptError, match="run `tracksift generate` again"):
+        verify_cache(path)
+
+
+@pytest.mark.parametrize("column", schema.CORE_COLUMNS, ids=lambda column: column.path)
+@pytest.mark.parametrize("shape", [(0,), (2**40,), (2**31, 2**31), (1,) * 9, (2**62,)])
+def test_an_absurd_shape_of_any_dataset_is_corrupt_and_allocates_nothing(path, column, shape):
+    def change(file):
+        digest = file[column.path].attrs["sha256"]
+        del file[column.path]
+        chunks = tuple(min(max(size, 1), 4) for size in shape)
+        bounds = tuple(max(size, 1) for size in shape)
+        made = file.create_dataset(column.path, shape=shape, dtype=column.dtype, chunks=chunks, maxshape=bounds)
+        made.attrs["sha256"] = digest
+
+    edit(path, change)
+    tracemalloc.start()
+    with pytest.raises(CacheCorruptError, match="run `tracksift generate` again"):
+        verify_cache(path)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 1 << 22
+
+
+def _link(file, link):
+    del file["tracks/tokens"]
+    file["tracks/tokens"] = link
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda file: _link(file, h5py.SoftLink("/tracks/tokens")),
+        lambda file: _link(file, h5py.SoftLink("/nowhere")),
+        lambda file: _link(file, h5py.SoftLink("/tracks")),
+        lambda file: _link(file, h5py.ExternalLink("other.h5", "/tracks/tokens")),
+        lambda file: file.__delitem__("tracks"),
+    ],
+)
+def test_links_and_missing_groups_are_corrupt(path, change):
+    edit(path, change)
+    with pytest.raises(CacheCorruptError):
         verify_cache(path)
 
 

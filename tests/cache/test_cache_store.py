@@ -5,17 +5,20 @@ import os
 import pickle
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import h5py
 import numpy as np
 import pytest
 
-from cache import cache_path, cache_state, list_caches, open_cache, read_cache, verify_cache, write_cache
+from cache import cache_path, cache_state, describe, list_caches, open_cache, read_cache, verify_cache, write_cache
 from cache import reader as reader_module
+from core import rle
 from core.errors import CacheError, InputError, OutputError
 from core.hashing import json_sha256
 from core.types import Prompt, Source
 from tests.factories import make_labels, make_track_set
+from tests.real_data import real_data
 
 
 @pytest.fixture
@@ -265,3 +268,19 @@ def test_a_file_of_schema_2_still_opens():
     assert_same(file.track_set(), expected)
     np.testing.assert_array_equal(file.looks(), expected.looks())
     assert file.content_sha256 == "d7a8fa01135effe21f8cf459c8b93d3300ec63bc7c20a59f3ec99fb3e3a93ba7"
+
+
+def test_masks_of_sam2_take_a_quarter_of_solas_bytes():
+    """SA-V's automatic masklets are SAM2's own; SOLA stores a track as JSON indented by 4."""
+    tracks = json.loads(real_data("sav_sam2/sav_000001_auto.json").read_text())["masklet"]
+    size = tuple(tracks[0][0]["size"])
+    masklets = [[frame[n] for frame in tracks] for n in range(len(tracks[0]))]
+    track_set = make_track_set(1, frames=len(tracks), size=size)
+    counts = [tuple(mask["counts"].encode() for mask in masks) for masks in masklets]
+    held = tuple(replace(track_set.tracks[0], masks=masks, boxes=rle.boxes(masks, size)) for masks in counts)
+    with TemporaryDirectory() as folder:
+        write_cache(Path(folder) / "a.h5", replace(track_set, tracks=held))
+        stored = describe(Path(folder) / "a.h5").stored["masks"]
+        assert open_cache(Path(folder) / "a.h5").masks() == tuple(counts)
+    theirs = sum(len(json.dumps({"rle": masks}, indent=4)) for masks in masklets)
+    assert stored <= theirs / 4

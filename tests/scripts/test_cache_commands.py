@@ -135,7 +135,11 @@ def test_gc_deletes_leftovers_and_with_data_what_the_split_does_not_have(command
     assert sorted(p.name for p in folder.iterdir()) == ["a.h5", "b.h5"]
     video = "m200041"  # of the split, and of other frames here
     write_cache(folder / f"{video}.h5", make_track_set(1, video_id=video))
-    done = command("cache", "gc", root, "--data", world, "--split", "valid")
+    words = ("cache", "gc", root, "--data", world, "--split", "valid")
+    refused = command(*words)
+    assert (refused.code, "insist with --force" in refused.err, len(list(folder.iterdir()))) == (2, True, 3)
+    assert command(*words, "--dry-run").figures["orphans"] == 2
+    done = command(*words, "--force")
     assert (done.figures["orphans"], done.figures["stale"]) == (2, 1)
     assert list(folder.iterdir()) == []
 

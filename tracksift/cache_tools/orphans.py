@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from core.errors import InputError
 from tracksift.jobs import split_jobs
 
 
@@ -17,10 +18,12 @@ def split_fingerprints(
     """Cache path -> fingerprint of the frames, for every video of a split as it is now.
 
     Raises:
-        InputError: for a folder without the split.
+        InputError: for a folder without the split, or a split without videos.
         VideoError: for a video that cannot be opened: nothing is an orphan because a disk is not mounted.
     """
     _, jobs = split_jobs(data, split, cache_root)
+    if not jobs:
+        raise InputError(f"{data}: expected videos in split {split!r}, got none")
     found = {}
     for number, job in enumerate(jobs, start=1):
         reader = job.open()

@@ -66,7 +66,7 @@ def write_video(cache: CacheFile, root: Path, dataset: str, split: str) -> int:
             if prompt.expression_id is None:
                 raise InputError(f"{cache.path}, track {n}: expected the expression it was detected for, got none")
             below /= safe_name(prompt.expression_id)
-        place = Path(folder, dataset, split)
+        place = Path(folder, safe_name(dataset), safe_name(split))
         number = numbers[place / below]
         numbers[place / below] += 1
         for kind in (MASKLETS, TOKENS):
@@ -74,7 +74,7 @@ def write_video(cache: CacheFile, root: Path, dataset: str, split: str) -> int:
         text = json.dumps(_masklet(cache, number, masks, folder, _overlaps(labels, n)), indent=INDENT)
         (root / place / MASKLETS / below / f"{number:05d}.json").write_text(text, encoding="utf-8")
         np.save(root / place / TOKENS / below / f"{number:05d}.npy", tokens[n].astype(np.float32))
-    _write_facts(cache, root / VIDEOS / dataset / split / f"{name}.json")
+    _write_facts(cache, root / VIDEOS / safe_name(dataset) / safe_name(split) / f"{name}.json")
     return len(cache)
 
 
