@@ -6,7 +6,7 @@ Knows the reader. Does not know whether data are whole: that is `survey`'s.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -68,9 +68,9 @@ def describe(path: Path) -> Description:
     )  # fmt: skip
 
 
-def summarise(paths: Sequence[Path]) -> list[SplitSummary]:
+def summarise(paths: Sequence[Path], on_done: Callable[[int, int], None] | None = None) -> list[SplitSummary]:
     """Numbers of each folder of the files; a file that does not open is counted as unusable."""
-    summaries = []
+    summaries, done = [], 0
     for folder in sorted({path.parent for path in paths}):
         here = [path for path in paths if path.parent == folder]
         opened, unusable = list[CacheFile](), 0
@@ -79,6 +79,9 @@ def summarise(paths: Sequence[Path]) -> list[SplitSummary]:
                 opened.append(open_cache(path))
             except CacheError:
                 unusable += 1
+            done += 1
+            if on_done is not None:
+                on_done(done, len(paths))
         summaries.append(
             SplitSummary(
                 folder, len(here), unusable, sum(map(len, opened)), sum(file.video.frames for file in opened),

@@ -53,9 +53,8 @@ def quarantine(root: Path, findings: Sequence[Finding], *, dry_run: bool = False
     moved = [_described(root, finding) for finding in broken]
     if dry_run or not moved:
         return moved
-    target = folder / LIST
     # The list comes first: a file that is listed and was not moved is made again in place, or found broken once more.
-    _write_list(target, moved)
+    _write_list(root, moved)
     for finding in broken:
         place = folder / finding.path.relative_to(root)
         try:
@@ -68,7 +67,11 @@ def quarantine(root: Path, findings: Sequence[Finding], *, dry_run: bool = False
 
 
 def read_list(root: Path) -> list[Moved]:
-    """What the list beside a root says; empty where there is none; InputError where it is none of ours."""
+    """What the list beside a root said when it was last written; empty where there is none.
+
+    Raises:
+        InputError: for a file there that is no such list.
+    """
     path = quarantine_folder(root) / LIST
     if not path.exists():
         return []
@@ -78,12 +81,12 @@ def read_list(root: Path) -> list[Moved]:
         raise InputError(f"{path}: expected a list that `tracksift cache repair` wrote, got {error}") from error
 
 
-def _write_list(path: Path, moved: Sequence[Moved]) -> None:
-    """The list with `moved` in place of what it said of the same files."""
-    old = read_list(path.parent.with_name(path.parent.name.removesuffix(".quarantine")))
-    kept = {item.file: item for item in (*old, *moved)}
+def _write_list(root: Path, moved: Sequence[Moved]) -> None:
+    """The list with `moved` in it, and without what has been made again since."""
+    kept = {item.file: item for item in read_list(root) if not (root / item.file).exists()}
+    kept |= {item.file: item for item in moved}
     text = json.dumps({"videos": [asdict(item) for item in kept.values()]}, indent=1)
-    with atomic_path(path) as temporary:
+    with atomic_path(quarantine_folder(root) / LIST) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
 

@@ -120,7 +120,9 @@ def info(place: Place = Path("caches")) -> None:
         reporting.print_table(str(place), ["fact", "value"], list(facts.items()))
         reporting.emit(facts, {"place": str(place)})
         return
-    splits = summarise(_found(place))
+    paths = _found(place)
+    with reporting.progress_bar("files", len(paths)) as bar:
+        splits = summarise(paths, bar)
     columns = ["folder", "files", "unusable", "tracks", "frames", "MB", "trackers", "schemas", "pack"]
     rows = [
         (s.folder, s.files, s.unusable, s.tracks, s.frames, s.bytes / 1e6, ", ".join(s.trackers),

@@ -12,6 +12,7 @@ import pytest
 
 from cache import (
     cache_path,
+    check_file,
     delete,
     describe,
     find_caches,
@@ -98,9 +99,14 @@ def test_a_file_that_breaks_again_is_kept_beside_the_first_and_listed_once(root)
     path = cache_path(root, "d", "s", "plain")
     for content in (b"first", b"second"):
         path.write_bytes(content)
-        quarantine(root, survey_files([path], workers=1))
+        quarantine(root, [check_file(path)])
     assert {p.read_bytes() for p in (quarantine_folder(root) / "d" / "s").iterdir()} == {b"first", b"second"}
     assert [item.video_id for item in read_list(root)] == ["plain"]
+    write_cache(path, make_track_set(2, video_id="plain"))  # made again
+    other = cache_path(root, "d", "s", "\u00e9")
+    other.write_bytes(b"")
+    quarantine(root, [check_file(other)])
+    assert [item.file for item in read_list(root)] == [str(other.relative_to(root))]
 
 
 def test_repair_refuses_what_is_no_root_and_a_list_that_is_none(root, tmp_path):
