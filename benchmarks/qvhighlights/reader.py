@@ -79,9 +79,7 @@ def _saliency(line: _Line, place: str) -> NDArray[np.float64] | None:
         return None
     whole = np.zeros((int(line.duration / CLIP), ANNOTATORS))
     if len(clips) != len(scores):
-        raise AnnotationError(
-            f"{place}: saliency_scores: expected {len(clips)}, one a clip, got {len(scores)}"
-        )
+        raise AnnotationError(f"{place}: saliency_scores: expected {len(clips)}, one a clip, got {len(scores)}")
     if len(set(clips)) != len(clips):
         raise AnnotationError(f"{place}: relevant_clip_ids: expected each clip once, got one twice")
     if clips and max(clips) >= len(whole):

@@ -13,6 +13,7 @@ import numpy as np
 
 from benchmarks.metrics.highlights import HighlightFigures, HighlightTotals, score_highlights
 from benchmarks.metrics.moments import MomentFigures, MomentTotals, score_moments
+from benchmarks.moment_baselines import constant_saliency, whole_video
 from benchmarks.moment_protocol import MomentQuery
 from benchmarks.qvhighlights.submission import MomentPrediction
 from core.errors import InputError
@@ -61,12 +62,10 @@ def score_split(
     return QvHighlightsFigures(moments.compute() if with_windows else {}, highlights.compute() if with_saliency else {})
 
 
-def whole_video(query: MomentQuery) -> MomentPrediction:
-    """The baseline that says nothing: the whole video as the moment, one saliency for all clips."""
-    if query.duration is None:
-        raise InputError(f"query {query.id!r}: expected a duration, got none")
-    clips = 1 if query.saliency is None else len(query.saliency)
-    return MomentPrediction(query.id, np.array([[0.0, query.duration]]), np.ones(1), np.ones(clips))
+def blind(query: MomentQuery) -> MomentPrediction:
+    """The baseline that looks at nothing: the whole video as the moment, one saliency for all clips."""
+    saliency = None if query.saliency is None else constant_saliency(query)
+    return MomentPrediction(query.id, whole_video(query), np.ones(1), saliency)
 
 
 def official_report(figures: QvHighlightsFigures) -> dict[str, Any]:
