@@ -103,7 +103,7 @@ class TokenPack:
             buffer = torch.from_numpy(np.empty(self.numbers, dtype=np.float32))  # numpy asks for huge pages
         if buffer.ndim != 1 or len(buffer) < self.numbers or buffer.dtype != torch.float32:
             raise InputError(f"{self.path}: expected a buffer of {self.numbers} float32, got {list(buffer.shape)}")
-        found, start, data = [], 0, self._map()
+        found, start, data = [], 0, self._map(in_order=True)
         for index, entry in enumerate(self.entries):
             part = buffer[start : start + entry.count].view(entry.shape)
             if entry.count:
@@ -126,11 +126,14 @@ class TokenPack:
             )
         return part[: 2 * entry.count].view("<f2").reshape(entry.shape)
 
-    def _map(self) -> NDArray[np.uint8]:
+    def _map(self, *, in_order: bool = False) -> NDArray[np.uint8]:
+        """The file's bytes [any]; in_order: they will be read from front to back."""
         expected = max((entry.offset + _padded(2 * entry.count) for entry in self.entries), default=_HEAD)
         with _readable(self.path), self.path.open("rb") as handle:
             # A private copy on write, since torch takes no read-only memory; nothing is ever written.
-            data = np.frombuffer(mmap.mmap(handle.fileno(), 0, access=mmap.ACCESS_COPY), dtype=np.uint8)
+            mapped = mmap.mmap(handle.fileno(), 0, access=mmap.ACCESS_COPY)
+        mapped.madvise(mmap.MADV_SEQUENTIAL if in_order else mmap.MADV_NORMAL)
+        data = np.frombuffer(mapped, dtype=np.uint8)
         if len(data) < expected:
             raise CacheCorruptError(f"{self.path}: expected {expected} bytes, got {len(data)}; {_AGAIN}")
         return data
@@ -192,7 +195,7 @@ def open_pack(path: Path) -> TokenPack:
 def verify_pack(path: Path) -> TokenPack:
     """Read and check every byte of a pack that is ever read; raises as `open_pack` and `TokenPack.tokens`."""
     pack = open_pack(path)
-    data = pack._map()
+    data = pack._map(in_order=True)
     for index, entry in enumerate(pack.entries):
         pack._view(index, data)
         if (

@@ -132,7 +132,10 @@ def import_(
             raise InputError(
                 f"{tracks}: expected --videos, and no --tracker-sha256, with masks that have no tokens of their own"
             )
-        import_tracks.main(videos, tracks, cache, fps, tracker, None, device, overwrite, dry_run)
+        import_tracks.main(
+            video=videos, masks=tracks, cache=cache, fps=fps, tracker=tracker, looks=None, device=device,
+            overwrite=overwrite, dry_run=dry_run,
+        )  # fmt: skip
         return
     from tracksift.cache_tools import find_sola_videos, import_sola
 
