@@ -2,7 +2,8 @@
 
 Definitions: OTB (Wu et al., TPAMI 2015) for the curves, LaSOT's evaluation toolkit for absent and invalid frames.
 Evaluators differ in three points, which `Rules` names, so that no figure is without them:
-whether the first frame is scored, what absent frames do, and what an unusable true box counts as.
+whether the first frame is scored, what absent frames do, and what an unusable true box counts as. LaSOT's plots leave
+sequences whose whole curve is 0 out of the mean; here they are in it.
 
 Knows boxes. Does not know files. T frames; boxes are x, y, w, h in pixels, as benchmarks store them.
 """

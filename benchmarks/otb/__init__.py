@@ -1,0 +1,4 @@
+"""OTB: a folder a sequence.
+
+Knows these files. Does not know the other datasets.
+"""

@@ -1,0 +1,4 @@
+"""Ref-YouTube-VOS and everything in its layout.
+
+Knows these files. Does not know the other datasets.
+"""
