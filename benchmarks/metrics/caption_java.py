@@ -24,6 +24,7 @@ from core.errors import InputError
 METEOR_JAR: Final = "meteor-1.5.jar"
 TOKENISER_JAR: Final = "stanford-corenlp-3.4.1.jar"
 FOLDER: Final = "TRACKSIFT_CAPTION_JARS"
+REMEMBERED: Final = 50_000  # pairs, some 20 MB
 PUNCTUATION: Final = frozenset(
     ("''", "'", "``", "`", "-LRB-", "-RRB-", "-LCB-", "-RCB-", ".", "?", "!", ",", ":", "-", "--", "...", ";")
 )
@@ -93,6 +94,8 @@ class Meteor:
 
     def _count(self, pair: Pair) -> str:
         # The same pair comes again at every threshold: matching it is what takes time.
+        if len(self._statistics) >= REMEMBERED:
+            self._statistics.clear()
         if pair not in self._statistics:
             hypothesis, reference = (" ".join(text.replace("|||", "").split()) for text in pair)
             self._say(f"SCORE ||| {reference} ||| {hypothesis}")

@@ -42,7 +42,7 @@ class Captions:
 
 @dataclass(frozen=True)
 class CaptionScore:
-    """One video, at each threshold [C]: precision, recall, CIDEr, METEOR (None without a scorer); and SODA_c."""
+    """One video, at each threshold [C]: precision, recall, CIDEr, METEOR (None without a scorer); SODA_c; K."""
 
     precision: NDArray[np.float64]
     recall: NDArray[np.float64]
@@ -60,7 +60,8 @@ class CaptionFigures:
     then the mean over videos (Vid2Seq, TimeChat, VTG-LLM, MMDuet).   f1_by_threshold: F1 of the mean precision and
     recall of all videos at each threshold, then the mean over thresholds (VTimeLLM, densevid_eval).
     soda_c: mean over all videos, 0 for those without captions.   soda_c_answered: over the others alone (SODA's code).
-    meteor, soda_c, soda_c_answered: None where METEOR was not there.   n: videos.   failures: those without captions.
+    meteor, soda_c, soda_c_answered: None without METEOR; SODA_c also with several annotators.
+    n: videos.   failures: those without captions.
     """
 
     precision: float
@@ -78,30 +79,44 @@ class CaptionFigures:
     failures: int
 
 
-def score_captions(predicted: Captions, truth: Captions, meteor: PairScorer | None = None) -> CaptionScore:
+def score_captions(
+    predicted: Captions, truth: Captions, meteor: PairScorer | None = None, *, others: Sequence[Captions] = ()
+) -> CaptionScore:
     """Score one video's captions; none predicted is a failure: 0 throughout.
 
     A segment counts as found where IoU > threshold with any on the other side, not one to one. Captions are compared
     in all pairs with IoU >= threshold; a caption without a pair is compared with a word that nobody says, which CIDEr
     (within this video, at this threshold) and METEOR count as 0 among the others.
 
+    others: what further annotators said of the video (ActivityNet's val_2 beside val_1). Precision and recall are
+    then the best of all annotators at each threshold, captions are compared with those of all, and SODA_c, which
+    published code prints for one annotator at a time, is None.
+
     Raises:
         InputError: without a true segment.
     """
-    if not len(truth.segments):
+    truths = (truth, *others)
+    if not all(len(t.segments) for t in truths):
         raise InputError("captions: expected at least one true segment, got none")
-    iou = segment_iou(predicted.segments, truth.segments)  # [K, M]
-    covered = iou[:, :, None] > np.array(THRESHOLDS)  # [K, M, C]
     spoken = len(predicted.tokens)
-    pairs = [_pairs(iou >= t, predicted.tokens, truth.tokens) for t in THRESHOLDS]
+    found = [_found(segment_iou(predicted.segments, t.segments)) for t in truths]
+    everything = [text for t in truths for text in t.tokens]
+    iou = segment_iou(predicted.segments, np.concatenate([t.segments for t in truths]))  # [K, M of all]
+    pairs = [_pairs(iou >= threshold, predicted.tokens, everything) for threshold in THRESHOLDS]
     return CaptionScore(
-        precision=covered.any(axis=1).sum(axis=0) / max(spoken, 1),
-        recall=covered.any(axis=0).mean(axis=0),
+        precision=np.max([precision for precision, _ in found], axis=0),
+        recall=np.max([recall for _, recall in found], axis=0),
         cider=np.array([_cider(p) for p in pairs]),
         meteor=None if meteor is None else np.array([meteor.score(p)[0] if p else 0.0 for p in pairs]),
-        soda_c=None if meteor is None else _soda(iou, predicted, truth, meteor),
+        soda_c=None if meteor is None or others else _soda(iou, predicted, truth, meteor),
         captions=spoken,
     )
+
+
+def _found(iou: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Precision and recall at each threshold [C] of IoU [K, M]."""
+    covered = iou[:, :, None] > np.array(THRESHOLDS)  # [K, M, C]
+    return covered.any(axis=1).sum(axis=0) / max(len(iou), 1), covered.any(axis=0).mean(axis=0)
 
 
 def segment_iou(predicted: Windows, truth: Windows) -> NDArray[np.float64]:

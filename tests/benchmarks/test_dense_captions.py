@@ -77,6 +77,16 @@ def test_captions_are_compared_in_all_pairs_and_unmatched_ones_with_a_word_of_th
     assert all(10 <= len(word) <= 20 and word.isalpha() for word in (first, second))
 
 
+def test_of_several_annotators_the_best_counts_and_all_their_captions_are_compared():
+    first, second = captions((0, 10, "a")), captions((50, 60, "b"), (70, 80, "c"))
+    scorer = SameWords()
+    score = score_captions(captions((50, 60, "b"), (0, 10, "a")), first, scorer, others=[second])
+    assert score.precision.tolist() == [0.5] * 4
+    assert score.recall.tolist() == [1.0] * 4  # of the first, which has one segment
+    assert scorer.asked == [[("b", "b"), ("a", "a")]] * 4
+    assert score.soda_c is None
+
+
 def test_soda_scores_the_truth_as_what_was_said_and_the_prediction_as_reference():
     scorer = SameWords()
     score = score_captions(captions((0, 10, "a b c d")), captions((0, 10, "a b")), scorer)

@@ -5,10 +5,10 @@ import json
 import pytest
 
 from benchmarks.activitynet.reader import open_activitynet
-from benchmarks.metrics.caption_java import Meteor, missing, treebank_tokens
-from benchmarks.metrics.cider import cider
-from benchmarks.metrics.dense_captions import Captions, CaptionTotals, paragraph_pairs, score_captions
+from benchmarks.caption_scores import Tokeniser, score_caption_split
+from benchmarks.metrics.caption_java import Meteor, missing
 from benchmarks.youcook2.reader import open_youcook2, read_caption_predictions
+from core.errors import InputError
 from tests.real_data import real_data
 
 
@@ -32,11 +32,8 @@ def percent(rate):
 
 
 def test_segments_score_as_published(videos, predictions, expected):
-    totals = CaptionTotals()
-    for video in videos:
-        segments, captions = predictions[video.id]
-        totals.update(score_captions(Captions(segments, captions), Captions(video.segments, video.captions)))
-    figures = totals.compute()
+    report = score_caption_split(videos, predictions, Tokeniser.PLAIN)
+    figures = report.figures
     assert percent(figures.precision) == expected["Precision_Mean"]
     assert percent(figures.recall) == expected["Recall_Mean"]
     assert percent(figures.f1_by_video) == expected["F1_Score"]
@@ -45,29 +42,32 @@ def test_segments_score_as_published(videos, predictions, expected):
     assert round(figures.captions_per_video, 1) == expected["n_preds"]
     assert (figures.n, figures.failures, figures.meteor, figures.soda_c) == (415, 0, None, None)
     assert figures.f1_by_threshold != pytest.approx(figures.f1_by_video, abs=1e-3)
+    assert percent(report.paragraph_cider) == expected["Para_CIDER"]  # letters alone: no tokeniser has a say
+    assert 100 * figures.cider == pytest.approx(expected["CIDER"], abs=0.1)
+    assert report.tokeniser == "plain"
 
 
 @pytest.mark.slow
 def test_captions_score_as_published(videos, predictions, expected):
     if reason := missing():
         pytest.skip(reason)
-    said = [caption for video in videos for caption in predictions[video.id][1]]
-    true = [caption for video in videos for caption in video.captions]
-    words = dict(zip([*said, *true], treebank_tokens([*said, *true]), strict=True))
-    totals = CaptionTotals()
+    done = []
     with Meteor() as meteor:
-        for video in videos:
-            segments, captions = predictions[video.id]
-            predicted = Captions(segments, [words[c] for c in captions])
-            truth = Captions(video.segments, [words[c] for c in video.captions])
-            totals.update(score_captions(predicted, truth, meteor))
-        pairs = paragraph_pairs([predictions[v.id][1] for v in videos], [v.captions for v in videos])
-        assert percent(meteor.score(pairs)[0]) == expected["Para_METEOR"]
-    assert percent(cider([p for p, _ in pairs], [[t] for _, t in pairs]).mean()) == expected["Para_CIDER"]
-    figures = totals.compute()
-    assert percent(figures.cider) == expected["CIDER"]
-    assert percent(figures.meteor) == expected["METEOR"]
-    assert percent(figures.soda_c) == expected["SODA_c_2"]
+        report = score_caption_split(videos, predictions, meteor=meteor, progress=lambda n, of: done.append((n, of)))
+    assert percent(report.figures.cider) == expected["CIDER"]
+    assert percent(report.figures.meteor) == expected["METEOR"]
+    assert percent(report.figures.soda_c) == expected["SODA_c_2"]
+    assert percent(report.paragraph_cider) == expected["Para_CIDER"]
+    assert percent(report.paragraph_meteor) == expected["Para_METEOR"]
+    assert (report.tokeniser, done[-1]) == ("treebank", (415, 415))
+
+
+def test_videos_without_captions_count_and_strangers_are_refused(videos, predictions):
+    some = {video: predictions[video] for video in list(predictions)[:100]}
+    figures = score_caption_split(videos, some, Tokeniser.PLAIN).figures
+    assert (figures.n, figures.failures) == (415, 315)
+    with pytest.raises(InputError, match="expected videos of the split, got one of 'x'"):
+        score_caption_split(videos, {"x": predictions[videos[0].id]}, Tokeniser.PLAIN)
 
 
 def test_both_forms_of_the_split_hold_the_same_captions(videos):
