@@ -11,7 +11,7 @@ import itertools
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -44,10 +44,17 @@ class CacheFile:
     manifest: schema.Manifest
     has_labels: bool
     version: int
+    held: Mapping[str, NDArray[np.generic]] = field(default_factory=dict, repr=False, compare=False)
 
     def __len__(self) -> int:
         """N."""
         return self.manifest.sizes["N"]
+
+    def load(self) -> CacheFile:
+        """The same with every dataset read and verified in one opening, for whoever reads them all."""
+        with _opened(self.path) as file:
+            entries = self.manifest.entries.items()
+            return replace(self, held={name: _read(self.path, file, name, entry) for name, entry in entries})
 
     def tokens(self) -> NDArray[np.float16]:
         """Object tokens [N, T, D] float16."""
@@ -107,6 +114,8 @@ class CacheFile:
 
     def track_set(self) -> TrackSet:
         """Everything but the labels."""
+        if not self.held:
+            return self.load().track_set()
         looks = self.looks()
         parts = (self.masks(), self.boxes(), self.tokens(), self.object_score(), self.predicted_iou())
         rows = zip(self.sources(), self.prompts(), *parts, [None] * len(self) if looks is None else looks, strict=True)
@@ -115,6 +124,8 @@ class CacheFile:
             return TrackSet(self.video, tracks, self.provenance)
 
     def _read(self, path: str) -> NDArray[np.generic]:
+        if path in self.held:
+            return self.held[path]
         with _opened(self.path) as file:
             return _read(self.path, file, path, self.manifest.entries[path])
 
@@ -210,6 +221,11 @@ def _text(owner: h5py.HLObject, name: str) -> str:
 
 def _entry(file: h5py.File, path: str) -> schema.Entry:
     """What the header says of a dataset; no data is read and none is allocated for absurd sizes."""
+    return _dataset(file, path)[1]
+
+
+def _dataset(file: h5py.File, path: str) -> tuple[h5py.Dataset, schema.Entry]:
+    """A dataset, and what its header says of it."""
     dataset = file[path]
     if not isinstance(dataset, h5py.Dataset) or dataset.chunks is None:
         raise ValueError(f"/{path}: expected a chunked dataset, got another object")
@@ -218,14 +234,15 @@ def _entry(file: h5py.File, path: str) -> schema.Entry:
     stored = int(dataset.id.get_storage_size())
     if size > schema.MAX_EXPANSION * stored or chunk > schema.MAX_CHUNK_BYTES:
         raise ValueError(f"/{path}: {size} bytes cannot come from {stored} stored bytes in chunks of {chunk}")
-    return schema.Entry(dataset.dtype.str, dataset.shape, _text(dataset, "sha256"))
+    return dataset, schema.Entry(dataset.dtype.str, dataset.shape, _text(dataset, "sha256"))
 
 
 def _read(path: Path, file: h5py.File, name: str, entry: schema.Entry) -> NDArray[np.generic]:
     with _named(path, name):
-        if _entry(file, name) != entry:
+        dataset, found = _dataset(file, name)
+        if found != entry:
             raise ValueError("another content than when the file was opened")
-        data = file[name][...]
+        data = dataset[...]
         if schema.data_sha256(data) != entry.sha256:
             raise ValueError("data that do not match their SHA-256")
     return cast(NDArray[np.generic], data)

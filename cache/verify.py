@@ -19,8 +19,9 @@ def verify_cache(path: Path) -> CacheFile:
         CacheError: as `cache.reader.open_cache`, naming file, dataset and cause.
     """
     file = open_cache(path)
-    file.track_set()
-    file.labels()
+    held = file.load()
+    held.track_set()
+    held.labels()
     return file
 
 
