@@ -4,6 +4,7 @@ import collections
 import os
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -83,10 +84,11 @@ def test_a_job_outlives_a_node_and_does_nothing_twice(cluster, tmp_path):
 def test_caches_of_a_cluster_that_lost_a_node_are_those_of_one_process(cluster, tmp_path):
     write_clips(tmp_path / "data", range(SEEDS[0], SEEDS[0] + 5), 6)
     pipeline = Pipeline(device="cpu")
+    settings = replace(pipeline.proposals, grid=replace(pipeline.proposals.grid, points_per_side=4))
     made = {}
     for place in ("one", "ray"):
         _, jobs = split_jobs(tmp_path / "data", SPLIT, tmp_path / place)
-        recipe = Recipe(jobs, pipeline.models.tracker_spec, "cpu", pipeline.proposals)
+        recipe = Recipe(jobs, pipeline.models.tracker_spec, "cpu", settings, threads=1)  # two threads round otherwise
         if place == "one":
             ended = run_jobs(recipe)
         else:
@@ -106,7 +108,7 @@ def test_caches_of_a_cluster_that_lost_a_node_are_those_of_one_process(cluster, 
 
 
 def test_shares_of_gpus_are_places_on_the_cluster(tmp_path):
-    ray.init(num_cpus=4, num_gpus=2, include_dashboard=False, logging_level="ERROR")
+    ray.init("local", num_cpus=4, num_gpus=2, include_dashboard=False, logging_level="ERROR")
     try:
         with ray_lanes(None, Where(), 0.5) as make:
             lanes = [make(i) for i in range(4)]

@@ -51,7 +51,7 @@ def read_note(path: Path) -> Note | None:
     """The note, None where there is none; InputError for a file that is none of ours."""
     try:
         return Note.model_validate_json(path.read_bytes())
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):  # where its folder cannot be, the cache says so
         return None
     except (OSError, ValidationError) as error:
         raise InputError(f"{path}: expected a note of a failed video, got {_first_line(error)}; delete it") from error

@@ -6,6 +6,7 @@ Ray is an extra, and imported only when it is asked for. Knows actors and resour
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
@@ -14,6 +15,9 @@ from typing import Any
 from core.errors import InputError, TrackSiftError
 from tracksift.generate import JobResult
 from tracksift.scheduling.lanes import Opener, Work
+
+LOCAL = "local"
+"""Ray's name for a cluster of this machine that ends with the job."""
 
 
 @contextmanager
@@ -27,11 +31,14 @@ def ray_lanes(address: str | None, opener: Opener, share: float | None) -> Itera
         InputError: without Ray, for an address where no cluster answers, and a cluster without the GPU asked for.
     """
     ray = _ray()
+    address = address or os.environ.get("RAY_ADDRESS") or LOCAL  # Ray itself would try the last cluster seen here
     mine = not ray.is_initialized()
     if mine:
         try:
-            ray.init(address=address, include_dashboard=None if address else False, log_to_driver=False,
-                     logging_level=logging.ERROR)  # fmt: skip
+            ray.init(
+                address=address, include_dashboard=False if address == LOCAL else None, log_to_driver=False,
+                logging_level=logging.ERROR,
+            )  # fmt: skip
         except (ConnectionError, ValueError) as error:
             raise InputError(f"--ray-address: expected a running Ray cluster at {address}, got {error}") from error
     try:
