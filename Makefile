@@ -25,6 +25,8 @@ install: .venv/.runtime
 demo: .venv/.runtime
 	$(BIN)/python -m scripts demo --out demo_out
 
+# A thread each: with two they wait for one another's.
+test: export OMP_NUM_THREADS := 1
 test: .venv/.dev
 	$(BIN)/python -m pytest -n 2
 
