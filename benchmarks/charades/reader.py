@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from benchmarks.annotation_files import LONGEST, Entry, Text, Window, check_window, entries, once, read_lines, validated
 from benchmarks.moment_protocol import MomentQuery
+from benchmarks.moment_scores import MomentPrediction
 from core.errors import AnnotationError
 
 _LINE: Final = re.compile(r"(\S+) (\d+(?:\.\d+)?) (\d+(?:\.\d+)?)##(.*\S.*)", re.ASCII)
@@ -59,8 +59,8 @@ def open_charades(path: Path, split: str | None = None) -> CharadesReader:
     return CharadesReader(path, split or path.stem.removeprefix("charades_sta_"))
 
 
-def read_charades_predictions(path: Path) -> dict[str, NDArray[np.float64]]:
-    """Query id -> windows [K, 2] in seconds, the first being the answer: JSON {id: {"timestamp": [[start, end], ...]}}.
+def read_charades_predictions(path: Path) -> dict[str, MomentPrediction]:
+    """Predictions by query id: JSON {id: {"timestamp": [[start, end], ...]}}, the first window being the answer.
 
     Raises:
         AnnotationError: where an entry is malformed; names file and key.
@@ -68,7 +68,7 @@ def read_charades_predictions(path: Path) -> dict[str, NDArray[np.float64]]:
     found = {}
     for key, value in entries(Path(path), dict).items():
         windows = validated(_Prediction, value, f"{path}: {key}").timestamp
-        found[str(key)] = np.array(windows, dtype=np.float64).reshape(-1, 2)
+        found[key] = MomentPrediction(key, np.array(windows, dtype=np.float64).reshape(-1, 2))
     return found
 
 

@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field
 
 from benchmarks.annotation_files import Entry, entries, once, read_json_lines, validated
 from benchmarks.moment_protocol import MomentQuery
+from benchmarks.moment_scores import NO_WINDOWS, MomentPrediction
 from benchmarks.qvhighlights.reader import CLIP
 from core.atomic import atomic_path
 from core.errors import AnnotationError, InputError
@@ -29,19 +29,6 @@ class _Line(Entry):
     qid: int | str
     pred_relevant_windows: list[Annotated[list[Finite], Field(min_length=2, max_length=3)]] | None = None
     pred_saliency_scores: list[Finite] | None = None
-
-
-@dataclass(frozen=True)
-class MomentPrediction:
-    """An answer to one query: windows [K, 2] in seconds, the first being the answer, scores [K], saliency of clips.
-
-    Windows may end before they start or lie outside the video: a model said so, and the score will tell.
-    """
-
-    query_id: str
-    windows: NDArray[np.float64] = field(default_factory=lambda: np.zeros((0, 2)))
-    scores: NDArray[np.float64] | None = None
-    saliency: NDArray[np.float64] | None = None
 
 
 def read_predictions(path: Path) -> dict[str, MomentPrediction]:
@@ -106,18 +93,19 @@ def check_submission(path: Path, queries: Iterable[MomentQuery]) -> SubmissionCh
 
 
 def _problems(found: MomentPrediction) -> Iterator[str]:
-    if len(found.windows) == 0:
+    if found.windows is not None and len(found.windows) == 0:
         yield "expected at least one window, got none"
-    elif found.scores is None:
+    elif found.windows is not None and found.scores is None:
         yield "expected [start, end, score], got windows without a score"
 
 
 def _remarks(query: MomentQuery, found: MomentPrediction) -> Iterator[str]:
-    if (found.windows[:, 0] >= found.windows[:, 1]).any():
+    windows = NO_WINDOWS if found.windows is None else found.windows
+    if (windows[:, 0] >= windows[:, 1]).any():
         yield "expected start < end, got a window that is not"
     if query.duration is None:
         return
-    if (found.windows < 0).any() or (found.windows > query.duration).any():
+    if (windows < 0).any() or (windows > query.duration).any():
         yield f"expected windows in 0..{query.duration:g} seconds, got one beyond"
     clips = int(query.duration / CLIP)
     if found.saliency is not None and len(found.saliency) != clips:
@@ -133,23 +121,21 @@ def _values(path: Path) -> Iterator[tuple[str, Any]]:
 
 
 def _prediction(line: _Line, place: str) -> MomentPrediction:
-    windows = line.pred_relevant_windows or []
-    if len({len(w) for w in windows}) > 1:
+    saliency = None if line.pred_saliency_scores is None else np.array(line.pred_saliency_scores, dtype=np.float64)
+    rows = line.pred_relevant_windows
+    if not rows:
+        return MomentPrediction(str(line.qid), None if rows is None else NO_WINDOWS, None, saliency)
+    if len({len(row) for row in rows}) > 1:
         raise AnnotationError(f"{place}: pred_relevant_windows: expected a score for every window or none, got some")
-    table = np.array(windows, dtype=np.float64) if windows else np.zeros((0, 2))
-    saliency = line.pred_saliency_scores
-    return MomentPrediction(
-        str(line.qid),
-        table[:, :2],
-        table[:, 2] if table.shape[1] == 3 else None,
-        None if saliency is None else np.array(saliency, dtype=np.float64),
-    )
+    table = np.array(rows, dtype=np.float64)  # [K, 2 or 3]
+    return MomentPrediction(str(line.qid), table[:, :2], table[:, 2] if table.shape[1] == 3 else None, saliency)
 
 
 def _line(query: MomentQuery, prediction: MomentPrediction) -> dict[str, Any]:
-    scores = prediction.scores if prediction.scores is not None else np.linspace(1, 0, len(prediction.windows))
+    windows = NO_WINDOWS if prediction.windows is None else prediction.windows
+    scores = np.linspace(1, 0, len(windows)) if prediction.scores is None else prediction.scores
     line: dict[str, Any] = {"qid": int(query.id), "query": query.text, "vid": query.video_id}
-    rows = zip(prediction.windows.tolist(), scores.tolist(), strict=True)
+    rows = zip(windows.tolist(), scores.tolist(), strict=True)
     line["pred_relevant_windows"] = [[*window, round(score, 4)] for window, score in rows]
     if prediction.saliency is not None:
         line["pred_saliency_scores"] = prediction.saliency.tolist()

@@ -2,17 +2,14 @@
 
 import json
 
-import numpy as np
 import pytest
 
 from benchmarks.charades.reader import open_charades, read_charades_predictions
-from benchmarks.metrics.moments import MomentTotals, score_moments
 from benchmarks.moment_protocol import MomentReader
+from benchmarks.moment_scores import score_split
 from benchmarks.qvhighlights.reader import open_qvhighlights
 from core.errors import AnnotationError
 from tests.real_data import real_data
-
-NOTHING = np.zeros((0, 2))
 
 
 def test_the_native_files_are_read_whole():
@@ -39,19 +36,15 @@ def test_the_native_test_windows_pass_the_ends_of_562_videos_which_the_clipped_r
 
 
 def test_the_example_predictions_score_as_the_official_evaluator_says():
-    truth = {q.id: q for q in open_charades(real_data("charades_sta/vtgllm_tvg_example_gt.json")).queries()}
+    queries = list(open_charades(real_data("charades_sta/vtgllm_tvg_example_gt.json")).queries())
     predictions = read_charades_predictions(real_data("charades_sta/vtgllm_tvg_example_pred.json"))
     expected = json.loads(real_data("expected.json").read_text())["vtgllm_tvg_example(--sample, 500 queries)"]
-    answered, everything = MomentTotals(), MomentTotals()
-    for query in truth.values():
-        score = score_moments(predictions.get(query.id, NOTHING), query.windows)
-        everything.update(score)
-        if query.id in predictions:
-            answered.update(score)
-    recall = answered.compute()["full"].recall
-    assert {f"R1@{t}": round(100 * recall[1, t], 1) for t in (0.3, 0.5, 0.7)} == expected
-    figures = everything.compute()["full"]
-    assert (len(predictions), figures.n, figures.failures) == (500, 3720, 3720 - 220)
+    answered = score_split(queries, predictions, only_answered=True).moments["full"]
+    assert {f"R1@{t}": round(100 * answered.recall[1, t], 1) for t in (0.3, 0.5, 0.7)} == expected
+    assert (answered.n, answered.failures) == (500, 280)
+    everything = score_split(queries, predictions).moments["full"]
+    assert (everything.n, everything.failures) == (3720, 3720 - 220)
+    assert score_split(queries, {}).highlights == {}
 
 
 @pytest.mark.parametrize(

@@ -8,10 +8,10 @@ import pytest
 from benchmarks.metrics.moments import MomentTotals, score_moments
 from benchmarks.moment_baselines import constant_saliency, even_segments, whole_video
 from benchmarks.moment_protocol import CaptionedVideo, MomentQuery, MomentReader
+from benchmarks.moment_scores import MomentPrediction, blind, score_split
 from benchmarks.qvhighlights.reader import open_qvhighlights
-from benchmarks.qvhighlights.score import blind, official_report, score_split
+from benchmarks.qvhighlights.report import official_report
 from benchmarks.qvhighlights.submission import (
-    MomentPrediction,
     check_submission,
     read_predictions,
     write_submission,
@@ -187,6 +187,16 @@ def test_absent_predictions_count_as_zero_and_strangers_are_refused(tmp_path):
         score_split(whole, {"9": MomentPrediction("9")})
     with pytest.raises(InputError, match="expected at least one query"):
         score_split([], {})
+
+
+def test_answers_that_all_failed_score_zero_and_are_not_left_out(tmp_path):
+    whole = queries(tmp_path, line())
+    for predictions in ({}, {"7": MomentPrediction("7", np.zeros((0, 2)), None, np.zeros(0))}):
+        figures = score_split(whole, predictions)
+        assert (figures.moments["full"].map, figures.moments["full"].failures) == (0, 1)
+        assert (figures.highlights["Fair"].map, figures.highlights["Fair"].failures) == (0, 1)
+    only_clips = score_split(whole, {"7": MomentPrediction("7", saliency=np.ones(5))})
+    assert (only_clips.moments, set(only_clips.highlights)) == ({}, {"Fair", "Good", "VeryGood"})
 
 
 def test_looking_at_nothing_scores_little():

@@ -4,8 +4,9 @@ import json
 
 import pytest
 
+from benchmarks.moment_scores import score_split
 from benchmarks.qvhighlights.reader import open_qvhighlights
-from benchmarks.qvhighlights.score import official_report, score_split
+from benchmarks.qvhighlights.report import official_report
 from benchmarks.qvhighlights.submission import check_submission, read_predictions
 from tests.real_data import real_data
 
