@@ -126,6 +126,6 @@ def _starts(path: Path) -> Iterator[int]:
     with path.open("rb") as handle:
         start = 0
         for line in handle:
-            if line.strip():
+            if line.decode("utf-8", "replace").strip():  # as the reader of lines finds them blank
                 yield start
             start += len(line)

@@ -1,8 +1,7 @@
 """Reads Ref-DAVIS17 as its converter writes it: Ref-YouTube-VOS's layout, four expressions an object.
 
-An object's expressions come in the order first frame and full video of annotator 1, then of annotator 2. The
-language files misspell three sequences; the names of their converter's output (`clasic-car`, `dog-scale`, `motor-bike`)
-are kept. Does not know protocols: `benchmarks.metrics.ref_davis` has both.
+An object's expressions come in the order first frame and full video of annotator 1, then of annotator 2. Names
+of sequences are those of the converted file. Does not know protocols: `benchmarks.metrics.ref_davis` has both.
 """
 
 from __future__ import annotations

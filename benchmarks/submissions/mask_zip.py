@@ -134,7 +134,8 @@ def _picture(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, video: str, sizes
     try:
         with Image.open(io.BytesIO(archive.read(entry)), formats=["PNG"]) as image:
             mode, size = image.mode, (image.height, image.width)
-            values = np.unique(np.asarray(image)) if mode == "L" else np.zeros(0)
+            image.load()
+            values = np.flatnonzero(image.histogram()) if mode == "L" else np.zeros(0)
     except (OSError, SyntaxError, ValueError, zipfile.BadZipFile, Image.DecompressionBombError) as error:
         yield f"{entry.filename}: expected a PNG, got {error}"
         return
@@ -151,7 +152,9 @@ def _put(archive: zipfile.ZipFile, folder: str, names: Sequence[str], masks: Ite
         picture = io.BytesIO()
         Image.fromarray(np.where(mask, ON, 0).astype(np.uint8)).save(picture, "PNG")
         try:
-            archive.writestr(zipfile.ZipInfo(f"{folder}{name}.png", _DATE), picture.getvalue())
+            entry = zipfile.ZipInfo(f"{folder}{name}.png", _DATE)
+            entry.external_attr = 0o644 << 16  # unpacked files that nobody may read are no answers
+            archive.writestr(entry, picture.getvalue())
         except (OSError, zipfile.LargeZipFile) as error:
             raise OutputError(f"{archive.filename}: expected room to write, got {error}") from error
     return len(names)

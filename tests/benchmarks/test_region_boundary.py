@@ -8,6 +8,7 @@ from PIL import Image
 
 from benchmarks.metrics.bits import pack, without_last_column
 from benchmarks.metrics.boundary import boundary_f, outlines, tolerance
+from benchmarks.metrics.literal import disk, grow, outline_map
 from benchmarks.metrics.region import region_similarity
 from core.errors import InputError
 from tests.real_data import real_data
@@ -74,6 +75,16 @@ def test_at_the_last_row_and_column_the_outline_follows_the_edge_only():
     mask[2, 2] = True
     assert np.argwhere(outline(mask)).tolist() == [[1, 1], [1, 2], [2, 1]]
     assert not outline(np.ones((3, 3), dtype=bool)).any()
+
+
+@pytest.mark.parametrize("radius", [1, 2, 3, 8, 12, 18, 36, 63, 64, 65, 80])
+def test_the_reach_of_an_outline_is_the_whole_disk_whatever_its_radius(radius):
+    mask = np.zeros((90, 200), dtype=bool)
+    mask[40:43, [0, 64, 130, 199]] = True
+    words = pack(mask[None], spare=radius)
+    found = outlines(words, without_last_column(200, words.shape[2]), radius)
+    bits = np.unpackbits(found.reach[0].view(np.uint8).reshape(90, -1), axis=1, bitorder="little", count=200)
+    assert (bits.astype(bool) == grow(outline_map(mask), disk(radius))).all()
 
 
 @pytest.mark.parametrize(

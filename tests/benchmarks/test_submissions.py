@@ -48,6 +48,7 @@ def test_every_frame_of_every_expression_has_a_grey_png_and_the_check_is_content
             picture = Image.open(io.BytesIO(archive.read(f"{prefix}a/0/00005.png")))
             assert (picture.mode, picture.size) == ("L", (6, 4))
             assert np.asarray(picture).tolist() == [[255] * 6] * 2 + [[0] * 6] * 2
+            assert {entry.external_attr >> 16 for entry in archive.infolist()} == {0o644}
             unanswered = Image.open(io.BytesIO(archive.read(f"{prefix}a/1/00000.png")))
             assert (unanswered.size, np.asarray(unanswered).any()) == ((6, 4), False)
         check = check_masks(path, server, SPLIT, {"a": SIZE, "b": SIZE})

@@ -123,6 +123,13 @@ def test_a_true_box_without_area_is_precise_by_lasots_toolkit_alone_and_never_a_
     assert lasot.auc == otb.auc == pytest.approx(10 / 21)
 
 
+def test_lasots_toolkit_takes_a_true_box_at_the_edge_of_the_picture_for_unusable():
+    truth = boxes([5, 5, 10, 10], [0, 5, 10, 10])
+    lasot, otb = figures(truth, truth, LASOT), figures(truth, truth, OTB)
+    assert (lasot.precision, otb.precision) == (1.0, 1.0)
+    assert (lasot.auc, otb.auc) == pytest.approx((10 / 21, 20 / 21))
+
+
 def test_an_unusable_result_repeats_the_one_before():
     truth = boxes(*[[5, 5, 10, 10]] * 4)
     broken = boxes([5, 5, 10, 10], [NAN, 5, 10, 10], [5, 5, 0, 10], [5, 5, 10, -1])

@@ -235,7 +235,10 @@ def lines(*changes):
 
 
 def test_elysium_lines_are_objects_with_boxes_in_pixels(tmp_path):
-    path = write(tmp_path / "rsot.jsonl", lines({}, {"id": 8, "object_description": "", "vid": "é"}, {"id": None}))
+    path = write(
+        tmp_path / "rsot.jsonl",
+        "\u3000\n\r\n" + lines({}, {"id": 8, "object_description": "", "vid": "é"}, {"id": None}),
+    )
     reader: BoxReader = open_elysium_track(path)
     assert (reader.name, reader.split, len(reader)) == ("elysium_track", "rsot", 3)
     first, second, third = reader.videos()
