@@ -19,8 +19,9 @@ from __future__ import annotations
 import hashlib
 import json
 import mmap
+import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -28,7 +29,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from cache.paths import PACK, find_caches
+from cache.paths import PACK, SUFFIX, find_caches
 from cache.reader import CacheFile, open_cache
 from core.atomic import atomic_path
 from core.errors import CacheCorruptError, CacheError, CacheForeignError, InputError
@@ -214,12 +215,12 @@ def stale_cause(pack: TokenPack) -> str | None:
     A file of the same size and time is believed to be the same; of any other the content hash is compared.
     """
     folder = pack.path.parent
-    there, packed = {path.name for path in find_caches(folder)}, {entry.file for entry in pack.entries}
-    if there != packed:
-        name = min(there ^ packed)
+    there, packed = _files(folder), {entry.file for entry in pack.entries}
+    if there.keys() != packed:
+        name = min(there.keys() ^ packed)
         return f"{name} is {'new' if name in there else 'gone'}"
     for entry in pack.entries:
-        stat = (folder / entry.file).stat()
+        stat = there[entry.file]
         if (stat.st_size, stat.st_mtime_ns) != (entry.bytes, entry.mtime_ns):
             try:
                 if open_cache(folder / entry.file).content_sha256 != entry.content_sha256:
@@ -236,6 +237,17 @@ def fresh_pack(folder: Path) -> TokenPack:
     if cause is not None:
         raise CacheError(f"{pack.path}: expected a pack of the caches beside it, got an older one ({cause}); {_AGAIN}")
     return pack
+
+
+def _files(folder: Path) -> dict[str, os.stat_result]:
+    """Name -> what the file system knows of each cache file; one pass, since training asks at every start."""
+    found = {}
+    with _readable(folder), os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.name.endswith(SUFFIX) and not entry.name.startswith("."):
+                with suppress(FileNotFoundError):  # replaced or deleted meanwhile, or a link to nothing
+                    found[entry.name] = entry.stat()
+    return found
 
 
 def _read_only(tokens: NDArray[np.float16]) -> NDArray[np.float16]:

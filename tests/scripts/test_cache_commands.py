@@ -3,6 +3,7 @@
 import json
 import shutil
 
+import h5py
 import numpy as np
 import pytest
 from PIL import Image
@@ -204,3 +205,26 @@ def test_bad_input_is_one_sentence(command, root, tmp_path, words, sentence):
     assert outcome.code == 2
     assert sentence in outcome.err.splitlines()[-1]
     assert everything(tmp_path) == before
+
+
+def test_a_newer_file_is_left_by_repair_and_said(command, root):
+    path = root / "mevis" / "valid" / "b.h5"
+    with h5py.File(path, "r+", libver="v110") as file:
+        file.attrs.modify("schema_version", 99)
+    before = everything(root)
+    left = command("cache", "repair", root, "--workers", "1")
+    assert (left.code, left.figures["moved"], left.figures["left"]) == (2, 0, 1)
+    assert "upgrade TrackSift" in left.err
+    assert everything(root) == before
+
+
+def test_generate_makes_again_what_repair_moved_and_the_rest_is_kept(command, world, caches, tmp_path):
+    root = shutil.copytree(caches, tmp_path / "caches")
+    path = root / "mevis" / "valid" / "m200041.h5"
+    sound = open_cache(path).content_sha256
+    damage(path)
+    assert command("cache", "repair", root, "--workers", "1").figures["moved"] == 1
+    again = command("generate", "--data", world, "--cache", root, "--device", "cpu")
+    assert (again.code, again.figures["made"], again.figures["kept"]) == (0, 1, 1)
+    assert open_cache(path).content_sha256 == sound
+    assert command("cache", "verify", root, "--workers", "1").code == 0
