@@ -132,6 +132,7 @@ class Where:
         return lambda number: JobResult("v", "made", cause=os.environ["CUDA_VISIBLE_DEVICES"])
 
 
-def test_an_address_where_no_cluster_answers_is_named():
-    with pytest.raises(InputError, match="--ray-address"), ray_lanes("127.0.0.1:1", Where(), 0.0):
+@pytest.mark.parametrize("address", ["127.0.0.1:1", "ray://127.0.0.1:1", "127.0.0.1:99999", "auto"])
+def test_an_address_where_no_cluster_answers_is_named(address):
+    with pytest.raises(InputError, match="--ray-address"), ray_lanes(address, Where(), 0.0):
         pass

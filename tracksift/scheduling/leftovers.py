@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import time
+from contextlib import suppress
 from pathlib import Path
 
 STILL = 2.0
@@ -41,8 +42,14 @@ class Leftovers:
         still = [path for path, change in now.items() if self._seen.get(path) == change]
         dead = still if alone else [path for path in still if time.time() - now[path][1] / 1e9 > LONG]
         for path in dead:
-            path.unlink(missing_ok=True)
+            discard(path)
         return len(dead)
+
+
+def discard(path: Path) -> None:
+    """Delete a file that nothing depends on; on a read-only disk it stays, and what needs to write there says so."""
+    with suppress(OSError):
+        path.unlink(missing_ok=True)
 
 
 def find_temporaries(folder: Path) -> dict[Path, tuple[int, int]]:

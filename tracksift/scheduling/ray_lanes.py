@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
@@ -16,6 +17,8 @@ from core.errors import InputError, TrackSiftError
 from tracksift.generate import JobResult
 from tracksift.scheduling.lanes import Opener, Work
 
+CONNECT = 10.0
+"""Seconds for a cluster to answer."""
 LOCAL = "local"
 """Ray's name for a cluster of this machine that ends with the job."""
 
@@ -34,6 +37,7 @@ def ray_lanes(address: str | None, opener: Opener, share: float | None) -> Itera
     address = address or os.environ.get("RAY_ADDRESS") or LOCAL  # Ray itself would try the last cluster seen here
     mine = not ray.is_initialized()
     if mine:
+        _check_address(address)
         try:
             ray.init(
                 address=address, include_dashboard=False if address == LOCAL else None, log_to_driver=False,
@@ -92,6 +96,17 @@ class _Actor:
     def run(self, number: int) -> JobResult:
         assert self._work is not None, "opened before it is used"
         return self._work(number)
+
+
+def _check_address(address: str) -> None:
+    """Refuse HOST:PORT where nobody listens, for which Ray would wait many minutes; InputError."""
+    host, colon, port = address.rpartition("//")[2].rpartition(":")
+    if not (colon and port.isdigit()):
+        return  # a name, such as auto, that Ray resolves
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=CONNECT).close()
+    except (OSError, OverflowError) as error:
+        raise InputError(f"--ray-address: expected a running Ray cluster at {address}, got {error}") from error
 
 
 def _ray() -> Any:

@@ -20,6 +20,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from core.atomic import atomic_path
 from core.errors import InputError, OutputError
+from tracksift.scheduling.leftovers import discard
 
 PATTERN = ".job-*.json"
 BEAT = 10.0
@@ -106,7 +107,7 @@ def recorded(folder: Path, now: Callable[[], Record]) -> Iterator[None]:
             _write(path, now().model_copy(update={"state": "stopped", "in_work": []}))
         raise
     _end(ended, beat)
-    path.unlink(missing_ok=True)
+    discard(path)
 
 
 def _end(ended: threading.Event, beat: threading.Thread) -> None:

@@ -18,7 +18,7 @@ from tracksift.generate import JobResult
 from tracksift.jobs import Job
 from tracksift.scheduling.costs import costliest_first, job_size
 from tracksift.scheduling.lanes import InlineLane, Lane, Opener, ProcessLane
-from tracksift.scheduling.leftovers import Leftovers
+from tracksift.scheduling.leftovers import Leftovers, discard
 from tracksift.scheduling.placement import check_share, place_workers
 from tracksift.scheduling.quarantine import left_out, note_failure, note_path
 from tracksift.scheduling.ray_lanes import ray_lanes
@@ -152,7 +152,7 @@ def _tidy(job: Job) -> Iterator[None]:
     leftovers = Leftovers(folder)
     for path, record in read_records(folder).items():
         if not record.alive:
-            path.unlink(missing_ok=True)
+            discard(path)
     try:
         yield
     finally:
@@ -172,11 +172,11 @@ def _left_out(recipe: Recipe) -> dict[int, JobResult]:
 
 def _note(job: Job, result: JobResult, settings: str) -> None:
     """Write or take away the note of a job's failure. A place that cannot be written says so by the caches."""
-    with suppress(OutputError, PermissionError):
-        if result.state == "failed" and result.fault != "output":
+    if result.state != "failed":
+        discard(note_path(job.cache))
+    elif result.fault != "output":
+        with suppress(OutputError):
             note_failure(job, result, settings)
-        elif result.state != "failed":
-            note_path(job.cache).unlink(missing_ok=True)
 
 
 def _settings_sha256(recipe: Recipe) -> str:
