@@ -9,7 +9,9 @@ from PIL import Image
 from benchmarks.metrics.davis import DavisScore, Task, failed_sequence, score_sequence
 from benchmarks.metrics.mevis_score import MevisScore, score_expression
 from benchmarks.metrics.ref_davis import RefDavisScore, label_map
+from benchmarks.metrics.referred import score_referred
 from benchmarks.protocol import Reader, target_masks
+from benchmarks.ref_davis.evaluation import evaluate_ref_davis
 from benchmarks.ref_davis.reader import by_annotator, open_ref_davis
 from benchmarks.ref_youtube_vos.reader import open_ref_youtube_vos
 from core import rle
@@ -228,3 +230,44 @@ def test_the_four_annotations_weigh_the_same_and_merge_in_any_order():
     assert DavisScore(good).compute().jf == 1
     with pytest.raises(InputError, match=r"expected annotations 0\.\.3, got \[0\]"):
         one.update({0: good})
+
+
+@pytest.fixture
+def two_objects(root):
+    """Two objects, four expressions each; the answers are the true masks."""
+    whole = meta()
+    whole["videos"]["clip"]["expressions"] = {str(n): {"exp": f"thing {n}", "obj_id": 1 + n // 4} for n in range(8)}
+    write(root / "meta_expressions" / "train" / "meta_expressions.json", whole)
+    reader = open_ref_davis(root, "train")
+    return reader, reader.masks(reader.video("clip"))
+
+
+def silent(done, total):
+    """No bar."""
+
+
+def test_true_answers_score_1_by_both_protocols_and_swapped_ones_by_the_first_alone(two_objects):
+    reader, masks = two_objects
+    right = evaluate_ref_davis(reader, lambda video, e: masks[e.target_ids[0]], silent)
+    assert (right.one_map.jf, right.each_expression.jf, right.failures) == (1, 1, ())
+    swapped = evaluate_ref_davis(reader, lambda video, e: masks[{"1": "2", "2": "1"}[e.target_ids[0]]], silent)
+    assert swapped.one_map.jf == 1  # Hungarian matching asks only that both objects are found
+    assert swapped.each_expression.jf < 0.3
+
+
+def test_expressions_without_an_answer_are_counted_by_both_protocols(two_objects):
+    reader, masks = two_objects
+    some = evaluate_ref_davis(reader, lambda video, e: None if e.id in "048" else masks[e.target_ids[0]], silent)
+    assert (some.each_expression.n, some.each_expression.failures, some.each_expression.jf) == (8, 2, 0.75)
+    assert some.failures[0] == "video 'clip', expression '0': expected an answer, got none"
+    assert (some.one_map.jf, some.one_map.failures) == (0.75, 2)
+    with pytest.raises(InputError, match="video 'clip', expression '0': expected 2 masks, one a frame, got 1"):
+        evaluate_ref_davis(reader, lambda video, e: masks["1"][:1], silent)
+
+
+def test_ref_youtube_vos_keeps_the_outline_rule_where_there_is_no_truth():
+    full, empty = np.ones((1, 6, 8), dtype=bool), np.zeros((1, 6, 8), dtype=bool)
+    referred, mevis = score_referred(full, empty), score_expression(full, empty, no_target=False)
+    assert (referred.j, referred.f, mevis.j, mevis.f) == (0, 1, 0, 0)
+    with pytest.raises(InputError, match="expected at least one frame"):
+        score_referred(full[:0], empty[:0])
