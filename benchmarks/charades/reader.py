@@ -17,7 +17,6 @@ import numpy as np
 
 from benchmarks.annotation_files import LONGEST, Entry, Text, Window, check_window, entries, once, read_lines, validated
 from benchmarks.moment_protocol import MomentQuery
-from benchmarks.moment_scores import MomentPrediction
 from core.errors import AnnotationError
 
 _LINE: Final = re.compile(r"(\S+) (\d+(?:\.\d+)?) (\d+(?:\.\d+)?)##(.*\S.*)", re.ASCII)
@@ -28,10 +27,6 @@ class _Annotation(Entry):
     caption: Text
     timestamp: Window
     id: int | str
-
-
-class _Prediction(Entry):
-    timestamp: list[Window]
 
 
 @dataclass(frozen=True)
@@ -57,19 +52,6 @@ def open_charades(path: Path, split: str | None = None) -> CharadesReader:
     if not path.is_file():
         raise AnnotationError(f"{path}: expected Charades-STA annotations, found no such file")
     return CharadesReader(path, split or path.stem.removeprefix("charades_sta_"))
-
-
-def read_charades_predictions(path: Path) -> dict[str, MomentPrediction]:
-    """Predictions by query id: JSON {id: {"timestamp": [[start, end], ...]}}, the first window being the answer.
-
-    Raises:
-        AnnotationError: where an entry is malformed; names file and key.
-    """
-    found = {}
-    for key, value in entries(Path(path), dict).items():
-        windows = validated(_Prediction, value, f"{path}: {key}").timestamp
-        found[key] = MomentPrediction(key, np.array(windows, dtype=np.float64).reshape(-1, 2))
-    return found
 
 
 def _from_text(path: Path) -> Iterator[MomentQuery]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -19,6 +18,7 @@ from benchmarks.annotation_files import Entry, entries, once, read_json_lines, v
 from benchmarks.moment_protocol import MomentQuery
 from benchmarks.moment_scores import NO_WINDOWS, MomentPrediction
 from benchmarks.qvhighlights.reader import CLIP
+from benchmarks.submissions.check import Findings, SubmissionCheck
 from core.atomic import atomic_path
 from core.errors import AnnotationError, InputError
 
@@ -66,30 +66,24 @@ def write_submission(path: Path, queries: Iterable[MomentQuery], predictions: Ma
     return lines
 
 
-@dataclass(frozen=True)
-class SubmissionCheck:
-    """Sentences about a submission. problems: the evaluator fails or refuses.   remarks: it cuts, pads or scores 0."""
-
-    problems: tuple[str, ...]
-    remarks: tuple[str, ...]
-
-
 def check_submission(path: Path, queries: Iterable[MomentQuery]) -> SubmissionCheck:
     """What is wrong with a submission for a split.
 
     Raises:
         AnnotationError: where the file cannot be read as a submission at all.
     """
-    predictions, problems, remarks = read_predictions(path), list[str](), list[str]()
+    predictions, findings = read_predictions(path), Findings()
+    lines = len(predictions)
     for query in queries:
         found = predictions.pop(query.id, None)
         if found is None:
-            problems.append(f"qid {query.id}: expected a line, got none")
-        else:
-            problems += [f"qid {query.id}: {problem}" for problem in _problems(found)]
-            remarks += [f"qid {query.id}: {remark}" for remark in _remarks(query, found)]
-    problems += [f"qid {i}: expected a query of the split, got one that is not in it" for i in predictions]
-    return SubmissionCheck(tuple(problems), tuple(remarks))
+            findings.problem(f"qid {query.id}: expected a line, got none")
+            continue
+        findings.problems(f"qid {query.id}: {problem}" for problem in _problems(found))
+        for remark in _remarks(query, found):
+            findings.remark(f"qid {query.id}: {remark}")
+    findings.problems(f"qid {i}: expected a query of the split, got one that is not in it" for i in predictions)
+    return findings.result(lines)
 
 
 def _problems(found: MomentPrediction) -> Iterator[str]:

@@ -1,19 +1,17 @@
 """Reads TimeLens-style files: `{video: {duration, spans, queries}}`, or JSON lines `{video_path, duration, events}`.
 
-The first is TimeLens-Bench, a span a query; the second TimeLens-100K, whose events have a query and its spans. Results
-are `{"VIDEO.mp4>>>QUERY>>>[START, END]": {"timestamps": [[start, end]], "answers": text}}`. Does not know videos.
+The first is TimeLens-Bench, a span a query; the second TimeLens-100K, whose events have a query and its spans. Does
+not know videos.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field
 
 from benchmarks.annotation_files import (
@@ -27,8 +25,7 @@ from benchmarks.annotation_files import (
     validated,
 )
 from benchmarks.moment_protocol import MomentQuery
-from core.atomic import atomic_path
-from core.errors import AnnotationError, InputError
+from core.errors import AnnotationError
 
 
 class _Video(Entry):
@@ -71,30 +68,6 @@ def open_timelens(path: Path, split: str | None = None) -> TimeLensReader:
     if not path.is_file():
         raise AnnotationError(f"{path}: expected TimeLens annotations, found no such file")
     return TimeLensReader(path, split or path.stem)
-
-
-def write_results(
-    path: Path, queries: Iterable[MomentQuery], predictions: Mapping[str, tuple[NDArray[np.float64], str]]
-) -> int:
-    """Write results as TimeLens takes them: query id -> windows [K, 2] and the model's text; returns their number.
-
-    A query without a prediction is written without timestamps, so that it counts as missed.
-
-    Raises:
-        InputError: for two queries of one text and window in a video, which the format cannot tell apart.
-    """
-    results: dict[str, Any] = {}
-    for query in queries:
-        if query.windows is None:
-            raise InputError(f"query {query.id!r}: expected its true window, which the format names, got none")
-        windows, text = predictions.get(query.id, (np.zeros((0, 2)), ""))
-        key = f"{query.video_id}.mp4>>>{query.text}>>>{query.windows[0].tolist()}"
-        if key in results:
-            raise InputError(f"results: expected each query once, got {key!r} twice")
-        results[key] = {"timestamps": windows.tolist(), "answers": text}
-    with atomic_path(path) as temporary:
-        temporary.write_text(json.dumps(results, indent=1), encoding="utf-8")
-    return len(results)
 
 
 def _from_json(path: Path) -> Iterator[MomentQuery]:

@@ -2,13 +2,15 @@
 
 import json
 
+import numpy as np
 import pytest
 
-from benchmarks.charades.reader import open_charades, read_charades_predictions
+from benchmarks.charades.reader import open_charades
+from benchmarks.charades.submission import check_predictions, read_predictions, write_predictions
 from benchmarks.moment_protocol import MomentReader
-from benchmarks.moment_scores import score_split
+from benchmarks.moment_scores import MomentPrediction, score_split
 from benchmarks.qvhighlights.reader import open_qvhighlights
-from core.errors import AnnotationError
+from core.errors import AnnotationError, InputError
 from tests.real_data import real_data
 
 
@@ -37,7 +39,7 @@ def test_the_native_test_windows_pass_the_ends_of_562_videos_which_the_clipped_r
 
 def test_the_example_predictions_score_as_the_official_evaluator_says():
     queries = list(open_charades(real_data("charades_sta/vtgllm_tvg_example_gt.json")).queries())
-    predictions = read_charades_predictions(real_data("charades_sta/vtgllm_tvg_example_pred.json"))
+    predictions = read_predictions(real_data("charades_sta/vtgllm_tvg_example_pred.json"))
     expected = json.loads(real_data("expected.json").read_text())["vtgllm_tvg_example(--sample, 500 queries)"]
     answered = score_split(queries, predictions, only_answered=True).moments["full"]
     assert {f"R1@{t}": round(100 * answered.recall[1, t], 1) for t in (0.3, 0.5, 0.7)} == expected
@@ -113,4 +115,31 @@ def test_malformed_predictions_name_the_query(tmp_path):
     path = tmp_path / "pred.json"
     path.write_text('{"7": {"timestamp": [[1, 2], [3]]}}')
     with pytest.raises(AnnotationError, match=r"pred\.json: 7: timestamp\.1: List should have at least 2 items"):
-        read_charades_predictions(path)
+        read_predictions(path)
+
+
+def test_predictions_come_back_as_they_were_written_and_are_checked(tmp_path):
+    path = tmp_path / "charades_sta_test.txt"
+    path.write_text("A 0.0 5.0##a man sits.\nA 5.0 9.0##a man stands.\nB 1 2##a dog.")
+    queries = list(open_charades(path).queries())
+    given = {
+        "0": MomentPrediction("0", np.array([[0.0, 4.5], [1, 2]])),
+        "1": MomentPrediction("1", np.array([[5.0, 3]])),
+    }
+    out = tmp_path / "out.json"
+    assert write_predictions(out, queries, given) == 3
+    assert json.loads(out.read_text())["2"] == {"timestamp": [], "query": "a dog.", "vid": "B.mp4"}
+    assert read_predictions(out)["0"].windows.tolist() == [[0, 4.5], [1, 2]]
+    check = check_predictions(out, queries)
+    assert (check.good, check.entries) == (True, 3)
+    assert check.remarks == (
+        "1: expected start < end in the first window, got one that is not",
+        "2: expected a window, got none: it counts as missed",
+    )
+    out.write_text('{"0": {"timestamp": []}, "9": {"timestamp": []}}')
+    assert check_predictions(out, queries[:2]).problems == (
+        "1: expected an entry, got none: the evaluator refuses the file",
+        "9: expected a query of the split, got one that is not in it",
+    )
+    with pytest.raises(InputError, match="expected queries of the split, got one of '9'"):
+        write_predictions(out, queries, {"9": MomentPrediction("9")})

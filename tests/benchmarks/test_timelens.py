@@ -5,7 +5,10 @@ import json
 import numpy as np
 import pytest
 
-from benchmarks.timelens.reader import open_timelens, write_results
+from benchmarks.moment_protocol import MomentQuery
+from benchmarks.moment_scores import MomentPrediction
+from benchmarks.timelens.reader import open_timelens
+from benchmarks.timelens.submission import check_results, read_results, write_results
 from core.errors import AnnotationError, InputError
 
 BENCH = {"3MSZA": {"duration": 30.96, "spans": [[24.3, 30.4], [0, 2]], "queries": ["Person turns  a light on.", "b"]}}
@@ -39,18 +42,36 @@ def test_the_training_form_is_read_a_line_at_a_time(tmp_path):
 
 def test_results_are_named_by_video_query_and_true_span(tmp_path):
     queries = list(open_timelens(write(tmp_path / "a.json", BENCH)).queries())
-    said = {"3MSZA_0": (np.array([[24.0, 30.0]]), "24 - 30 seconds")}
-    assert write_results(tmp_path / "out.json", queries, said) == 2
-    assert json.loads((tmp_path / "out.json").read_text()) == {
+    said = {"3MSZA_0": MomentPrediction("3MSZA_0", np.array([[24.0, 30.0]]))}
+    path = tmp_path / "out.json"
+    assert write_results(path, queries, said, {"3MSZA_0": "24 - 30 seconds"}) == 2
+    assert json.loads(path.read_text()) == {
         "3MSZA.mp4>>>Person turns a light on>>>[24.3, 30.4]": {
             "timestamps": [[24.0, 30.0]],
             "answers": "24 - 30 seconds",
         },
         "3MSZA.mp4>>>b>>>[0.0, 2.0]": {"timestamps": [], "answers": ""},
     }
+    back = read_results(path, queries)
+    assert {i: p.windows.tolist() for i, p in back.items()} == {"3MSZA_0": [[24, 30]], "3MSZA_1": []}
+    check = check_results(path, queries)
+    assert (check.good, check.remark_count) == (True, 1)
     with pytest.raises(InputError, match="expected each query once"):
         write_results(tmp_path / "twice.json", [*queries, *queries], {})
     assert not (tmp_path / "twice.json").exists()
+
+
+def test_results_that_an_evaluator_would_leave_out_are_problems(tmp_path):
+    queries = list(open_timelens(write(tmp_path / "a.json", BENCH)).queries())
+    path = write(tmp_path / "out.json", {"x.mp4>>>b>>>[0, 1]": {"answers": "0 - 1"}})
+    check = check_results(path, queries)
+    assert check.problem_count == 3
+    assert "expected a query of the split, got one that is not in it" in check.problems[2]
+    hidden = MomentQuery("1", "v", "a", 9.0, None)
+    with pytest.raises(InputError, match="expected its true window, which the format names"):
+        write_results(path, [hidden], {})
+    with pytest.raises(InputError, match="expected queries of the split, got one of 'y'"):
+        write_results(path, queries, {"y": MomentPrediction("y")})
 
 
 @pytest.mark.parametrize(
