@@ -175,7 +175,7 @@ def test_the_benchmark_says_warm_and_cold_times_bytes_and_verifying(command, roo
     done = command("benchmark", "cache", "--folder", root / "mevis" / "valid", "--repeats", "1")
     assert done.code == 0
     for kind in ("warm", "cold"):
-        assert all(done.figures[f"{kind}_{way}_ms"] > 0 for way in ("sola", "npy", "h5", "pack"))
+        assert all(done.figures[f"{kind}_{way}_ms"] > 0 for way in ("sola", "npy", "h5", "pack", "buffer"))
     assert (done.figures["tracks"], done.figures["verified"]) == (4, 2)
     assert done.figures["verify_mb_s"] > 0
     other = command("benchmark", "answers", "--folder", root)
