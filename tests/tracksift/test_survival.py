@@ -91,7 +91,7 @@ def test_a_record_lives_with_its_job_and_says_whose_it_was(tmp_path, monkeypatch
 
     written = threading.Event()
     write = record._write
-    monkeypatch.setattr(record, "_write", lambda *words: (write(*words), written.set()))
+    monkeypatch.setattr(record, "_write", lambda *words: (write(*words), written.set())[0])
     now = new_record({"workers": 1}).model_copy(update={"in_work": ["a"], "videos": 3, "made": 1})
     with recorded(tmp_path / "mevis" / "valid", lambda: now):
         assert written.wait(5)
@@ -190,6 +190,10 @@ def test_workers_of_a_killed_job_end_and_a_restart_goes_on(clips, tmp_path, comm
     job = start(*words(clips, root, "--workers", 2))
     until(lambda: list(root.rglob("*.h5")))
     workers = children(job.pid)
+    until(lambda: list(folder_of(root).glob(".job-*.json")) or job.poll() is not None)
+    if job.poll() is None:
+        running = command("status", "--cache", root).figures
+        assert (running["jobs_running"], running["videos"]) == (1, 4)
     job.kill()
     job.wait()
     until(lambda: not any(Path(f"/proc/{worker}").exists() for worker in workers), 30)

@@ -23,6 +23,8 @@ from core.errors import InputError, OutputError
 from tracksift.scheduling.leftovers import discard
 
 PATTERN = ".job-*.json"
+FIRST = 0.5
+"""Seconds before the first sign of life: a job with nothing to do leaves its folder as it is."""
 BEAT = 10.0
 """Seconds between signs of life."""
 SILENCE = 120.0
@@ -116,18 +118,19 @@ def _end(ended: threading.Event, beat: threading.Thread) -> None:
 
 
 def _beat(path: Path, now: Callable[[], Record], ended: threading.Event) -> None:
-    pause = 0.5  # a folder where nothing is to be done stays as it is
+    pause = FIRST
     while not ended.wait(pause):
         with suppress(OutputError):
-            _write(path, now())
-        pause = BEAT
+            pause = BEAT if _write(path, now()) else FIRST
 
 
-def _write(path: Path, record: Record) -> None:
+def _write(path: Path, record: Record) -> bool:
+    """Write the record, and return whether it was time to: a job that ends before its first video leaves no folder."""
     if not path.parent.is_dir() and not record.in_work:
-        return  # a job that ends before its first video leaves no folder behind
+        return False
     with atomic_path(path) as temporary:
         temporary.write_text(record.model_dump_json(), encoding="utf-8")
+    return True
 
 
 def _is_running(process: int) -> bool:
