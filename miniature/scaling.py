@@ -57,6 +57,9 @@ def measure(
 ) -> dict[str, reporting.Figure]:
     """Seconds of the same clips by one worker and by several (medians), and the efficiency of the several, 0..1.
 
+    occupancy, 0..1: the share of the several workers' time that was inside videos, which says what the schedule itself
+    costs, also where the machine's cores slow each other down.
+
     Raises:
         TrackSiftError: when a video fails.
     """
@@ -76,8 +79,11 @@ def measure(
                 raise error
         loading = time.perf_counter() - start
         times: dict[int, list[float]] = {1: [], workers: []}
+        busy: list[float] = []
         for width in (workers, *_order(workers, repeats)):  # the first warms all of them up and is not counted
-            times[width].append(_timed(jobs, lanes[:width]))
+            seconds, worked = _timed(jobs, lanes[:width])
+            times[width].append(seconds)
+            busy += [worked / seconds / workers] if width == workers else []
             progress(sum(map(len, times.values())), 2 * repeats + 1)
         del times[workers][0]
     finally:
@@ -89,6 +95,7 @@ def measure(
         "seconds_several": several,
         "speedup": one / several,
         "efficiency": one / several / workers,
+        "occupancy": statistics.median(busy[1:]),
         "loading_seconds": loading,
         "frames_per_second": clips * frames / several,
     }
@@ -98,14 +105,16 @@ def _order(workers: int, repeats: int) -> list[int]:
     return [width for turn in range(repeats) for width in ((1, workers) if turn % 2 else (workers, 1))]
 
 
-def _timed(jobs: list[Job], lanes: list[ProcessLane]) -> float:
+def _timed(jobs: list[Job], lanes: list[ProcessLane]) -> tuple[float, float]:
+    """Seconds of a run, and of all its videos added up."""
     make: Callable[[int], Lane] = lambda index: _Opened(lanes[index])  # noqa: E731  typed
     schedule = Schedule(range(len(jobs)), make, len(lanes), names=[job.video_id for job in jobs])
-    start = time.perf_counter()
+    start, worked = time.perf_counter(), 0.0
     for _, result in schedule.run():
         if result.state != "made":
             raise TrackSiftError(f"{result.video_id}: expected it to be made, got {result.state}: {result.cause}")
-    return time.perf_counter() - start
+        worked += result.seconds
+    return time.perf_counter() - start, worked
 
 
 @app.command(epilog=EPILOG)
