@@ -4,7 +4,16 @@ import typer
 
 from core import cli
 from scripts import (
-    benchmark, cache, convert_detector, demo, evaluate, generate, import_tracks, predict, status, train_selector,
+    benchmark,
+    cache,
+    convert_detector,
+    demo,
+    evaluate,
+    generate,
+    import_tracks,
+    predict,
+    status,
+    train_selector,
 )  # fmt: skip
 
 app = typer.Typer(

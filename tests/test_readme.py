@@ -115,5 +115,5 @@ def test_the_table_lists_every_command():
     from scripts.__main__ import app
 
     assert set(re.findall(r"^\| `tracksift ([\w-]+)`", README, re.MULTILINE)) == {
-        c.name for c in app.registered_commands
+        c.name for c in (*app.registered_commands, *app.registered_groups)
     }
