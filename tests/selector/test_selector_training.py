@@ -5,11 +5,12 @@ import numpy as np
 import pytest
 import torch
 
-from cache import write_cache
+from cache import open_cache, write_cache
 from core.errors import InputError, ScorerMismatchError
 from selector import training
 from selector.modules import build
 from selector.scoring import load_selector
+from selector.settings import PRESETS, RelationalSettings
 from selector.training import train_selector
 from tests.selector.colour_world import FAST, SMALL, TINY, WordEncoder, colour_video
 
@@ -163,3 +164,16 @@ def test_looks_of_nobody_are_refused_before_training(tmp_path):
             example, example, example, WordEncoder(), TINY, replace(FAST, alignment_weight=0.0), tmp_path / "o", CPU
         )
     assert not (tmp_path / "o").exists()
+
+
+@pytest.mark.parametrize("preset", sorted(PRESETS))
+def test_every_shipped_recipe_trains(preset, look_examples, tmp_path):
+    settings, recipe = PRESETS[preset]
+    looks = {"look_width": 3} if isinstance(settings, RelationalSettings) else {}
+    settings = replace(settings, token_width=4, text_width=8, **looks)
+    e = look_examples
+    figures = train_selector(
+        e[:2], e[2:3], e[3:4], WordEncoder(), settings, replace(recipe, epochs=1), tmp_path / "o", CPU
+    )
+    assert figures["steps"] == -(-6 // recipe.batch)
+    assert len(load_selector(tmp_path / "o").score(open_cache(e[0][0]), e[0][1], WordEncoder())) == 3
