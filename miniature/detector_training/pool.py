@@ -7,19 +7,15 @@ a scene's words are never made, and a few frames of it are drawn instead of all.
 from __future__ import annotations
 
 import itertools
-import multiprocessing
-import os
-import tempfile
 from collections.abc import Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from miniature.detector_training.phrases import UNCERTAIN, WORDS
+from miniature.supply import Supply
 from miniature.world.paint import paint
 from miniature.world.scene import clip_length, draw_scene
 from miniature.world.spec import SIDE, ObjectSpec
@@ -102,50 +98,26 @@ class Pool:
         self.area = torch.zeros(size, FRAMES, MOST_OBJECTS, dtype=torch.int32, device=device)
         self.looks = torch.zeros(size, MOST_OBJECTS, 4, dtype=torch.long, device=device)
         self.size, self.filled, self.drawn = size, 0, 0
-        self._seeds = (FIRST_SEED + i % SEEDS + (i // SEEDS) * ROUND * 1_000_000 for i in itertools.count(skip))
-        self._folder = tempfile.TemporaryDirectory(prefix="scenes-")
-        self._workers = workers
-        self._waiting: set[Future[tuple[Path, Scene]]] = set()
-        self._executor: ProcessPoolExecutor | None = None
-        if workers:
-            for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-                os.environ[name] = "1"  # for the workers, started later; this process has read them already
-            self._executor = ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"))
-            self._ask()
+        seeds = ((FIRST_SEED + i % SEEDS + (i // SEEDS) * ROUND * 1_000_000,) for i in itertools.count(skip))
+        self._supply = Supply(draw, seeds, array="frames", workers=workers, ahead=4)
 
     def wait_for(self, scenes: int) -> Iterator[int]:
         """Take scenes until `scenes` are there; yields how many are, for a progress bar."""
         while self.filled < min(scenes, self.size):
-            if self._executor is None:
-                self._store(draw(next(self._seeds)))
-            else:
-                wait(self._waiting, return_when=FIRST_COMPLETED)
-                self.take(len(self._waiting))
+            for scene in self._supply.first():
+                self._store(scene)
             yield self.filled
 
     def take(self, most: int) -> int:
         """Store up to `most` scenes that have arrived, without waiting; how many they were."""
-        ready = list(itertools.islice((future for future in self._waiting if future.done()), most))
-        for future in ready:
-            self._waiting.remove(future)
-            path, scene = future.result()
-            self._store(replace(scene, frames=np.load(path, mmap_mode="c")))
-            path.unlink()
-        if ready:
-            self._ask()
-        return len(ready)
+        before = self.drawn
+        for scene in self._supply.ready(most):
+            self._store(scene)
+        return self.drawn - before
 
     def close(self) -> None:
         """Stop the workers and delete their files."""
-        if self._executor is not None:
-            self._executor.shutdown(wait=True, cancel_futures=True)
-        self._folder.cleanup()
-
-    def _ask(self) -> None:
-        """Keep a few scenes a worker on order, so that none idles and the folder stays small."""
-        assert self._executor is not None
-        while len(self._waiting) < 4 * self._workers:
-            self._waiting.add(self._executor.submit(_draw_to, next(self._seeds), self._folder.name))
+        self._supply.close()
 
     def _store(self, scene: Scene) -> None:
         place = self.drawn % self.size
@@ -156,11 +128,3 @@ class Pool:
             getattr(self, name)[place].copy_(values, non_blocking=True)
         self.drawn += 1
         self.filled = min(self.drawn, self.size)
-
-
-def _draw_to(seed: int, folder: str) -> tuple[Path, Scene]:
-    """Draw a scene; its frames go into a file, since a pipe would keep the training waiting."""
-    scene = draw(seed)
-    path = Path(folder) / f"{seed}.npy"
-    np.save(path, scene.frames)
-    return path, replace(scene, frames=np.zeros((0, 0, 0, 3), dtype=np.uint8))

@@ -3,20 +3,17 @@
 Knows `make_clip`, `make_cutout` and their masks. Does not know batches, prompts or models.
 
 A clip is one uint8 array [T, H, W, 4]: red, green, blue, and a label map (0 background, i + 1 the i-th object), since
-visible masks never overlap. Workers hand it over as a file, because a pipe would keep the training thread waiting.
+visible masks never overlap.
 """
 
 from __future__ import annotations
 
 import itertools
 import multiprocessing
-import os
-import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from dataclasses import dataclass, replace
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -26,6 +23,7 @@ from torch import Tensor
 from core.errors import InputError
 from miniature.cutouts.compose import make_cutout
 from miniature.splits import find_split
+from miniature.supply import Supply, one_thread_each
 from miniature.world import make_clip
 
 MOST_OBJECTS = 12
@@ -99,7 +97,7 @@ def _made(make: Callable[[int], Rendered], seeds: Sequence[int], workers: int) -
         yield from map(make, seeds)
         return
     with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as executor:
-        _one_thread_each()
+        one_thread_each()
         yield from executor.map(make, seeds)
 
 
@@ -129,49 +127,26 @@ class Pool:
         self.outlined = np.zeros(size, dtype=np.int64)
         self.complete = np.zeros(size, dtype=bool)
         self.filled = self.rendered = 0
-        self._orders = (order(skip + i, cutouts) for i in itertools.count())
-        self._folder = tempfile.TemporaryDirectory(prefix="clips-")
-        self._workers = workers
-        self._waiting: set[Future[tuple[Path, Rendered]]] = set()
-        self._executor: ProcessPoolExecutor | None = None
-        if workers:
-            _one_thread_each()
-            self._executor = ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"))
-            self._ask()
+        orders = (order(skip + i, cutouts) for i in itertools.count())
+        self._supply = Supply(_make, orders, array="pixels", workers=workers, ahead=2)
 
     def wait_for(self, clips: int) -> Iterator[int]:
         """Take clips until `clips` are there; yields how many are, for a progress bar."""
         while self.filled < min(clips, len(self.area)):
-            if self._executor is None:
-                self._store(_make(*next(self._orders)))
-            else:
-                wait(self._waiting, return_when=FIRST_COMPLETED)
-                self.take(len(self._waiting))
+            for clip in self._supply.first():
+                self._store(clip)
             yield self.filled
 
     def take(self, most: int) -> int:
         """Store up to `most` clips that have arrived, without waiting; how many they were."""
-        ready = list(itertools.islice((future for future in self._waiting if future.done()), most))
-        for future in ready:
-            self._waiting.remove(future)
-            path, rest = future.result()
-            self._store(replace(rest, pixels=np.load(path, mmap_mode="c")))
-            path.unlink()
-        if ready:
-            self._ask()
-        return len(ready)
+        before = self.rendered
+        for clip in self._supply.ready(most):
+            self._store(clip)
+        return self.rendered - before
 
     def close(self) -> None:
         """Stop the workers and delete their files."""
-        if self._executor is not None:
-            self._executor.shutdown(wait=True, cancel_futures=True)
-        self._folder.cleanup()
-
-    def _ask(self) -> None:
-        """Keep two clips a worker on order, so that none idles and the folder stays small."""
-        assert self._executor is not None
-        while len(self._waiting) < 2 * self._workers:
-            self._waiting.add(self._executor.submit(_make_into, *next(self._orders), self._folder.name))
+        self._supply.close()
 
     def _store(self, clip: Rendered) -> None:
         place = self.rendered % len(self.area)
@@ -192,18 +167,3 @@ def stack(clips: Iterable[Rendered]) -> tuple[Tensor, list[int]]:
 
 def _make(cutout: bool, seed: int) -> Rendered:
     return cut_out(seed) if cutout else render(seed)
-
-
-def _make_into(cutout: bool, seed: int, folder: str) -> tuple[Path, Rendered]:
-    """A file with the pixels of a clip, and the clip without them."""
-    torch.set_num_threads(1)
-    clip = _make(cutout, seed)
-    path = Path(folder) / f"{'cut' if cutout else 'world'}{seed}.npy"
-    np.save(path, clip.pixels)
-    return path, replace(clip, pixels=clip.pixels[:0])
-
-
-def _one_thread_each() -> None:
-    """Tell worker processes, started later, to use one thread; this process has read these variables already."""
-    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-        os.environ[name] = "1"
