@@ -87,7 +87,21 @@ class Selector:
             ScorerMismatchError: when the tracks come from another tracker, their looks are missing or of another
                 encoder, or the text encoder is another.
         """
-        tracks = read_tracks(source, geometry=self.model.settings.geometry, looks=self.model.settings.look_width > 0)
+        return self.score_tracks(self.read(source), expressions, encoder, competing)
+
+    def read(self, source: CacheFile | TrackSet) -> VideoTracks:
+        """What the selector reads of a video's tracks, for who asks about them more than once; raises as `score`."""
+        settings = self.model.settings
+        return read_tracks(source, geometry=settings.geometry, looks=settings.look_width > 0)
+
+    def score_tracks(
+        self,
+        tracks: VideoTracks,
+        expressions: Sequence[Expression],
+        encoder: TextEncoder,
+        competing: Sequence[NDArray[np.intp]] | None = None,
+    ) -> list[TrackScores]:
+        """`score` of tracks that `read` has read."""
         self.check(tracks, encoder)
         if competing is None:
             competing = [candidates(tracks.sources, tracks.prompted_for, e.id, tracks.detected) for e in expressions]
