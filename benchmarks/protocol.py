@@ -8,11 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from core import rle
 from core.errors import InputError
 from core.types import Expression
+
+Found = TypeVar("Found")
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,13 @@ class Reader(Protocol):
 
     def mask_size(self, video: BenchmarkVideo) -> rle.Size:
         """(H, W) of the ground-truth masks."""
+
+
+def named(listed: Mapping[str, Found], video_id: str, place: Path) -> Found:
+    """What a split lists under a video's id; InputError for an unknown one, naming the file or folder of the list."""
+    if video_id not in listed:
+        raise InputError(f"{place}: expected a video {video_id!r}, got {len(listed)} others")
+    return listed[video_id]
 
 
 def target_masks(

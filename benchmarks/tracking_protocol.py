@@ -7,7 +7,7 @@ Knows text files of boxes and flags. Does not know any dataset. T frames; boxes 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
@@ -130,13 +130,6 @@ def numbers(line: str, place: str) -> list[float]:
     if any(abs(value) > LARGEST for value in values):
         raise AnnotationError(f"{place}: expected numbers up to {LARGEST:g}, got {max(values, key=abs):g}")
     return values
-
-
-def find_video(videos: Mapping[str, BenchmarkVideo], video_id: str, place: Path) -> BenchmarkVideo:
-    """One of `videos`; InputError for an unknown id."""
-    if video_id not in videos:
-        raise InputError(f"{place}: expected a video {video_id!r}, got {len(videos)} others")
-    return videos[video_id]
 
 
 def frame_files(folder: Path) -> tuple[str, ...]:

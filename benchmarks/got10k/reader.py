@@ -15,8 +15,8 @@ from typing import Final
 import numpy as np
 
 from benchmarks.annotation_files import once, read_lines, read_text
-from benchmarks.protocol import BenchmarkVideo
-from benchmarks.tracking_protocol import TARGET, BoxTruth, find_video, frame_files, read_boxes, read_flags
+from benchmarks.protocol import BenchmarkVideo, named
+from benchmarks.tracking_protocol import TARGET, BoxTruth, frame_files, read_boxes, read_flags
 from core.errors import AnnotationError, InputError
 
 FPS: Final = 10.0
@@ -42,7 +42,8 @@ class Got10kReader:
 
     def video(self, video_id: str) -> BenchmarkVideo:
         """One sequence; InputError for an unknown name."""
-        return self._video(video_id) if video_id in self.listed else find_video({}, video_id, self.folder)
+        named(self.listed, video_id, self.folder)
+        return self._video(video_id)
 
     def truth(self, video: BenchmarkVideo) -> BoxTruth:
         """Boxes counted from 1; visible share and size of the picture where their files are.

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Final
 
 from benchmarks.annotation_files import once, read_lines, read_text
-from benchmarks.protocol import BenchmarkVideo
-from benchmarks.tracking_protocol import TARGET, BoxTruth, find_video, frame_files, read_boxes, read_flags
+from benchmarks.protocol import BenchmarkVideo, named
+from benchmarks.tracking_protocol import TARGET, BoxTruth, frame_files, read_boxes, read_flags
 from core.errors import AnnotationError, InputError
 from core.types import Expression
 
@@ -42,7 +42,8 @@ class LasotReader:
 
     def video(self, video_id: str) -> BenchmarkVideo:
         """One sequence; InputError for an unknown name."""
-        return self._video(video_id) if video_id in self.listed else find_video({}, video_id, self.root)
+        named(self.listed, video_id, self.root)
+        return self._video(video_id)
 
     def truth(self, video: BenchmarkVideo) -> BoxTruth:
         """Boxes counted from 1, absence flags, and the attributes where the toolkit's files are.

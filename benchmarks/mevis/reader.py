@@ -16,7 +16,7 @@ from typing import Any
 from PIL import Image
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from benchmarks.protocol import BenchmarkVideo
+from benchmarks.protocol import BenchmarkVideo, named
 from core import rle
 from core.errors import AnnotationError, InputError
 from core.types import Expression, TimeSpan
@@ -73,9 +73,7 @@ class MevisReader:
 
     def video(self, video_id: str) -> BenchmarkVideo:
         """One video; InputError for an unknown id."""
-        if video_id not in self.listed:
-            raise InputError(f"{self.folder / META}: expected a video {video_id!r}, got {len(self.listed)} others")
-        return self.listed[video_id]
+        return named(self.listed, video_id, self.folder / META)
 
     def masks(self, video: BenchmarkVideo) -> dict[str, tuple[bytes, ...]]:
         """Object id -> T COCO masks of `mask_size`, empty where an object is absent.

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Final
 
 from benchmarks.annotation_files import read_text
-from benchmarks.protocol import BenchmarkVideo
-from benchmarks.tracking_protocol import TARGET, BoxTruth, find_video, frame_files, read_boxes
+from benchmarks.protocol import BenchmarkVideo, named
+from benchmarks.tracking_protocol import TARGET, BoxTruth, frame_files, read_boxes
 from core.errors import AnnotationError, InputError
 
 FPS: Final = 30.0
@@ -47,7 +47,8 @@ class OtbReader:
 
     def video(self, video_id: str) -> BenchmarkVideo:
         """One video; InputError for an unknown name."""
-        return self._video(video_id) if video_id in self.listed else find_video({}, video_id, self.root)
+        named(self.listed, video_id, self.root)
+        return self._video(video_id)
 
     def truth(self, video: BenchmarkVideo) -> BoxTruth:
         """Boxes counted from 1, and the attributes of `attrs.txt` where it is.

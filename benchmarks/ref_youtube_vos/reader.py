@@ -22,7 +22,7 @@ from pydantic import Field
 
 from benchmarks.annotation_files import Entry, Text, entries, validated
 from benchmarks.label_maps import Labels, read_labels
-from benchmarks.protocol import BenchmarkVideo
+from benchmarks.protocol import BenchmarkVideo, named
 from core import rle
 from core.errors import AnnotationError, InputError
 from core.types import Expression
@@ -67,9 +67,7 @@ class RefVosReader:
 
     def video(self, video_id: str) -> BenchmarkVideo:
         """One video; InputError for an unknown id."""
-        if video_id not in self.listed:
-            raise InputError(f"{self.folder}: expected a video {video_id!r}, got {len(self.listed)} others")
-        return self.listed[video_id]
+        return named(self.listed, video_id, self.folder)
 
     def masks(self, video: BenchmarkVideo) -> dict[str, tuple[bytes, ...]]:
         """Object id -> T COCO masks of `mask_size`.

@@ -84,7 +84,7 @@ def test_lasot_as_downloaded_is_split_by_its_list(lasot):
 def test_what_is_not_lasot_is_refused(lasot, tmp_path):
     with pytest.raises(InputError, match="expected the split test, train or all of LaSOT, got 'val'"):
         open_lasot(lasot, "val")
-    with pytest.raises(InputError, match="expected a video 'dog-1'"):
+    with pytest.raises(InputError, match="expected a video 'dog-1', got 1 others"):
         open_lasot(lasot).video("dog-1")
     with pytest.raises(InputError, match="found neither"):
         open_lasot(tmp_path / "none")
