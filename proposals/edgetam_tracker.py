@@ -23,7 +23,6 @@ from functools import partial
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from sam2.modeling.sam2_utils import get_1d_sine_pe
 from torch import Tensor
 from torch.nn import functional
 from transformers import EdgeTamVideoModel
@@ -32,8 +31,8 @@ from core.errors import CheckpointError, InputError
 from proposals.batches import Batches
 from proposals.edgetam_heads import Heads, feature_maps
 from proposals.features import normalise, precision
+from proposals.memories import MemoryCohort, Pointers, Remembered
 from proposals.sam2_heads import Readout
-from proposals.sam2_tracker import Remembered, Sam2Cohort
 from proposals.settings import Resources
 from proposals.tracker import Maps, Moment, Step
 
@@ -42,13 +41,11 @@ TOLD = 10.0  # the logit of a pixel, and of presence, that the model is told; it
 
 @dataclass(frozen=True)
 class _Recall:
-    """What one cohort reads at one frame: memories by distance (0: told) and pointers by distance, in frames."""
+    """What one cohort reads at one frame: memories by distance in frames (0: told), and pointers."""
 
     offsets: tuple[int, ...]
     memories: tuple[Remembered, ...]
-    distances: tuple[int, ...]
-    pointers: tuple[Remembered, ...]
-    longest: int  # the distance that position codes call 1
+    pointers: Pointers
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -89,19 +86,19 @@ class EdgeTamTracker:
             return feature_maps(self._model, normalise(images, self.device))
 
     @torch.inference_mode()
-    def prompt(self, maps: Maps, masks: Tensor, moment: Moment) -> tuple[Sam2Cohort, Step]:
+    def prompt(self, maps: Maps, masks: Tensor, moment: Moment) -> tuple[MemoryCohort, Step]:
         """New objects from masks, float [N, 1, S, S] of 0 and 1, on the frame of `maps`."""
         parts = self._batches.run(len(masks), lambda start, stop: self._told(maps, masks[start:stop]))
         told = Readout(*(torch.cat(each) for each in zip(*parts, strict=True)))
         reach = int(self._model.num_maskmem)
-        cohort = Sam2Cohort(
+        cohort = MemoryCohort(
             moment.frame, len(masks), Remembered(told.memory, told.pointer), reach,
             max(reach, int(self._settings.max_object_pointers_in_encoder)),
         )  # fmt: skip
         return cohort, Step(moment.frame, told.logits, told.pointer, told.object_score, told.predicted_iou)
 
     @torch.inference_mode()
-    def step(self, maps: Maps, cohorts: Sequence[Sam2Cohort], moment: Moment) -> list[Step]:
+    def step(self, maps: Maps, cohorts: Sequence[MemoryCohort], moment: Moment) -> list[Step]:
         """Find every cohort's objects on the frame of `maps` and remember them; a read-out for each, in order."""
         recalls = [self._recall(cohort, moment) for cohort in cohorts]
         steps: dict[int, Step] = {}
@@ -113,7 +110,7 @@ class EdgeTamTracker:
             outcome = [torch.cat(each) for each in zip(*parts, strict=True)]
             sizes = [cohorts[number].objects for number in group]
             for number, *mine in zip(group, *(torch.split(each, sizes) for each in outcome), strict=True):
-                steps[number] = _keep(cohorts[number], Readout(*mine), moment.frame)
+                steps[number] = cohorts[number].keep(moment.frame, Readout(*mine), copied=True)
         return [steps[number] for number in range(len(cohorts))]
 
     def _positions(self) -> tuple[Tensor, Tensor]:
@@ -144,7 +141,7 @@ class EdgeTamTracker:
             memory = self._heads.remember(maps, masks, score).to(self._dtype)
         return Readout(logits.float(), pointer.float(), score[:, 0], torch.ones_like(score[:, 0]), memory)
 
-    def _recall(self, cohort: Sam2Cohort, moment: Moment) -> _Recall:
+    def _recall(self, cohort: MemoryCohort, moment: Moment) -> _Recall:
         """The memories and pointers that transformers would read, in its order."""
         back = 1 if moment.reverse else -1
         offsets, memories = [0], [cohort.told]
@@ -152,26 +149,19 @@ class EdgeTamTracker:
             if (held := cohort.found.get(moment.frame + back * offset)) is not None:
                 offsets.append(offset)
                 memories.append(held)
-        distances, pointers = [abs(moment.frame - cohort.frame)], [cohort.told]
-        most = min(moment.frames, int(self._settings.max_object_pointers_in_encoder))
-        for distance in range(1, most):
-            if (held := cohort.found.get(moment.frame + back * distance)) is not None:
-                distances.append(distance)
-                pointers.append(held)
-        return _Recall(tuple(offsets), tuple(memories), tuple(distances), tuple(pointers), most - 1)
+        pointers = cohort.pointers(moment, int(self._settings.max_object_pointers_in_encoder))
+        return _Recall(tuple(offsets), tuple(memories), pointers)
 
     def _gather(self, recall: _Recall, objects: int) -> tuple[Tensor, Tensor]:
         """What a cohort remembers [N, K, M] and the positions of it, likewise: memories first, then pointers."""
         width = self._model.mem_dim
-        pointers = torch.stack([each.pointer for each in recall.pointers], dim=1)  # [N, pointers, D]
-        tokens = pointers.reshape(objects, -1, width).to(self._dtype)
-        memory = torch.cat([*(_memory(each) for each in recall.memories), tokens], dim=1)
+        tokens = recall.pointers.tokens(width, self._dtype, 0, objects)
+        memory = torch.cat([*(each.kept for each in recall.memories), tokens], dim=1)
         if self._settings.enable_temporal_pos_encoding_for_object_pointers:
-            far = torch.tensor(recall.distances, device=self.device, dtype=torch.float32) / recall.longest
             project = self._model.temporal_positional_encoding_projection_layer
-            code = project(get_1d_sine_pe(far, dim=self._model.hidden_dim))  # [pointers, M]
+            code = project(recall.pointers.sines(self._model.hidden_dim, self.device))  # [pointers, M]
         else:
-            code = torch.zeros(len(recall.distances), width, device=self.device)
+            code = torch.zeros(len(recall.pointers), width, device=self.device)
         code = code.repeat_interleave(self._model.hidden_dim // width, dim=0)
         place = torch.cat([self._memory_places[list(recall.offsets)].flatten(0, 1), code])
         return memory, place.to(self._dtype).expand(objects, -1, -1)
@@ -207,15 +197,3 @@ def _resized(masks: Tensor, size: tuple[int, int]) -> Tensor:
     if masks.shape[-2:] == size:
         return masks
     return functional.interpolate(masks.float(), size, mode="bilinear", align_corners=False, antialias=True)
-
-
-def _keep(cohort: Sam2Cohort, mine: Readout, frame: int) -> Step:
-    """Remember a cohort's part of a batch, and its read-out. Parts are copied: a view would keep the whole."""
-    pointer = mine.pointer.clone()
-    cohort.found[frame] = Remembered(mine.memory.clone(), pointer)
-    return Step(frame, mine.logits, pointer, mine.object_score, mine.predicted_iou)
-
-
-def _memory(remembered: Remembered) -> Tensor:
-    assert remembered.memory is not None, "freed while it could still be read"
-    return remembered.memory

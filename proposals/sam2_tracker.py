@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from sam2.modeling.sam2_base import SAM2Base
-from sam2.modeling.sam2_utils import get_1d_sine_pe
 from torch import Tensor
 from torch.nn import functional
 
@@ -24,51 +23,21 @@ from core.errors import CheckpointError
 from proposals.batches import Batches
 from proposals.compilation import bucket, compilable
 from proposals.features import normalise, precision
+from proposals.memories import MemoryCohort, Pointers, Remembered
 from proposals.memory_attention import Frame, Memory, SharedAttention
 from proposals.sam2_heads import Heads, Readout
 from proposals.settings import Resources
 from proposals.tracker import Maps, Moment, Step
 
 
-@dataclass
-class Remembered:
-    """One frame of N objects: memory [N, P, M] bfloat16 (freed first) and pointers [N, D]."""
-
-    memory: Tensor | None
-    pointer: Tensor
-
-
-@dataclass
-class Sam2Cohort:
-    """Objects prompted on one frame; `told` is their memory of the prompts, `found` of the frames tracked since."""
-
-    frame: int
-    objects: int
-    told: Remembered
-    memory_reach: int
-    pointer_reach: int
-    found: dict[int, Remembered] = field(default_factory=dict)
-
-    def forget(self, coming: Sequence[int]) -> None:
-        """Free what no frame from one of `coming` on (away from the prompts' frame) will read."""
-        for frame in list(self.found):
-            distance = min((abs(frame - start) for start in coming), default=self.pointer_reach + 1)
-            if distance > self.pointer_reach:
-                del self.found[frame]
-            elif distance > self.memory_reach:
-                self.found[frame].memory = None
-
-
 @dataclass(frozen=True)
 class _Recall:
-    """What one cohort reads at one frame: memories by age (0: told), pointers by distance in frames."""
+    """What one cohort reads at one frame: memories by age (0: told), and pointers."""
 
-    cohort: Sam2Cohort
+    cohort: MemoryCohort
     ages: tuple[int, ...]
     memories: tuple[Remembered, ...]
-    distances: tuple[int, ...]
-    pointers: tuple[Remembered, ...]
-    longest: int  # the distance that position codes call 1
+    pointers: Pointers
 
     @property
     def shape(self) -> tuple[tuple[int, ...], int]:
@@ -129,19 +98,19 @@ class Sam2Tracker:
         return tuple(encoded["backbone_fpn"][-self._model.num_feature_levels :])
 
     @torch.inference_mode()
-    def prompt(self, maps: Maps, masks: Tensor, moment: Moment) -> tuple[Sam2Cohort, Step]:
+    def prompt(self, maps: Maps, masks: Tensor, moment: Moment) -> tuple[MemoryCohort, Step]:
         """New objects from masks, float [N, 1, S, S] of 0 and 1, on the frame of `maps`."""
         model = self._model
         parts = self._batches.run(len(masks), lambda start, stop: self._told(maps, masks[start:stop], moment))
         logits, pointers, scores, ious, memories = (torch.cat(each) for each in zip(*parts, strict=True))
         reach = model.num_maskmem * model.memory_temporal_stride_for_eval
-        cohort = Sam2Cohort(
+        cohort = MemoryCohort(
             moment.frame, len(masks), Remembered(memories, pointers), reach, max(reach, model.max_obj_ptrs_in_encoder)
         )
         return cohort, Step(moment.frame, logits, pointers, scores, ious)
 
     @torch.inference_mode()
-    def step(self, maps: Maps, cohorts: Sequence[Sam2Cohort], moment: Moment) -> list[Step]:
+    def step(self, maps: Maps, cohorts: Sequence[MemoryCohort], moment: Moment) -> list[Step]:
         """Find every cohort's objects on the frame of `maps` and remember them; a read-out for each, in order."""
         if not cohorts:
             return []
@@ -158,7 +127,8 @@ class Sam2Tracker:
             outcome = Readout(*(torch.cat(each) if len(parts) > 1 else each[0] for each in zip(*parts, strict=True)))
             at = 0
             for number, recall in group:
-                steps[number] = self._keep(recall.cohort, outcome, at, moment.frame, alone=len(group) == 1)
+                mine = Readout(*(each[at : at + recall.cohort.objects] for each in outcome))
+                steps[number] = recall.cohort.keep(moment.frame, mine, copied=len(group) > 1)
                 at += recall.cohort.objects
         return [steps[number] for number in range(len(cohorts))]
 
@@ -195,7 +165,7 @@ class Sam2Tracker:
         tokens = memory.to(torch.bfloat16).flatten(2).transpose(1, 2).contiguous()
         return Readout(logits.float(), pointer.float(), score[:, 0].float(), ious.float().amax(dim=1), tokens)
 
-    def _recall(self, cohort: Sam2Cohort, moment: Moment) -> _Recall:
+    def _recall(self, cohort: MemoryCohort, moment: Moment) -> _Recall:
         """The memories and pointers that the package would read, in its order."""
         model, t = self._model, moment.frame
         sign = 1 if moment.reverse else -1
@@ -212,14 +182,8 @@ class Sam2Tracker:
             if read in cohort.found:
                 ages.append(age)
                 memories.append(cohort.found[read])
-        distances, pointers = [abs(t - cohort.frame)], [cohort.told]
-        longest = min(moment.frames, model.max_obj_ptrs_in_encoder) - 1
-        for distance in range(1, longest + 1):
-            read = t + sign * distance
-            if read in cohort.found:
-                distances.append(distance)
-                pointers.append(cohort.found[read])
-        return _Recall(cohort, tuple(ages), tuple(memories), tuple(distances), tuple(pointers), longest)
+        pointers = cohort.pointers(moment, model.max_obj_ptrs_in_encoder)
+        return _Recall(cohort, tuple(ages), tuple(memories), pointers)
 
     def _follow(self, frame: Frame, maps: Maps, members: Sequence[_Recall], start: int, stop: int) -> Readout:
         """Objects start to stop of a group of cohorts that remember equally much."""
@@ -232,15 +196,13 @@ class Sam2Tracker:
 
     def _gather(self, members: Sequence[_Recall], rows: Sequence[tuple[int, int, int]], padded: int) -> Memory:
         """What some objects remember as one batch, its last object repeated up to `padded`."""
-        width = members[0].pointers[0].pointer.shape[1] // self._width
+        split = int(self._model.hidden_dim) // self._width  # tokens of a pointer
         parts, positions = [], []
         for number, first, last in rows:
             recall = members[number]
-            memories = [_memory(each)[first:last] for each in recall.memories]
-            pointers = torch.stack([each.pointer[first:last] for each in recall.pointers], dim=1)  # [n, R', D]
-            tokens = pointers.reshape(last - first, -1, self._width).to(self._dtype)  # [n, R, M]
-            parts.append(torch.cat([*(each.to(self._dtype) for each in memories), tokens], dim=1))
-            place = self._distances(recall).repeat_interleave(width, dim=0)
+            memories = [each.kept[first:last].to(self._dtype) for each in recall.memories]
+            parts.append(torch.cat([*memories, recall.pointers.tokens(self._width, self._dtype, first, last)], dim=1))
+            place = self._distances(recall.pointers).repeat_interleave(split, dim=0)
             positions.append(place.to(self._dtype).expand(last - first, -1, -1))
         batch, place = torch.cat(parts), torch.cat(positions)
         if padded > len(batch):
@@ -254,22 +216,14 @@ class Sam2Tracker:
         """M."""
         return int(self._model.mem_dim)
 
-    def _distances(self, recall: _Recall) -> Tensor:
+    def _distances(self, pointers: Pointers) -> Tensor:
         """Position codes of a cohort's pointers by their distance in frames, [pointers, M]."""
         model = self._model
         if not model.add_tpos_enc_to_obj_ptrs:
-            return torch.zeros(len(recall.distances), self._width, device=self.device)
+            return torch.zeros(len(pointers), self._width, device=self.device)
         wide = model.hidden_dim if model.proj_tpos_enc_in_obj_ptrs else self._width
-        place = torch.tensor(recall.distances, device=self.device, dtype=torch.float32) / recall.longest
-        code: Tensor = model.obj_ptr_tpos_proj(get_1d_sine_pe(place, dim=wide))
+        code: Tensor = model.obj_ptr_tpos_proj(pointers.sines(wide, self.device))
         return code
-
-    def _keep(self, cohort: Sam2Cohort, outcome: Readout, at: int, frame: int, *, alone: bool) -> Step:
-        """Remember a cohort's part of a batch, and its read-out. Parts are copied: a view would keep the whole."""
-        mine = Readout(*(each[at : at + cohort.objects] for each in outcome))
-        memory, pointer = (mine.memory, mine.pointer) if alone else (mine.memory.clone(), mine.pointer.clone())
-        cohort.found[frame] = Remembered(memory, pointer)
-        return Step(frame, mine.logits, pointer, mine.object_score, mine.predicted_iou)
 
 
 def halved(model: SAM2Base) -> SAM2Base:
@@ -293,8 +247,3 @@ def _rows(sizes: Sequence[int], start: int, stop: int) -> list[tuple[int, int, i
             rows.append((number, first, last))
         begin += size
     return rows
-
-
-def _memory(remembered: Remembered) -> Tensor:
-    assert remembered.memory is not None, "freed while it could still be read"
-    return remembered.memory

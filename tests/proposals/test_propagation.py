@@ -9,9 +9,10 @@ from core.types import Source
 from proposals import mask_writer
 from proposals.features import FeatureStore
 from proposals.mask_writer import video_masks
+from proposals.memories import MemoryCohort
 from proposals.prompts import MaskPrompt
 from proposals.propagation import propagate
-from proposals.sam2_tracker import Sam2Cohort, Sam2Tracker
+from proposals.sam2_tracker import Sam2Tracker
 from proposals.settings import Resources
 
 OFFICIAL = "sam2.sam2_video_predictor.SAM2VideoPredictor"
@@ -178,13 +179,13 @@ def test_the_told_mask_comes_back_at_the_key_frame(make_model, clip):
 def test_states_that_no_frame_will_read_are_freed(make_model, moving_squares, monkeypatch):
     pictures, masks = moving_squares(60)
     held = []
-    real = Sam2Cohort.forget
+    real = MemoryCohort.forget
 
     def watched(self, coming):
         real(self, coming)
         held.append((len(self.found), sum(each.memory is not None for each in self.found.values())))
 
-    monkeypatch.setattr(Sam2Cohort, "forget", watched)
+    monkeypatch.setattr(MemoryCohort, "forget", watched)
     tracker = Sam2Tracker(make_model())
     reader = ArrayReader(pictures, video_id="long", fps=8.0)
     propagate(tracker, FeatureStore(reader, tracker, Resources()), [p for k in (0, 20) for p in prompts_of(masks, k)])
