@@ -12,6 +12,7 @@ from scripts import (
     generate,
     import_tracks,
     predict,
+    query,
     status,
     train_selector,
 )  # fmt: skip
@@ -31,6 +32,7 @@ app.command("import", epilog=import_tracks.EPILOG)(import_tracks.main)
 app.command("train-selector")(train_selector.main)
 app.command("evaluate")(evaluate.main)
 app.command("predict")(predict.main)
+app.command("query", epilog=query.EPILOG)(query.main)
 app.command("demo")(demo.main)
 app.command("convert-detector", epilog=convert_detector.EPILOG)(convert_detector.main)
 app.command("benchmark", epilog=benchmark.EPILOG)(benchmark.main)

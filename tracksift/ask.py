@@ -103,6 +103,11 @@ class Pipeline:
         """Default proposal settings for the tracker."""
         return ProposalSettings(grid=MINIATURE_GRID if self.models.tracker == MINIATURE else GridSettings())
 
+    @property
+    def fusion(self) -> FusionSettings:
+        """The thresholds that the selector was calibrated for."""
+        return FusionSettings(self.selector.threshold, self.selector.no_target_threshold)
+
     def answer(self, cache: Path, expressions: Sequence[Expression]) -> list[Answer]:
         """Answers from a cache file, one an expression, in order.
 
@@ -113,10 +118,9 @@ class Pipeline:
         file = open_cache(cache)
         track_set = file.track_set()
         facts = [describe(track) for track in track_set.tracks]
-        settings = FusionSettings(self.selector.threshold, self.selector.no_target_threshold)
         scores = self.selector.score(file, expressions, self.text_encoder)
         return [
-            fuse(track_set, score, expression, settings, cache_sha256=file.content_sha256, facts=facts)
+            fuse(track_set, score, expression, self.fusion, cache_sha256=file.content_sha256, facts=facts)
             for score, expression in zip(scores, expressions, strict=True)
         ]
 

@@ -17,6 +17,7 @@ COMMANDS = {
     "train-selector": {"--data", "--valid-split", "--calib-split", "--preset", "--epochs", "--seed"},
     "evaluate": {"--data", "--split", "--cache", "--baselines", "--selector"},
     "predict": {"--expression", "--expressions-file", "--data", "--out", "--fps", "--selector"},
+    "query": {"--expressions-file", "--top", "--json", "--out", "--video", "--memory", "--dry-run"},
     "demo": {"--out", "--clips"},
     "benchmark": {"--frames", "--repeats"},
     "convert-detector": {"--out", "--tokenizer", "--dry-run"},
