@@ -29,7 +29,7 @@ app = typer.Typer(
 app.command("generate", epilog=generate.EPILOG)(generate.main)
 app.command("status", epilog=status.EPILOG)(status.main)
 app.command("import", epilog=import_tracks.EPILOG)(import_tracks.main)
-app.command("train-selector")(train_selector.main)
+app.command("train-selector", epilog=train_selector.EPILOG)(train_selector.main)
 app.command("evaluate")(evaluate.main)
 app.command("predict")(predict.main)
 app.command("query", epilog=query.EPILOG)(query.main)

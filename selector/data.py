@@ -26,7 +26,7 @@ from core.reporting import Progress
 from core.text import TextEncoder
 from core.types import Expression, Labels, Source
 from selector.inputs import VideoTracks, read_tracks
-from selector.labels import positives
+from selector.labels import best_overlap, positives
 
 Example = tuple[Path, Sequence[Expression]]
 """A cache file with labels, and expressions about its video with annotated targets."""
@@ -49,6 +49,7 @@ class Batch:
 
     there [V, N], frame_mask [V, T]: the videos' tracks and frames.   video [B]: which of the V.
     track_mask [B, N]: who takes part.   labels [B, N].   text_mask [B, L].
+    overlap [B, N] float32: each track's best mean IoU over the expression's objects, 0 without any.
     """
 
     values: Tensor
@@ -59,6 +60,7 @@ class Batch:
     track_mask: Tensor
     text_mask: Tensor
     labels: Tensor
+    overlap: Tensor
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,7 @@ class SelectorData:
     """A split. Per video [V]: first row, tracks, frames. Per expression [X]: text, first track flag.
 
     flags: uint8 [sum of N over expressions], the bits COMPETES, TRUTH (a ground-truth track) and POSITIVE.
+    overlap: float16, one beside each flag, as in `Batch`.
     `numbers` and `shape` hold each expression's video, and that one's tracks and frames, on the CPU, so that batching
     never waits for a device.
     """
@@ -77,6 +80,7 @@ class SelectorData:
     text: Tensor
     first_flag: Tensor
     flags: Tensor
+    overlap: Tensor
     words: Tensor
     word_mask: Tensor
     numbers: NDArray[np.int64]
@@ -92,11 +96,14 @@ class SelectorData:
         """X."""
         return len(self.shape)
 
-    def batch(self, index: NDArray[np.int64], *, truth_share: float = 0.0, drop_share: float = 0.0) -> Batch:
+    def batch(
+        self, index: NDArray[np.int64], *, truth_share: float = 0.0, drop_share: float = 0.0, word_drop: float = 0.0
+    ) -> Batch:
         """Gather expressions `index` [B]; only tracks that may compete take part.
 
         For training, `truth_share` of the expressions also see the ground-truth tracks, and each other track is left
-        out with the chance `drop_share`; an expression that would be left without tracks sees all of them.
+        out with the chance `drop_share`; an expression that would be left without tracks sees all of them. Each word
+        is left out with the chance `word_drop`, but for one that every expression keeps.
         """
         device = self.values.device
         which, place = np.unique(self.numbers[index], return_inverse=True)
@@ -109,7 +116,8 @@ class SelectorData:
         inside = there[:, :, None] & frame_mask[:, None]
         values = self.values[torch.where(inside, row, 0)].float() * inside[..., None]
         mine = there[video]
-        flag = self.flags[torch.where(mine, self.first_flag[rows][:, None] + n, 0)]
+        place_of = torch.where(mine, self.first_flag[rows][:, None] + n, 0)
+        flag = self.flags[place_of]
         truth = mine & (flag & self.TRUTH > 0)
         taking = mine & (flag & self.COMPETES > 0)
         if drop_share:
@@ -119,6 +127,9 @@ class SelectorData:
         taking = torch.where(taking.any(1, keepdim=True), taking, mine)
         longest = int(self.word_count[index].max())
         text = self.text[rows]
+        text_mask = self.word_mask[text, :longest]
+        if word_drop:
+            text_mask = _with_fewer(text_mask, word_drop)
         return Batch(
             values=values,
             there=there,
@@ -126,8 +137,9 @@ class SelectorData:
             video=video,
             words=self.words[text, :longest],
             track_mask=taking,
-            text_mask=self.word_mask[text, :longest],
+            text_mask=text_mask,
             labels=mine & (flag & self.POSITIVE > 0),
+            overlap=self.overlap[place_of].float() * mine,
         )
 
     def epoch(self, size: int, generator: np.random.Generator | None, together: int = 1) -> list[NDArray[np.int64]]:
@@ -215,6 +227,7 @@ def build_data(
     numbers = [v for v, video in enumerate(videos) for _ in video.expressions]
     sizes = np.array([v.tracks.values.shape[:2] for v in videos], dtype=np.int64)  # [V, 2]
     flags = [track_flags(video, i, positive_iou) for video, i in items]
+    overlap = [best_overlap(video.labels, video.expressions[i]).astype(np.float16) for video, i in items]
     texts = {text: u for u, text in enumerate(dict.fromkeys(video.expressions[i].text for video, i in items))}
     words, word_mask = encode_texts(list(texts), encoder)
     text = np.array([texts[video.expressions[i].text] for video, i in items])
@@ -232,6 +245,7 @@ def build_data(
         text=put(text),
         first_flag=put(np.cumsum([0, *(len(f) for f in flags)])[:-1]),
         flags=put(np.concatenate(flags)),
+        overlap=put(np.concatenate(overlap)),
         words=words.to(device),
         word_mask=word_mask.to(device),
         numbers=np.array(numbers, dtype=np.int64),
@@ -278,6 +292,12 @@ def without_ground_truth(video: LabelledVideo) -> LabelledVideo:
 def select_rows(labels: Labels, rows: NDArray[np.bool_] | NDArray[np.intp]) -> Labels:
     """The labels of some of the tracks."""
     return Labels(labels.object_ids, labels.iou[rows], labels.precision[rows], labels.recall[rows])
+
+
+def _with_fewer(mask: Tensor, share: float) -> Tensor:
+    """mask [B, L] with True left out by the chance `share`; each row keeps the one that chance spares longest."""
+    chance = torch.rand(mask.shape, device=mask.device).masked_fill(~mask, -1.0)
+    return mask & ((chance >= share) | (chance == chance.amax(1, keepdim=True)))
 
 
 def _counted(items: Iterator[LabelledVideo], total: int, progress: Progress | None) -> Iterator[LabelledVideo]:

@@ -26,10 +26,15 @@ def target_columns(labels: Labels, expression: Expression) -> list[int]:
 
 def positives(labels: Labels, expression: Expression, threshold: float = 0.7) -> NDArray[np.bool_]:
     """[N] bool: the track's best mean IoU over the expression's objects is above `threshold` (SOLA's rule)."""
+    return np.asarray(best_overlap(labels, expression) > threshold)
+
+
+def best_overlap(labels: Labels, expression: Expression) -> NDArray[np.float32]:
+    """[N] each track's best mean IoU over the expression's objects; 0 for a no-target expression."""
     columns = target_columns(labels, expression)
     if not columns:
-        return np.zeros(len(labels.iou), dtype=bool)
-    return np.asarray(labels.iou[:, columns].max(axis=1) > threshold)
+        return np.zeros(len(labels.iou), dtype=np.float32)
+    return np.asarray(labels.iou[:, columns].max(axis=1))
 
 
 def overlap_score(labels: Labels, expression: Expression, chosen: NDArray[np.bool_]) -> float:

@@ -17,9 +17,14 @@ LOGIT_SCALE = math.exp(0.07)  # SOLA's temperature parameter, which its training
 
 
 def selection_loss(logits: Tensor, labels: Tensor, mask: Tensor, positive_weight: float) -> Tensor:
-    """Binary cross-entropy with a weight on positives: logits, labels (bool) and mask [B, N] -> scalar."""
+    """Binary cross-entropy with a weight on positives: logits, labels (bool, or 0..1) and mask [B, N] -> scalar."""
     weight = torch.full((), positive_weight, device=logits.device)
     return _mean(F.binary_cross_entropy_with_logits(logits, labels.float(), pos_weight=weight, reduction="none"), mask)
+
+
+def ramp_labels(overlap: Tensor, middle: float, half: float) -> Tensor:
+    """Labels 0..1 that rise over the IoU from `middle` - `half` to `middle` + `half`: overlap [B, N] -> [B, N]."""
+    return ((overlap - middle + half) / (2 * half)).clamp(0, 1)
 
 
 def alignment_losses(

@@ -1,9 +1,9 @@
-"""The selector's shape and its training recipe, as two small frozen settings with their presets.
+"""The selector's shape and how it is trained, as small frozen settings.
 
-Knows numbers and what contradicts what. Does not know tensors.
+Knows numbers and what contradicts what. Does not know tensors, nor which settings make a recipe (`selector.recipes`).
 """
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from typing import Any
 
 from core.errors import InputError
@@ -103,13 +103,16 @@ Settings = SolaSettings | RelationalSettings
 
 @dataclass(frozen=True)
 class TrainingSettings:
-    """A training recipe; the defaults are SOLA's except for the batch and the schedule (see `SOLA_TRAINING`).
+    """How a module is trained; the defaults are SOLA's published ones.
 
     schedule: `cosine` (with `warm_up`, a share of all steps) or `plateau` (halved after `patience` epochs without a
     better validation loss).   batch: expressions a step, `together` of them about one video, which is read once.
     track_dropout: chance that a track is left out of a step.
+    word_dropout: chance that a word is left out of a step; an expression keeps at least one.
     truth_share: share of expressions that also see the ground-truth tracks.
     token_noise: deviation of noise on the object tokens, in units of each channel's deviation.
+    label_ramp: 0 for SOLA's hard labels; else labels rise from 0 to 1 over IoU positive_iou -+ label_ramp.
+    stop_after: epochs without a better score on the validation split after which training ends; 0 never.
     """
 
     epochs: int = 15
@@ -127,6 +130,9 @@ class TrainingSettings:
     track_dropout: float = 0.0
     truth_share: float = 1.0
     token_noise: float = 0.0
+    word_dropout: float = 0.0
+    label_ramp: float = 0.0
+    stop_after: int = 0
     seed: int = 42
 
     def __post_init__(self) -> None:
@@ -139,46 +145,14 @@ class TrainingSettings:
             self.learning_rate > 0
             and 0 <= self.warm_up < 1
             and 0 <= self.track_dropout < 1
+            and 0 <= self.word_dropout < 1
             and 0 <= self.truth_share <= 1
         ):
             raise InputError(f"training settings: expected a rate above 0, shares in 0..1, got {self}")
+        if self.label_ramp < 0 or self.stop_after < 0 or self.token_noise < 0:
+            raise InputError(f"training settings: expected ramp, noise and patience of at least 0, got {self}")
 
 
-SOLA = SolaSettings()
-SOLA_TRAINING = TrainingSettings()
-SMALL_SOLA = SolaSettings(
-    token_width=128,
-    text_width=128,
-    embed_width=256,
-    motion_widths=(128, 256, 256, 256),
-    motion_kernels=(3, 3, 3, 1),
-    motion_strides=(2, 2, 2, 1),
-)
-"""SOLA's module at the miniature's widths, to be compared with."""
-RELATIONAL = RelationalSettings()
-MINIATURE = RelationalSettings(token_width=128, text_width=128, look_width=128, embed_width=192, heads=6)
-# Chosen among seven variants (rate, dropout, width, depth, batch, noise; 2,988 clips, 119,520 expressions, one seed) on
-# valid and shifted_dev; `valid_score` lay between 0.807 and 0.815 for all of them.
-RELATIONAL_TRAINING = TrainingSettings(
-    epochs=16,
-    batch=512,
-    together=16,
-    learning_rate=7e-4,
-    weight_decay=0.05,
-    schedule="cosine",
-    warm_up=0.03,
-    alignment_weight=0.0,
-    truth_share=0.0,
-    token_noise=0.1,
-    seed=0,
-)
-SMALL_SOLA_TRAINING = replace(SOLA_TRAINING, batch=64, learning_rate=6e-4, schedule="cosine", warm_up=0.05, seed=0)
-PRESETS: dict[str, tuple[Settings, TrainingSettings]] = {
-    "miniature": (MINIATURE, RELATIONAL_TRAINING),
-    "relational": (RELATIONAL, RELATIONAL_TRAINING),
-    "sola": (SOLA, SOLA_TRAINING),
-    "sola-miniature": (SMALL_SOLA, SMALL_SOLA_TRAINING),
-}
 MODULES: dict[str, type[SolaSettings] | type[RelationalSettings]] = {
     "sola": SolaSettings,
     "relational": RelationalSettings,

@@ -14,7 +14,8 @@ COMMANDS = {
     | {"--workers", "--gpu-share", "--ray", "--ray-address", "--retry-failed"},
     "status": {"--cache"},
     "import": {"--masks", "--cache", "--fps", "--tracker", "--looks", "--overwrite", "--dry-run"},
-    "train-selector": {"--data", "--valid-split", "--calib-split", "--preset", "--epochs", "--seed"},
+    "train-selector": {"--data", "--valid-split", "--calib-split", "--recipe", "--epochs", "--seed"}
+    | {"--set", "--devices", "--nodes", "--bf16", "--stop-after", "--fast-dev-run", "--dry-run"},
     "evaluate": {"--data", "--split", "--cache", "--baselines", "--selector"},
     "predict": {"--expression", "--expressions-file", "--data", "--out", "--fps", "--selector"},
     "query": {"--expressions-file", "--top", "--json", "--out", "--video", "--memory", "--dry-run"},

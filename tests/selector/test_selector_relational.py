@@ -5,9 +5,10 @@ import torch
 
 from cache import open_cache
 from core.errors import InputError
+from selector.recipes import RELATIONAL
 from selector.relational import RelationalSelector
 from selector.scoring import load_selector
-from selector.settings import RELATIONAL, settings_from_json
+from selector.settings import settings_from_json
 from selector.training import train_selector
 from tests.selector.colour_world import FAST, SMALL, TINY, WordEncoder
 
@@ -95,8 +96,8 @@ def test_a_relational_selector_learns_from_looks_and_comes_back(look_examples, t
     torch.set_num_threads(1)
     e = look_examples
     recipe = replace(FAST, alignment_weight=0.0, token_noise=0.1, together=2)
-    figures = train_selector(e[:40], e[40:50], e[50:], WordEncoder(), TINY, recipe, tmp_path / "o", torch.device("cpu"))
-    assert figures["calib_score"] > 0.85
+    trained = train_selector(e[:40], e[40:50], e[50:], WordEncoder(), TINY, recipe, tmp_path / "o", torch.device("cpu"))
+    assert trained.figures["calib_score"] > 0.85
     selector = load_selector(tmp_path / "o")
     assert selector.model.settings == TINY
     assert selector.look == "3" * 64
@@ -104,7 +105,7 @@ def test_a_relational_selector_learns_from_looks_and_comes_back(look_examples, t
     tokens_alone = train_selector(
         e[:40], e[40:50], e[50:], WordEncoder(), SMALL, blind, tmp_path / "s", torch.device("cpu")
     )
-    assert tokens_alone["calib_score"] < figures["calib_score"] - 0.2
+    assert tokens_alone.figures["calib_score"] < trained.figures["calib_score"] - 0.2
     assert len(selector.score(open_cache(e[0][0]), e[0][1], WordEncoder())) == 3
 
 

@@ -8,7 +8,8 @@ from torch.nn import functional as F
 
 from core.errors import InputError
 from selector.masked import MaskedGroupNorm, StandardisedConv1d
-from selector.settings import SOLA, SolaSettings, settings_from_json
+from selector.recipes import SOLA
+from selector.settings import SolaSettings, settings_from_json
 from selector.sola import SolaSelector
 
 TINY = SolaSettings(

@@ -7,10 +7,13 @@ import torch
 
 from cache import open_cache, write_cache
 from core.errors import InputError, ScorerMismatchError
-from selector import training
+from selector import learner
+from selector.data import build_data, read_examples
+from selector.fitting import Spread
 from selector.modules import build
+from selector.recipes import RECIPES, SIZES
 from selector.scoring import load_selector
-from selector.settings import PRESETS, RelationalSettings
+from selector.settings import RelationalSettings, TrainingSettings
 from selector.training import train_selector
 from tests.selector.colour_world import FAST, SMALL, TINY, WordEncoder, colour_video
 
@@ -23,10 +26,10 @@ def trained(colour_examples, tmp_path_factory):
     out = tmp_path_factory.mktemp("selector") / "out"
     e = colour_examples
     calls = []
-    figures = train_selector(
+    trained = train_selector(
         e[:40], e[40:50], e[50:], WordEncoder(), SMALL, FAST, out, CPU, progress=lambda done, total: calls.append(done)
     )
-    return out, figures, calls
+    return out, trained.figures, calls
 
 
 def test_the_selector_learns_which_channel_a_word_means(trained, colour_examples):
@@ -48,11 +51,14 @@ def test_the_selector_learns_which_channel_a_word_means(trained, colour_examples
 
 def test_a_training_leaves_its_record_log_and_no_state(trained):
     out, figures, calls = trained
-    assert sorted(p.name for p in out.iterdir()) == ["selector.json", "selector.jsonl", "selector.safetensors"]
+    files = {"selector.json", "selector.safetensors", "selector.csv", "selector.curves.png", "events.out.tfevents.0"}
+    assert {p.name for p in out.iterdir()} == files
     record = json.loads((out / "selector.json").read_text())
     assert record["figures"] == figures
     assert record["tracker_sha256"] == "1" * 64
-    assert len((out / "selector.jsonl").read_text().splitlines()) == FAST.epochs
+    table = (out / "selector.csv").read_text().splitlines()
+    assert table[0] == "epoch,train_loss,valid_loss,valid_score,learning_rate"
+    assert len(table) == 1 + FAST.epochs
     assert calls[-1] == figures["steps"] == FAST.epochs * 8
 
 
@@ -73,8 +79,8 @@ def test_a_stopped_training_goes_on_to_the_same_weights(colour_examples, tmp_pat
         train_selector(*arguments, tmp_path / "parts", CPU, progress=stop)
     assert (tmp_path / "parts" / "selector.training" / "checkpoints" / "last.ckpt").exists()
     steps = []
-    figures = train_selector(*arguments, tmp_path / "parts", CPU, progress=lambda done, total: steps.append(done))
-    assert steps[0] == figures["steps"] // 3 + 1
+    trained = train_selector(*arguments, tmp_path / "parts", CPU, progress=lambda done, total: steps.append(done))
+    assert steps[0] == trained.figures["steps"] // 3 + 1
     parts = load_selector(tmp_path / "parts")
     assert parts.record["history"] == whole.record["history"]
     assert parts.sha256 == whole.sha256
@@ -94,17 +100,15 @@ def test_another_recipe_does_not_go_on_from_a_stopped_training(colour_examples, 
         run(replace(FAST, epochs=2), progress=stop)
     with pytest.raises(InputError, match="same settings"):
         run(replace(FAST, epochs=2, learning_rate=1e-4))
-    assert run(replace(FAST, epochs=1), resume=False)["steps"] == 2
+    assert run(replace(FAST, epochs=1), resume=False).figures["steps"] == 2
 
 
-def test_solas_recipe_runs_on_a_small_module(colour_examples, tmp_path):
-    from selector.settings import SOLA_TRAINING
-
+def test_solas_published_settings_run_on_a_small_module(colour_examples, tmp_path):
     e = colour_examples
-    figures = train_selector(
-        e[:2], e[2:3], e[3:4], WordEncoder(), SMALL, replace(SOLA_TRAINING, epochs=2), tmp_path / "o", CPU
+    trained = train_selector(
+        e[:2], e[2:3], e[3:4], WordEncoder(), SMALL, TrainingSettings(epochs=2), tmp_path / "o", CPU
     )
-    assert figures["steps"] == 2 * 6
+    assert trained.figures["steps"] == 2 * 6
 
 
 def test_a_cache_without_labels_is_refused(tmp_path):
@@ -135,22 +139,22 @@ def test_caches_of_two_trackers_are_refused(tmp_path, colour_examples):
 
 
 def test_collected_logits_and_labels_belong_to_the_same_tracks(colour_examples):
-    videos = training.read_examples(colour_examples[:2], geometry=False)
-    data = training.build_data(videos, WordEncoder(), CPU)
+    videos = read_examples(colour_examples[:2], geometry=False)
+    data = build_data(videos, WordEncoder(), CPU)
     index = np.array([0, 4])
     mask = data.batch(index).track_mask
     logits = torch.arange(8.0).reshape(2, 4)
-    scored = training.collect(data, index, logits, mask)
+    scored = learner.collect(data, index, logits, mask)
     assert [s.logits.tolist() for s in scored] == [[0, 1, 2], [4, 5, 6]]
     assert [s.expression.id for s in scored] == ["0", "1"]
     np.testing.assert_array_equal(scored[0].labels.iou, videos[0].labels.iou[:3])
 
 
 def test_noise_spares_boxes_and_looks(look_examples):
-    videos = training.read_examples(look_examples[:2], geometry=True, looks=True)
-    data = training.build_data(videos, WordEncoder(), CPU)
+    videos = read_examples(look_examples[:2], geometry=True, looks=True)
+    data = build_data(videos, WordEncoder(), CPU)
     model = build(TINY)
-    module = training.SelectorModule(model, data, data, replace(FAST, token_noise=0.5), None)
+    module = learner.SelectorModule(model, data, data, replace(FAST, token_noise=0.5), None)
     assert (module.noise[:4] > 0).all()
     assert (module.noise[4:] == 0).all()
 
@@ -166,14 +170,74 @@ def test_looks_of_nobody_are_refused_before_training(tmp_path):
     assert not (tmp_path / "o").exists()
 
 
-@pytest.mark.parametrize("preset", sorted(PRESETS))
-def test_every_shipped_recipe_trains(preset, look_examples, tmp_path):
-    settings, recipe = PRESETS[preset]
-    looks = {"look_width": 3} if isinstance(settings, RelationalSettings) else {}
-    settings = replace(settings, token_width=4, text_width=8, **looks)
+def fitted(settings):
+    """The shape for the colour world, and no wider than a test needs."""
+    if isinstance(settings, RelationalSettings):
+        return replace(settings, token_width=4, text_width=8, look_width=3, embed_width=32, heads=4)
+    return replace(settings, token_width=4, text_width=8, embed_width=64, motion_widths=(32, 32, 32, 64, 64, 64))
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("name", RECIPES)
+def test_every_shipped_recipe_trains(name, size, look_examples, tmp_path):
+    recipe, e = RECIPES[name], look_examples
+    trained = train_selector(
+        e[:2], e[2:3], e[3:4], WordEncoder(), fitted(recipe.sizes[size]), replace(recipe.training, epochs=1),
+        tmp_path / "o", CPU, recipe=name, rates=recipe.rates[:2],
+    )  # fmt: skip
+    assert trained.figures["steps"] == -(-6 // recipe.training.batch)
+    selector = load_selector(tmp_path / "o")
+    assert selector.record["recipe"] == name
+    assert len(selector.score(open_cache(e[0][0]), e[0][1], WordEncoder())) == 3
+
+
+def test_recipes_that_are_compared_take_the_same_steps():
+    compared = {(r.training.epochs, r.training.batch, r.training.together) for r in RECIPES.values()}
+    assert len(compared) == 1
+    assert len(RECIPES["sola-tuned"].rates) >= 4
+
+
+def test_a_search_keeps_the_rate_that_is_best_on_calib(colour_examples, tmp_path):
+    e, steps = colour_examples, []
+    arguments = (e[:20], e[20:25], e[25:35], WordEncoder(), SMALL, replace(FAST, epochs=3), tmp_path / "o", CPU)
+    trained = train_selector(*arguments, rates=(1e-2, 1e-9), progress=lambda done, total: steps.append((done, total)))
+    tried = {line["learning_rate"]: line for line in json.loads((tmp_path / "o" / "search.json").read_text())}
+    assert tried[1e-2]["calib_score"] > tried[1e-9]["calib_score"]
+    assert trained.figures["learning_rate"] == 1e-2
+    assert load_selector(tmp_path / "o").record["training"]["learning_rate"] == 1e-2
+    assert steps[-1] == (2 * trained.figures["steps"],) * 2
+    steps.clear()
+    again = train_selector(*arguments, rates=(1e-2, 1e-9), progress=lambda done, total: steps.append(done))
+    assert not steps  # what was finished is read, not done again
+    assert again.figures == trained.figures
+
+
+def test_training_stops_when_the_score_no_longer_rises(colour_examples, tmp_path):
+    e = colour_examples
+    recipe = replace(FAST, epochs=30, learning_rate=1e-9, stop_after=2)
+    train_selector(e[:4], e[4:6], e[6:8], WordEncoder(), SMALL, recipe, tmp_path / "o", CPU)
+    assert len(load_selector(tmp_path / "o").record["history"]) == 3
+
+
+def test_settings_of_ablations_train(look_examples, tmp_path):
     e = look_examples
-    figures = train_selector(
-        e[:2], e[2:3], e[3:4], WordEncoder(), settings, replace(recipe, epochs=1), tmp_path / "o", CPU
-    )
-    assert figures["steps"] == -(-6 // recipe.batch)
-    assert len(load_selector(tmp_path / "o").score(open_cache(e[0][0]), e[0][1], WordEncoder())) == 3
+    recipe = replace(FAST, epochs=1, alignment_weight=0.0, label_ramp=0.2, word_dropout=0.3, track_dropout=0.2)
+    trained = train_selector(e[:4], e[4:6], e[6:8], WordEncoder(), TINY, recipe, tmp_path / "o", CPU)
+    assert trained.figures["steps"] == 1
+
+
+def test_processes_share_every_batch_and_lose_nothing():
+    batch = np.arange(7)
+    parts = [learner.part_of(batch, rank, 2) for rank in range(2)]
+    assert np.concatenate(parts).tolist() == batch.tolist()
+    assert learner.part_of(batch[:1], 1, 2).tolist() == [0]
+
+
+def test_ranks_come_from_what_starts_processes(monkeypatch):
+    for name in ("RANK", "SLURM_PROCID", "LOCAL_RANK", "SLURM_LOCALID", "NODE_RANK"):
+        monkeypatch.delenv(name, raising=False)
+    assert Spread(4, 2).rank == 0
+    monkeypatch.setenv("LOCAL_RANK", "3")
+    monkeypatch.setenv("NODE_RANK", "1")
+    assert Spread(4, 2).rank == 7
+    assert Spread().rank == 0  # a single process is the first, whatever its surroundings say

@@ -1,0 +1,195 @@
+"""What Lightning trains: a module, its losses, optimiser and schedule, over batches gathered on the device.
+
+Knows recipes, losses and the flat data. Does not know files, caches, or where the training runs. Every batch is the
+same whatever the number of processes: each takes its part of it, so that the mean of their gradients is the gradient
+of one process. Validation is done by every process in full, since it is short and then needs no gathering.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from typing import Any, cast
+
+import lightning
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from core.reporting import Progress
+from core.text import masked_mean
+from selector.calibration import Calibration, Scored, mean_score
+from selector.data import Batch, SelectorData, select_rows
+from selector.loss import alignment_losses, ramp_labels, selection_loss, total_loss
+from selector.modules import Module
+from selector.settings import TrainingSettings
+from selector.sola import SolaSelector
+
+EVALUATION_BATCH = 64
+
+Index = NDArray[np.int64]
+History = list[dict[str, float]]
+
+
+class SelectorModule(lightning.LightningModule):  # type: ignore[misc]  # the library is untyped
+    """Losses, optimiser and schedule for either module; batches arrive as indices and are gathered on the device."""
+
+    def __init__(
+        self, model: Module, train: SelectorData, valid: SelectorData, settings: TrainingSettings,
+        progress: Progress | None = None, on_epoch: Callable[[History], None] | None = None,
+    ) -> None:  # fmt: skip
+        """`train` and `valid` lie on the device of the training; `valid` holds no ground-truth tracks.
+
+        progress: told of steps done.   on_epoch: told the history after every epoch, in the first process.
+        """
+        super().__init__()
+        self.model, self.train_data, self.valid_data, self.recipe = model, train, valid, settings
+        self.progress, self.on_epoch = progress, on_epoch
+        self.history: History = []
+        self.noise = 0.0 if settings.token_noise == 0 else settings.token_noise * _noisy(model, train.moments()[1])
+        self.steps_per_epoch = math.ceil(len(train) / settings.batch)
+        self.start = time.monotonic()
+
+    def train_dataloader(self) -> DataLoader[Index]:
+        """This process' part of the batches of the current epoch, which are a function of seed and epoch."""
+        generator = np.random.default_rng([self.recipe.seed, self.current_epoch])
+        batches = self.train_data.epoch(self.recipe.batch, generator, self.recipe.together)
+        return _loader([part_of(batch, self.trainer.global_rank, self.trainer.world_size) for batch in batches])
+
+    def val_dataloader(self) -> DataLoader[Index]:
+        """All validation expressions in fixed order."""
+        return _loader(self.valid_data.epoch(EVALUATION_BATCH, None, EVALUATION_BATCH))
+
+    def training_step(self, index: Index) -> Tensor:
+        """Loss of one batch."""
+        recipe = self.recipe
+        batch = self.train_data.batch(
+            index, truth_share=recipe.truth_share, drop_share=recipe.track_dropout, word_drop=recipe.word_dropout
+        )
+        loss, _ = self.losses(batch, self.noise)
+        self.log("train_loss", loss, on_step=False, on_epoch=True, batch_size=len(index), sync_dist=self._several)
+        if self.progress is not None:
+            self.progress(self.global_step + 1, recipe.epochs * self.steps_per_epoch)
+        return loss
+
+    def losses(self, batch: Batch, noise: Tensor | float = 0.0) -> tuple[Tensor, Tensor]:
+        """(total loss, logits [B, N])."""
+        values = batch.values if isinstance(noise, float) else batch.values + noise * torch.randn_like(batch.values)
+        logits, objects, words = score_batch(self.model, batch, values)
+        recipe = self.recipe
+        with torch.autocast(self.device.type, enabled=False):
+            wanted = batch.labels.float()
+            if recipe.label_ramp:
+                wanted = ramp_labels(batch.overlap, recipe.positive_iou, recipe.label_ramp)
+            loss = selection_loss(logits, wanted, batch.track_mask, recipe.positive_weight)
+            if recipe.alignment_weight and isinstance(self.model, SolaSelector):
+                sentence, negatives = masked_mean(words.float(), batch.text_mask), self.model.negative_token.weight
+                aligned = alignment_losses(objects, sentence, negatives, batch.labels, batch.track_mask)
+                loss = total_loss(loss, *aligned, recipe.alignment_weight)
+            return loss, logits
+
+    def on_validation_epoch_start(self) -> None:
+        """Forget the last epoch's scores."""
+        self.scored: list[Scored] = []
+
+    def validation_step(self, index: Index) -> None:
+        """Loss and logits of one batch."""
+        batch = self.valid_data.batch(index)
+        loss, logits = self.losses(batch)
+        self.log("valid_loss", loss, batch_size=len(index), sync_dist=self._several)
+        self.scored += collect(self.valid_data, index, logits, batch.track_mask)
+
+    def on_validation_epoch_end(self) -> None:
+        """The stand-in for J&F at the plain threshold, on which the best epoch is chosen."""
+        self.log("valid_score", mean_score(self.scored, Calibration()), sync_dist=self._several)
+
+    def on_train_epoch_end(self) -> None:
+        """Keep one line of history an epoch."""
+        names = ("train_loss", "valid_loss", "valid_score")
+        metrics = {name: round(float(self.trainer.callback_metrics[name]), 5) for name in names}
+        rate = float(self.trainer.optimizers[0].param_groups[0]["lr"])
+        self.history.append({"epoch": self.current_epoch, **metrics, "learning_rate": float(f"{rate:.3g}")})
+        if self.on_epoch is not None and self.trainer.is_global_zero:
+            self.on_epoch(self.history)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """History goes on after a stop."""
+        checkpoint["history"] = self.history
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """See `on_save_checkpoint`."""
+        self.history = checkpoint["history"]
+
+    def configure_optimizers(self) -> dict[str, Any]:
+        """AdamW with the recipe's schedule."""
+        recipe = self.recipe
+        optimiser = torch.optim.AdamW(
+            self.model.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay
+        )
+        if recipe.schedule == "plateau":
+            plateau = torch.optim.lr_scheduler.ReduceLROnPlateau(optimiser, factor=0.5, patience=recipe.patience)
+            return {"optimizer": optimiser, "lr_scheduler": {"scheduler": plateau, "monitor": "valid_loss"}}
+        steps = recipe.epochs * self.steps_per_epoch
+        warm = max(1, round(recipe.warm_up * steps))
+
+        def share(step: int) -> float:
+            if step < warm:
+                return (step + 1) / warm
+            return 0.5 * (1 + math.cos(math.pi * min(1.0, (step - warm) / max(1, steps - warm))))
+
+        cosine = torch.optim.lr_scheduler.LambdaLR(optimiser, share)
+        return {"optimizer": optimiser, "lr_scheduler": {"scheduler": cosine, "interval": "step"}}
+
+    @property
+    def _several(self) -> bool:
+        return bool(self.trainer.world_size > 1)
+
+
+def part_of(batch: Index, rank: int, processes: int) -> Index:
+    """The part of a batch that process `rank` takes: neighbours, since they share videos; all of it where too small."""
+    return batch if len(batch) < processes else np.array_split(batch, processes)[rank]
+
+
+@torch.no_grad()
+def score_data(model: Module, data: SelectorData) -> list[Scored]:
+    """Logits and labels of every expression's competing tracks; the model in evaluation mode, where the data are."""
+    scored: list[Scored] = []
+    for index in data.epoch(EVALUATION_BATCH, None, EVALUATION_BATCH):
+        batch = data.batch(index)
+        logits, _, _ = score_batch(model, batch, batch.values)
+        scored += collect(data, index, logits, batch.track_mask)
+    return scored
+
+
+def score_batch(model: Module, batch: Batch, values: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Logits [B, N], track embeddings [B, N, E] and read words [B, L, E] of a batch whose values are `values`."""
+    words = model.read(batch.words, batch.text_mask)
+    videos: Any = model.encode(values, batch.there, batch.frame_mask)
+    logits, objects = model.select(videos, batch.video, words, batch.track_mask, batch.text_mask)
+    return logits, objects, words
+
+
+def collect(data: SelectorData, index: Index, logits: Tensor, mask: Tensor) -> list[Scored]:
+    """The real tracks' logits of a batch with their labels."""
+    found = []
+    for i, row, taking in zip(index.tolist(), logits.double().cpu().numpy(), mask.cpu().numpy(), strict=True):
+        video, number = data.items[i]
+        rows = taking[: len(video.tracks.sources)]
+        found.append(Scored(row[taking], select_rows(video.labels, rows), video.expressions[number]))
+    return found
+
+
+def _noisy(model: Module, deviation: Tensor) -> Tensor:
+    """The deviations [D] that noise is scaled by: of object tokens alone, since boxes and looks mean what they say."""
+    return deviation * (torch.arange(len(deviation), device=deviation.device) < model.settings.token_width)
+
+
+def _loader(batches: list[Index]) -> DataLoader[Index]:
+    return DataLoader(cast(Any, batches), batch_size=None, collate_fn=_same)
+
+
+def _same(index: Any) -> Any:  # the loader's default would make a tensor of it
+    return index

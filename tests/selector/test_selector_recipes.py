@@ -1,0 +1,56 @@
+import pytest
+
+from core.errors import InputError
+from selector.recipes import RECIPES, changed, find_recipe
+from selector.settings import SolaSettings, TrainingSettings
+
+
+def test_solas_recipe_has_the_published_module_losses_rate_and_schedule():
+    shape, recipe = find_recipe("sola", "full")
+    training, published = recipe.training, TrainingSettings()
+    assert shape == SolaSettings()
+    same = ("learning_rate", "schedule", "patience", "positive_weight", "alignment_weight", "clip_norm", "truth_share")
+    assert all(getattr(training, name) == getattr(published, name) for name in same)
+    assert (published.learning_rate, published.batch, published.epochs, published.schedule) == (5e-6, 1, 15, "plateau")
+
+
+def test_the_tuned_baseline_differs_from_the_published_one_in_rate_and_schedule_alone():
+    plain, tuned = RECIPES["sola"], RECIPES["sola-tuned"]
+    different = {
+        name for name in TrainingSettings.__dataclass_fields__
+        if getattr(plain.training, name) != getattr(tuned.training, name)
+    }  # fmt: skip
+    assert different == {"schedule", "warm_up"}
+    assert plain.sizes == tuned.sizes
+
+
+def test_changes_go_to_whichever_settings_have_the_name():
+    shape, recipe = find_recipe("sola", "miniature")
+    shape, training = changed(
+        shape, recipe.training, ["layers=3", "token_noise=0.5", "schedule=cosine", "motion_widths=8,8,8,8,8,512"]
+    )
+    assert (shape.layers, shape.motion_widths) == (3, (8, 8, 8, 8, 8, 512))
+    assert (training.token_noise, training.schedule) == (0.5, "cosine")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("layers", "NAME=VALUE"),
+        ("colour=3", "NAME=VALUE with a name of .*layers.*got 'colour=3'"),
+        ("layers=two", "--set layers: expected int, got 'two'"),
+        ("motion_widths=a", "whole numbers with commas"),
+        ("track_dropout=2", "shares in 0..1"),
+        ("label_ramp=-1", "at least 0"),
+    ],
+)
+def test_changes_that_mean_nothing_are_refused(change, message):
+    shape, recipe = find_recipe("sola", "miniature")
+    with pytest.raises(InputError, match=message):
+        changed(shape, recipe.training, [change])
+
+
+@pytest.mark.parametrize(("name", "size"), [("best", "full"), ("default", "huge")])
+def test_unknown_recipes_and_sizes_are_refused_with_those_that_there_are(name, size):
+    with pytest.raises(InputError, match=r"default, sola, sola-tuned|miniature, full"):
+        find_recipe(name, size)
