@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import typer
 
 from core import reporting
-from core.errors import InputError, OutputError, TrackSiftError
+from core.errors import InputError, OutputError
+from scripts.results import refuse_failures
 
 if TYPE_CHECKING:  # slow to import, and `--help` shall be there at once
     from proposals.settings import ProposalSettings
@@ -20,9 +21,6 @@ if TYPE_CHECKING:  # slow to import, and `--help` shall be there at once
     from tracksift.scheduling import Ended
     from tracksift.scheduling.worker import Worker
     from tracksift.sources import Extra
-
-LISTED = 20
-"""So many failures are named in the sentence at the end; all of them have a note."""
 
 
 class Crew(NamedTuple):
@@ -120,13 +118,10 @@ def all_at_once(work: Work, crew: Crew) -> Ended:
 def end(ended: Ended, jobs: int) -> None:
     """Say what failed or was not begun, as an exit code and a sentence."""
     results = ended.results
-    failed = [r for r in results if r.state == "failed"]
     if ended.cause:
-        left = jobs - len(results)
+        left, failed = jobs - len(results), [r for r in results if r.state == "failed"]
         raise OutputError(f"stopped with {left} of {jobs} videos not begun and {len(failed)} failed: {ended.cause}")
     if ended.signal:
         typer.echo(f"stopped with {jobs - len(results)} of {jobs} videos not begun; run it again to go on", err=True)
         raise typer.Exit(128 + ended.signal)
-    if failed:
-        listed = "; ".join(f"{r.video_id}: {r.cause}" for r in failed[:LISTED])
-        raise TrackSiftError(f"{len(failed)} of {len(results)} videos failed: {listed}")
+    refuse_failures(results)

@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from core import reporting
-from core.errors import InputError, TrackSiftError
+from core.errors import InputError
 from core.types import Source
 from scripts import options
 from scripts.crew import Crew, Work, all_at_once, check_crew, end, one_after_another
+from scripts.results import refuse_failures, show
 
 if TYPE_CHECKING:  # slow to import, and `--help` shall be there at once
     from proposals.user import UserPrompt
@@ -24,7 +25,6 @@ if TYPE_CHECKING:  # slow to import, and `--help` shall be there at once
     from tracksift.generate import JobResult
     from tracksift.sources import Extra
 
-SHOWN = 20
 EPILOG = (
     "Examples: [bold]tracksift generate clip.mp4[/]  |  [bold]tracksift generate frames/ --fps 8 --cache caches[/]  |  "
     "[bold]tracksift generate --data world --split train --source grid --source ground_truth --shard 0/4[/]  |  "
@@ -44,10 +44,7 @@ def main(
         list[str], typer.Option(help="Prompts: grid, grounding_dino, user, ground_truth (training). Repeatable.")
     ] = ["grid"],  # noqa: B006
     bin_size: Annotated[int, typer.Option(help="Grid prompts every so many frames; 0: first and middle frame.")] = 0,
-    looks: Annotated[
-        bool | None,
-        typer.Option(help="Also store what each track looks like; default: with trackers that have an encoder for it."),
-    ] = None,
+    looks: options.Looks = None,
     points: Annotated[int | None, typer.Option(help="Grid points a side; default 16 (miniature) or 32.")] = None,
     preset: Annotated[
         str,
@@ -129,34 +126,18 @@ def main(
     grid = grid if points is None else replace(grid, points_per_side=points)
     settings = with_preset(replace(pipeline.proposals, sources=sources, grid=grid), preset)
     settings = settings if order is None else replace(settings, order=read_order(order))
-    image_spec = None if looks is False else pipeline.models.image_spec
-    if looks and image_spec is None:
-        raise InputError(f"--looks: expected a tracker with an image encoder (miniature), got {tracker!r}")
+    image_spec = options.choose_looks(looks, pipeline.models)
     work = Work(jobs, pipeline, settings, extra, image_spec, overwrite)
     if video is not None or dry_run:
         ended = one_after_another(work, dry_run=dry_run, one=video is not None)
     else:
         ended = all_at_once(work, crew)
-    results = ended.results
-    done = Counter(result.state for result in results)
-    failed = [r for r in results if r.state == "failed"]
-    if video is not None and failed:
-        raise TrackSiftError(failed[0].cause)
+    if video is not None:
+        refuse_failures(ended.results, one=True)
     if extra.detector:
-        reporting.print_table("detector", ["count", "all videos"], list(_detections(results).items()))
-    rows = [(r.video_id, r.state, r.frames, r.tracks, r.seconds) for r in results]
-    reporting.print_table("caches", ["video", "state", "frames", "tracks", "seconds"], rows[:SHOWN])
+        reporting.print_table("detector", ["count", "all videos"], list(_detections(ended.results).items()))
     reporting.emit(
-        {
-            "made": done["made"],
-            "kept": done["kept"],
-            "planned": done["planned"],
-            "failures": done["failed"],
-            "frames": sum(r.frames for r in results),
-            "tracks": sum(r.tracks for r in results),
-            "seconds": sum(r.seconds for r in results),
-            **_detections(results),
-        },
+        {**show("caches", ended.results), **_detections(ended.results)},
         {
             "tracker": tracker,
             "sources": [name.value for name in sources],

@@ -3,17 +3,15 @@
 Knows flags and tables. Does not know how masks are read or tokens are made.
 """
 
-from collections import Counter
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from core import reporting
-from core.errors import InputError, TrackSiftError
 from scripts import options
+from scripts.results import refuse_failures, show
 
-SHOWN = 20
 EPILOG = (
     "Examples: [bold]tracksift import clip.mp4 --masks clip_masks/[/]  |  "
     "[bold]tracksift import JPEGImages/480p/blackswan --masks Annotations/480p/blackswan --fps 24[/]  |  "
@@ -33,10 +31,7 @@ def main(
     cache: options.Cache = Path("caches"),
     fps: options.Fps = None,
     tracker: options.Tracker = "miniature",
-    looks: Annotated[
-        bool | None,
-        typer.Option(help="Also store what each track looks like; default: with trackers that have an encoder for it."),
-    ] = None,
+    looks: options.Looks = None,
     device: options.Device = "auto",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Make every file again.")] = False,
     dry_run: options.DryRun = False,
@@ -53,38 +48,24 @@ def main(
 
     jobs = import_jobs(video, masks, cache, fps)
     pipeline = Pipeline(Models(tracker=tracker), device)
-    image_spec = None if looks is False else pipeline.models.image_spec
-    if looks and image_spec is None:
-        raise InputError(f"--looks: expected a tracker with an image encoder (miniature), got {tracker!r}")
-    one, done = len(jobs) == 1, Counter[str]()
+    image_spec = options.choose_looks(looks, pipeline.models)
+    one, done = len(jobs) == 1, 0
     with reporting.progress_bar("frames" if one else "videos", None if one else len(jobs)) as bar:
 
-        def count(result: JobResult) -> None:
-            done.update([result.state])
+        def count(_: JobResult) -> None:
+            nonlocal done
+            done += 1
             if not one:
-                bar(done.total(), len(jobs))
+                bar(done, len(jobs))
 
         results = import_all(
             jobs, pipeline.tracker, image_encoder=None if image_spec is None else pipeline.image_encoder,
             overwrite=overwrite, dry_run=dry_run, on_frames=bar if one else None, on_result=count,
         )  # fmt: skip
-    failed = [r for r in results if r.state == "failed"]
-    if one and failed:
-        raise TrackSiftError(failed[0].cause)
-    rows = [(r.video_id, r.state, r.frames, r.tracks, r.seconds) for r in results]
-    reporting.print_table("imports", ["video", "state", "frames", "tracks", "seconds"], rows[:SHOWN])
+    if one:
+        refuse_failures(results, one=True)
     reporting.emit(
-        {
-            "made": done["made"],
-            "kept": done["kept"],
-            "planned": done["planned"],
-            "failures": done["failed"],
-            "frames": sum(r.frames for r in results),
-            "tracks": sum(r.tracks for r in results),
-            "seconds": sum(r.seconds for r in results),
-        },
+        show("imports", results),
         {"tracker": tracker, "looks": image_spec is not None, "cache": str(cache), "dry_run": dry_run},
     )
-    if failed:
-        listed = "; ".join(f"{r.video_id}: {r.cause}" for r in failed[:SHOWN])
-        raise TrackSiftError(f"{len(failed)} of {len(results)} videos failed: {listed}")
+    refuse_failures(results)

@@ -14,6 +14,7 @@ from core.errors import InputError
 
 if TYPE_CHECKING:  # commands that need no prompts shall start at once
     from proposals.user import UserPrompt
+    from tracksift.models import Models
 
 Tracker = Annotated[
     str,
@@ -42,6 +43,10 @@ Split = Annotated[str, typer.Option(help="The split's folder under --data.")]
 Cache = Annotated[Path, typer.Option(help="Root of the cache files, one <dataset>/<split>/<video>.h5 a video.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done and write nothing.")]
 Video = Annotated[Path | None, typer.Argument(help="A video file, or a folder of frames (then with --fps).")]
+Looks = Annotated[
+    bool | None,
+    typer.Option(help="Also store what each track looks like; default: with trackers that have an encoder for it."),
+]
 Fps = Annotated[float | None, typer.Option(help="Frames a second of a folder of frames.", min=0.001)]
 Limit = Annotated[int | None, typer.Option(help="Only the first so many videos of the split.")]
 Out = Annotated[Path, typer.Option(help="Folder that results are written to.")]
@@ -93,6 +98,17 @@ def _whole(flag: str, text: str, value: float) -> int:
     if not value.is_integer():
         raise InputError(f"{flag}: expected whole numbers for frame and label, got {text!r}")
     return int(value)
+
+
+def choose_looks(asked: bool | None, models: Models) -> str | None:
+    """The encoder of looks by --looks and the tracker; None where there is none or none is wanted.
+
+    Raises:
+        InputError: when looks are asked for and the tracker has no encoder for them.
+    """
+    if asked and models.image_spec is None:
+        raise InputError(f"--looks: expected a tracker with an image encoder (miniature), got {models.tracker!r}")
+    return None if asked is False else models.image_spec
 
 
 def read_expressions(given: list[str] | None, file: Path | None) -> list[str]:

@@ -10,9 +10,10 @@ import typer
 
 from core import reporting
 from core.atomic import check_folder
-from core.errors import InputError, TrackSiftError
+from core.errors import InputError
 from core.types import Answer, Expression
 from scripts import options
+from scripts.results import refuse_failures
 
 
 def main(
@@ -71,10 +72,7 @@ def main(
             jobs, pipeline.tracker, settings, image_encoder=pipeline.image_encoder, extra=extra, keep_more=True,
             dry_run=dry_run, on_frames=bar,
         )  # fmt: skip
-    failed = [r for r in made if r.state == "failed"]
-    if failed:
-        listed = "; ".join(f"{r.video_id}: {r.cause}" for r in failed)
-        raise TrackSiftError(failed[0].cause if video is not None else f"{len(failed)} videos failed: {listed}")
+    refuse_failures(made, one=video is not None)
     answers: list[Answer] = []
     files: list[Path] = []
     for job in reporting.track([] if dry_run else jobs, "answering"):
