@@ -133,7 +133,7 @@ def turn(rng: Rng, frames: int, radius: float) -> Path:
     return make_path(centre, radius, phases, tilt(rng))
 
 
-def _fold(value: Points, low: float, high: float) -> Points:
+def fold(value: Points, low: float, high: float) -> Points:
     """Reflect a coordinate between two walls."""
     width = high - low
     folded: Points = width - np.abs((value - low) % (2 * width) - width) + low
@@ -147,7 +147,7 @@ def bounce(rng: Rng, frames: int, radius: float) -> Path:
     turned = rng.uniform(0.3, 1.27) + rng.integers(4) * np.pi / 2
     start = _still_point(rng, radius)
     line = start + np.arange(frames)[:, None] * speed * np.array([math.cos(turned), math.sin(turned)])
-    return make_path(_fold(line, m, SIDE - m), radius, (Phase("bounce", 0, frames),), tilt(rng))
+    return make_path(fold(line, m, SIDE - m), radius, (Phase("bounce", 0, frames),), tilt(rng))
 
 
 def circle(rng: Rng, frames: int, radius: float) -> Path:

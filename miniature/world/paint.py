@@ -32,13 +32,15 @@ class Picture:
 
 
 @dataclass(frozen=True)
-class _Stamp:
+class Stamp:
+    """One object in one frame: where, alpha [h, w] in 0..1, colour [h, w, 3] in 0..255."""
+
     box: tuple[slice, slice]
     alpha: NDArray[np.float32]
     colour: NDArray[np.float32]
 
 
-def _stamp(thing: ObjectSpec, frame: int) -> _Stamp | None:
+def stamp(thing: ObjectSpec, frame: int) -> Stamp | None:
     """One object in one frame, cut at the frame's border; None where nothing of it is inside."""
     path = thing.path
     if not path.shown[frame]:
@@ -59,7 +61,7 @@ def _stamp(thing: ObjectSpec, frame: int) -> _Stamp | None:
     colour = base + MARKS[thing.texture](u, v)[..., None] * (mark - base)
     rim = np.float32(0.6) * np.clip(np.float32(_RIM + 0.5) - inner, 0, 1)[..., None]
     edge = mark * np.float32(0.6 if mark.sum() < base.sum() else 0.95)  # never back towards the middle grey
-    return _Stamp((slice(y0, y1), slice(x0, x1)), alpha, colour * (1 - rim) + edge * rim)
+    return Stamp((slice(y0, y1), slice(x0, x1)), alpha, colour * (1 - rim) + edge * rim)
 
 
 def paint(rng: np.random.Generator, objects: tuple[ObjectSpec, ...], frames: int, shifted: bool) -> Picture:
@@ -78,18 +80,18 @@ def paint(rng: np.random.Generator, objects: tuple[ObjectSpec, ...], frames: int
         canvas = backdrop.copy()
         drawn: list[tuple[int, tuple[slice, slice], NDArray[np.bool_]]] = []
         for i in order:
-            stamp = _stamp(objects[i], t)
-            if stamp is None:
+            placed = stamp(objects[i], t)
+            if placed is None:
                 continue
-            patch = canvas[stamp.box]
-            patch += stamp.alpha[..., None] * (stamp.colour - patch)
-            solid = stamp.alpha >= 0.5
+            patch = canvas[placed.box]
+            patch += placed.alpha[..., None] * (placed.colour - patch)
+            solid = placed.alpha >= 0.5
             area[i, t] = int(solid.sum())
             for j, box, full in drawn:
-                hidden[j, i, t] = _cover(full, box, solid, stamp.box)
-            masks[:, t, stamp.box[0], stamp.box[1]] &= ~solid
-            masks[i, t, stamp.box[0], stamp.box[1]] = solid
-            drawn.append((i, stamp.box, solid))
+                hidden[j, i, t] = _cover(full, box, solid, placed.box)
+            masks[:, t, placed.box[0], placed.box[1]] &= ~solid
+            masks[i, t, placed.box[0], placed.box[1]] = solid
+            drawn.append((i, placed.box, solid))
         jy, jx = jumps[t]
         canvas *= np.float32(light[t])
         canvas += grain[jy : jy + SIDE, jx : jx + SIDE]

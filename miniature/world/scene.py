@@ -29,7 +29,9 @@ _GROUPS: dict[int, tuple[tuple[int, ...], ...]] = {
 
 
 @dataclass(frozen=True)
-class _Look:
+class SceneLook:
+    """How an object looks, before it has a path; `rgb` and `mark` as in ObjectSpec."""
+
     shape: str
     colour: str
     texture: str
@@ -62,9 +64,14 @@ def _mark_of(rgb: Rgb) -> Rgb:
     return r, g, b
 
 
-def _draw_look(rng: Rng, earlier: list[_Look], textures: tuple[str, ...], plain: float) -> _Look:
-    """A look that differs from the earlier ones, but shares words with them more often than chance would."""
-    taken = {(e.shape, e.colour, e.texture) for e in earlier}
+def draw_look(
+    rng: Rng, earlier: list[SceneLook], textures: tuple[str, ...], plain: float, *, distinct: int = 3
+) -> SceneLook:
+    """A look that differs from the earlier ones, but shares words with them more often than chance would.
+
+    distinct: how many of shape, colour and texture, in this order, make the difference.
+    """
+    taken = {(e.shape, e.colour, e.texture)[:distinct] for e in earlier}
     while True:
         colour, shape = str(rng.choice(list(COLOURS))), str(rng.choice(SHAPES))
         texture = "plain" if rng.random() < plain else str(rng.choice([t for t in textures if t != "plain"]))
@@ -72,24 +79,25 @@ def _draw_look(rng: Rng, earlier: list[_Look], textures: tuple[str, ...], plain:
             like = earlier[int(rng.integers(len(earlier)))]
             shape = like.shape if rng.random() < 0.4 else shape
             colour = like.colour if rng.random() < 0.4 else colour
-        if (shape, colour, texture) not in taken:
+        if (shape, colour, texture)[:distinct] not in taken:
             break
     rgb = _jittered(rng, COLOURS[colour])
-    return _Look(shape, colour, texture, str(rng.choice(SIZES)), rgb, _mark_of(rgb))
+    return SceneLook(shape, colour, texture, str(rng.choice(SIZES)), rgb, _mark_of(rgb))
 
 
-def _draw_radius(rng: Rng, size: str) -> float:
+def draw_radius(rng: Rng, size: str) -> float:
+    """A radius of a size, pixels."""
     return float(rng.uniform(15, 20) if size == "small" else rng.uniform(32, 42))
 
 
-def _suits(program: Program, look: _Look, frames: int) -> bool:
+def _suits(program: Program, look: SceneLook, frames: int) -> bool:
     """Whether a motion can be seen on a look in so many frames: a plain disc shows no turning."""
     if not program.least <= frames <= program.most:
         return False
     return not (program.name == "rotate" and look.texture == "plain" and look.shape in ("disc", "ring"))
 
 
-def _draw_program(rng: Rng, look: _Look, frames: int, avoid: set[str], theme: str) -> Program:
+def _draw_program(rng: Rng, look: SceneLook, frames: int, avoid: set[str], theme: str) -> Program:
     fit = [p for p in PROGRAMS if _suits(p, look, frames)]
     fresh = [p for p in fit if p.name not in avoid or p.name == theme] or fit
     weights = np.array([p.weight * (THEME_FACTOR if p.name == theme else 1) for p in fresh])
@@ -113,10 +121,10 @@ def conflict(path: Path, other: Path, twins: bool) -> float:
 
 
 def _draw_motion(
-    rng: Rng, look: _Look, frames: int, avoid: set[str], theme: str, others: list[tuple[Path, bool]]
+    rng: Rng, look: SceneLook, frames: int, avoid: set[str], theme: str, others: list[tuple[Path, bool]]
 ) -> tuple[str, Path]:
     """A motion's name and path: the least clashing of several draws, of another motion where one never fits."""
-    radius = _draw_radius(rng, look.size)
+    radius = draw_radius(rng, look.size)
     best: tuple[str, Path] | None = None
     least = np.inf
     for attempt in range(TRIES):
@@ -137,9 +145,9 @@ def draw_scene(rng: Rng, frames: int, shifted: bool) -> tuple[ObjectSpec, ...]:
     count = int(rng.integers(6, 10) if shifted else rng.integers(4, 8))
     sizes = _GROUPS[count][int(rng.integers(len(_GROUPS[count])))]
     textures = TEXTURES + UNSEEN_TEXTURES if shifted else TEXTURES
-    looks: list[_Look] = []
+    looks: list[SceneLook] = []
     for _ in sizes:
-        looks.append(_draw_look(rng, looks, textures, 0.35 if shifted else 0.45))
+        looks.append(draw_look(rng, looks, textures, 0.35 if shifted else 0.45))
     group = rng.permutation(np.repeat(np.arange(len(sizes)), sizes))
     depth = rng.permutation(count)
     theme = str(rng.choice(THEMES)) if rng.random() < THEME_SHARE else ""
