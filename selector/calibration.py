@@ -1,46 +1,63 @@
 """From logits to probabilities and decisions, fitted on the calibration split only.
 
 Knows logits of competing tracks and the overlaps of labels. Does not know models or masks. A track's probability is
-sigmoid(logit / temperature). Presence is a logistic function of the best logit. The two thresholds are those of
-fusion's rule: tracks above `threshold` are selected; where there are none, the best track is, unless the probability
-of no target reaches `no_target_threshold`.
+sigmoid(logit / temperature), or a rising line through knots (isotonic regression; Zadrozny and Elkan, KDD 2002),
+whichever predicts better the half of the split that it was not fitted on. Presence is a logistic function of the best
+logit. The two thresholds are those of fusion's rule: tracks above `threshold` are selected; where there are none, the
+best track is, unless the probability of no target reaches `no_target_threshold`.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize
+from scipy.optimize import isotonic_regression, minimize
 
 from core.errors import InputError
 from core.types import Expression, Labels
 from core.validators import check_probability
 from selector.labels import overlap_score, positives
 
+ORDER = 1e-3  # of an isotonic probability that is the sigmoid's, so that no two logits get the same
+Knots = tuple[tuple[float, float], ...]
+
 
 @dataclass(frozen=True)
 class Calibration:
-    """The fitted numbers; the defaults are SOLA's plain sigmoid(logit) > 0.5."""
+    """The fitted numbers; the defaults are SOLA's plain sigmoid(logit) > 0.5.
+
+    knots: (logit, probability) in rising order, () for the sigmoid alone.
+    """
 
     temperature: float = 1.0
     presence_scale: float = 1.0
     presence_offset: float = 0.0
     threshold: float = 0.5
     no_target_threshold: float = 0.5
+    knots: Knots = ()
 
     def __post_init__(self) -> None:
         """Refuse what would turn scores around."""
+        rising = all(a[0] < b[0] and a[1] <= b[1] for a, b in itertools.pairwise(self.knots))
+        if not rising or not all(0 <= probability <= 1 for _, probability in self.knots):
+            raise InputError("calibration: expected knots of rising logits and probabilities in 0..1, got others")
         check_probability("calibration threshold", self.threshold)
         check_probability("calibration no-target threshold", self.no_target_threshold)
         if not (self.temperature > 0 and self.presence_scale >= 0 and np.isfinite(self.presence_offset)):
             raise InputError(f"calibration: expected a temperature above 0 and a scale of at least 0, got {self}")
 
     def probability(self, logits: NDArray[np.floating]) -> NDArray[np.float64]:
-        """Probability of each track."""
-        return sigmoid(np.asarray(logits, dtype=np.float64) / self.temperature)
+        """Probability of each track; rises with the logit."""
+        wide = np.asarray(logits, dtype=np.float64)
+        plain = sigmoid(wide / self.temperature)
+        if not self.knots:
+            return plain
+        at, level = np.array(self.knots).T
+        return np.asarray((1 - ORDER) * np.interp(wide, at, level) + ORDER * plain)
 
     def presence(self, logits: NDArray[np.floating]) -> float:
         """Probability that any of the competing tracks' expression is there at all; 0 without tracks."""
@@ -51,11 +68,12 @@ class Calibration:
 
 @dataclass(frozen=True)
 class Scored:
-    """Logits [N] of the tracks that compete for an expression, and the labels of just those tracks."""
+    """Logits [N] of the tracks that compete for an expression about a video, and the labels of just those tracks."""
 
     logits: NDArray[np.float64]
     labels: Labels
     expression: Expression
+    video: str = ""
 
 
 def sigmoid(x: NDArray[np.float64] | np.float64) -> NDArray[np.float64]:
@@ -84,7 +102,7 @@ def mean_score(scored: Sequence[Scored], calibration: Calibration) -> float:
 
 
 def fit_calibration(scored: Sequence[Scored]) -> Calibration:
-    """Temperature and presence by likelihood, then the two thresholds by a grid on the mean `overlap_score`.
+    """Tracks' probability and presence by likelihood, then the two thresholds by a grid on the mean `overlap_score`.
 
     Raises:
         InputError: when there is nothing to fit on.
@@ -92,17 +110,67 @@ def fit_calibration(scored: Sequence[Scored]) -> Calibration:
     scored = [item for item in scored if len(item.logits)]
     if not scored:
         raise InputError("calibration: expected at least one expression with competing tracks, got none")
-    logits = np.concatenate([item.logits for item in scored])
-    truth = np.concatenate([positives(item.labels, item.expression) for item in scored])
     best = np.array([item.logits.max() for item in scored])
     there = np.array([bool(item.expression.target_ids) for item in scored])
-    temperature = float(np.exp(_fit(lambda p: _nll(logits * np.exp(-p[0]), truth), [0.0])[0]))
     scale, offset = _fit(lambda p: _nll(best * np.exp(p[0]) + p[1], there), [0.0, 0.0])
-    start = Calibration(temperature, float(np.exp(scale)), float(offset))
-    return replace(start, **_best_thresholds(scored, start))
+    curve = fit_curve(scored, isotonic=isotonic_is_better(scored))
+    start = replace(curve, presence_scale=float(np.exp(scale)), presence_offset=float(offset))
+    threshold, no_target = _best_thresholds(scored, start)
+    return replace(start, threshold=threshold, no_target_threshold=no_target)
 
 
-def _best_thresholds(scored: Sequence[Scored], calibration: Calibration) -> dict[str, float]:
+def fit_curve(scored: Sequence[Scored], *, isotonic: bool) -> Calibration:
+    """Tracks' probability alone: the temperature, and knots where `isotonic`."""
+    logits, truth = _events(scored)
+    temperature = float(np.exp(_fit(lambda p: _nll(logits * np.exp(-p[0]), truth), [0.0])[0]))
+    return Calibration(temperature, knots=isotonic_knots(logits, truth) if isotonic else ())
+
+
+def isotonic_is_better(scored: Sequence[Scored]) -> bool:
+    """Whether knots predict either half of the videos, fitted on the other, better than the temperature does."""
+    names = sorted({item.video for item in scored})
+    part = {name: i % 2 for i, name in enumerate(names)}
+    halves = [[item for item in scored if part[item.video] == side] for side in (0, 1)]
+    if not all(halves):
+        return False  # one video says nothing about another
+    loss = {
+        isotonic: sum(
+            log_loss(fit_curve(halves[side], isotonic=isotonic), halves[1 - side]) * len(_events(halves[1 - side])[0])
+            for side in (0, 1)
+        )
+        for isotonic in (False, True)
+    }
+    return loss[True] < loss[False]
+
+
+def isotonic_knots(logits: NDArray[np.float64], truth: NDArray[np.bool_]) -> Knots:
+    """The middles of the flat pieces of the best rising curve: logit and share of truth, by rule of succession."""
+    at, place, count = np.unique(logits, return_inverse=True, return_counts=True)
+    share = np.bincount(place, weights=truth) / count
+    fitted = isotonic_regression(share, weights=count)
+    knots, highest = [], 0.0
+    for first, end in itertools.pairwise(fitted.blocks):
+        weight = count[first:end]
+        # A piece of few cases, all true or all false, is not a certainty (Laplace).
+        highest = max(highest, float((fitted.x[first] * weight.sum() + 0.5) / (weight.sum() + 1)))
+        knots.append((float(np.average(at[first:end], weights=weight)), highest))
+    return tuple(knots)
+
+
+def log_loss(calibration: Calibration, scored: Sequence[Scored]) -> float:
+    """Mean negative log-likelihood of the tracks' probabilities."""
+    logits, truth = _events(scored)
+    probability = np.clip(calibration.probability(logits), 1e-6, 1 - 1e-6)
+    return float(-np.mean(np.log(np.where(truth, probability, 1 - probability))))
+
+
+def _events(scored: Sequence[Scored]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """All logits, and whether each is of a track that its expression means."""
+    logits = np.concatenate([item.logits for item in scored])
+    return logits, np.concatenate([positives(item.labels, item.expression) for item in scored])
+
+
+def _best_thresholds(scored: Sequence[Scored], calibration: Calibration) -> tuple[float, float]:
     """`mean_score` of every pair on the grid, from few overlap scores: fusion's rule has one fallback a threshold."""
     thresholds, absences = np.arange(2, 19) / 20, np.arange(1, 10) / 10
     total = np.zeros((len(thresholds), len(absences)))
@@ -118,7 +186,7 @@ def _best_thresholds(scored: Sequence[Scored], calibration: Calibration) -> dict
     # Among equals the middle is the safest.
     middle = np.abs(thresholds - 0.5)[:, None] + np.abs(absences - 0.5)
     row, column = np.unravel_index(np.lexsort((middle.ravel(), -total.round(9).ravel()))[0], total.shape)
-    return {"threshold": float(thresholds[row]), "no_target_threshold": float(absences[column])}
+    return float(thresholds[row]), float(absences[column])
 
 
 def _fit(objective: Callable[[NDArray[np.float64]], float], start: list[float]) -> NDArray[np.float64]:

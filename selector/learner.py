@@ -178,7 +178,9 @@ def collect(data: SelectorData, index: Index, logits: Tensor, mask: Tensor) -> l
     for i, row, taking in zip(index.tolist(), logits.double().cpu().numpy(), mask.cpu().numpy(), strict=True):
         video, number = data.items[i]
         rows = taking[: len(video.tracks.sources)]
-        found.append(Scored(row[taking], select_rows(video.labels, rows), video.expressions[number]))
+        found.append(
+            Scored(row[taking], select_rows(video.labels, rows), video.expressions[number], video.tracks.video_id)
+        )
     return found
 
 

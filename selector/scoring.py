@@ -1,38 +1,29 @@
-"""A trained selector as files and as something that scores: caches and expressions in, `TrackScores` out.
+"""A trained selector as something that scores: caches and expressions in, `TrackScores` out.
 
-Knows the files of a selector (weights as `.safetensors`, beside them a record of the same name as `.json`), who may
-compete, and what the scorer was trained on. Does not know training, masks or answers. Axis letters: N tracks, T frames.
+Knows who may compete, and what the scorer was trained on. Does not know its files (`selector.checkpoints`), training,
+masks or answers. Axis letters: N tracks, T frames.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors.torch import save_file
 
 from cache import CacheFile
-from core.atomic import atomic_path
 from core.candidates import candidates
-from core.errors import CheckpointError, InputError, ScorerMismatchError
-from core.hashing import file_sha256
+from core.errors import InputError, ScorerMismatchError
 from core.text import TextEncoder
 from core.types import Expression, TrackScores, TrackSet
-from core.weights import load_strictly
 from selector.calibration import Calibration
 from selector.data import encode_texts
 from selector.inputs import VideoTracks, read_tracks
-from selector.modules import Module, build
-from selector.settings import Settings, module_name, settings_from_json
+from selector.modules import Module
 
-WEIGHTS = "selector.safetensors"
-FORMAT = 2
 TOKENS_AT_ONCE = 1 << 17  # track tokens (N x T) a pass, which bounds memory
 
 
@@ -170,82 +161,3 @@ class Selector:
         probability[able] = self.calibration.probability(logits)
         presence = self.calibration.presence(logits)
         return TrackScores(tracks.video_id, expression.id, probability, presence, self.sha256, tracks.cache)
-
-
-def save_selector(
-    path: Path, model: Module, calibration: Calibration, tracker: str, text_encoder: str,
-    record: Mapping[str, Any], look: str = "",
-) -> None:  # fmt: skip
-    """Write weights (float16; buffers as they are) to `path` and the record beside it, which names the weights' hash.
-
-    tracker, text_encoder, look: hashes of what it was trained on; look is "" for a selector that reads none.
-    record: JSON-able facts about the training, kept under their own names.
-    """
-    buffers = {name for name, _ in model.named_buffers()}
-    state = {
-        name: (tensor if name in buffers else tensor.half()).detach().cpu().contiguous()
-        for name, tensor in model.state_dict().items()
-    }
-    with atomic_path(path) as temporary:
-        save_file(state, temporary)
-    values = {
-        "format": FORMAT,
-        "module": module_name(model.settings),
-        "settings": asdict(model.settings),
-        "calibration": asdict(calibration),
-        "tracker_sha256": tracker,
-        "text_encoder_sha256": text_encoder,
-        "look_sha256": look,
-        "weights_sha256": file_sha256(path),
-        **record,
-    }
-    with atomic_path(path.with_suffix(".json")) as temporary:
-        temporary.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
-
-
-def load_selector(path: Path, device: str | torch.device = "cpu") -> Selector:
-    """The selector whose weights are `path` (or, in a folder, `selector.safetensors`), with the record beside them.
-
-    Raises:
-        CheckpointError: where either is missing, damaged, or does not belong to the other.
-    """
-    path = path / WEIGHTS if path.is_dir() else path
-    record = _read_record(path.with_suffix(".json"))
-    try:
-        settings: Settings = settings_from_json(record["module"], record["settings"])
-        calibration = _calibration(record["calibration"])
-        tracker, encoder, look, weights = (
-            str(record[k]) for k in ("tracker_sha256", "text_encoder_sha256", "look_sha256", "weights_sha256")
-        )
-        if bool(look) != (settings.look_width > 0):
-            raise InputError(f"look_width {settings.look_width} with look_sha256 {look!r}")
-    except (InputError, KeyError, TypeError, AttributeError) as error:
-        raise CheckpointError(
-            f"{path.with_suffix('.json')}: expected the record of a selector, got: {error}"
-        ) from error
-    with torch.device("meta"):
-        model = build(settings)
-    model = model.to_empty(device="cpu")
-    load_strictly(model, path)
-    sha256 = file_sha256(path)
-    if sha256 != weights:
-        raise CheckpointError(f"{path}: expected the weights {weights[:12]} that its record names, got {sha256[:12]}")
-    model = model.to(device).eval().requires_grad_(False)
-    return Selector(model, calibration, tracker, encoder, look, sha256, record)
-
-
-def _read_record(path: Path) -> dict[str, Any]:
-    try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise CheckpointError(f"{path}: expected the JSON record of a selector, got: {error}") from error
-    if not isinstance(record, dict) or record.get("format") != FORMAT:
-        raise CheckpointError(f"{path}: expected a selector's record of format {FORMAT}, got another")
-    return record
-
-
-def _calibration(values: Mapping[str, Any]) -> Calibration:
-    known = {field.name for field in fields(Calibration)}
-    if set(values) != known:
-        raise InputError(f"calibration: expected exactly {sorted(known)}, got {sorted(values)}")
-    return Calibration(**{name: float(value) for name, value in values.items()})

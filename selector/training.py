@@ -1,7 +1,7 @@
 """Training of the selector: caches in, a folder with a calibrated selector, its record and its logs out.
 
 Knows recipes, data, calibration and the order of things. Does not know caches' insides, masks or benchmarks. A stopped
-training goes on from its last epoch; what it leaves when done is the folder of `selector.scoring` and the logs.
+training goes on from its last epoch; what it leaves when done is the folder of `selector.checkpoints` and the logs.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from core.hashing import json_sha256
 from core.reporting import Progress
 from core.text import TextEncoder
 from selector.calibration import Calibration, Scored, fit_calibration, mean_score
+from selector.checkpoints import WEIGHTS, load_selector, save_selector
 from selector.data import Example, SelectorData, build_data, read_examples, without_ground_truth
 from selector.fitting import STATE, Spread, fit, model_state, prepare_state
 from selector.learner import SelectorModule, score_data
 from selector.logs import CURVES, TABLE, write_history
 from selector.modules import build
 from selector.relational import RelationalSelector
-from selector.scoring import WEIGHTS, load_selector, save_selector
 from selector.settings import RelationalSettings, Settings, TrainingSettings
 
 SEARCH = "search.json"

@@ -24,7 +24,8 @@ from proposals.checkpoints import LoadedTracker
 from proposals.generate import Progress
 from proposals.grounding_dino import DetectorSettings
 from proposals.settings import GridSettings, ProposalSettings, Resources
-from selector.scoring import Selector, load_selector
+from selector.checkpoints import load_selector
+from selector.scoring import Selector
 from tracksift.generate import generate
 from tracksift.jobs import video_job
 from tracksift.models import MINIATURE, Models

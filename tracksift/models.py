@@ -36,7 +36,7 @@ class Models:
 
     @property
     def selector_path(self) -> Path:
-        """What `selector.scoring.load_selector` takes."""
+        """What `selector.checkpoints.load_selector` takes."""
         return Path(_resolve(self.selector, "selector.safetensors"))
 
     @property

@@ -3,10 +3,21 @@ import pytest
 
 from core.errors import InputError
 from core.types import Expression, Labels
-from selector.calibration import Calibration, Scored, choose, fit_calibration, mean_score, sigmoid
+from selector.calibration import (
+    Calibration,
+    Scored,
+    choose,
+    fit_calibration,
+    fit_curve,
+    isotonic_is_better,
+    isotonic_knots,
+    log_loss,
+    mean_score,
+    sigmoid,
+)
 
 
-def scored(seed, count=300, scale=1.0, shift=0.0):
+def scored(seed, count=300, scale=1.0, shift=0.0, bend=lambda logits: logits):
     """Expressions over four tracks of four objects; a track is a target with the probability that its logit says."""
     rng = np.random.default_rng(seed)
     eye = np.eye(4, dtype=np.float32) * 0.9
@@ -15,7 +26,12 @@ def scored(seed, count=300, scale=1.0, shift=0.0):
         true = rng.normal(-1, 2.5, 4)
         targets = tuple(str(k) for k in np.flatnonzero(rng.random(4) < sigmoid(true)))
         items.append(
-            Scored(true * scale + shift, Labels(tuple("0123"), eye, eye, eye), Expression(str(i), "x", targets))
+            Scored(
+                bend(true * scale + shift),
+                Labels(tuple("0123"), eye, eye, eye),
+                Expression(str(i), "x", targets),
+                f"v{i}",
+            )
         )
     return items
 
@@ -25,15 +41,40 @@ def test_the_temperature_undoes_overconfidence():
     assert fit_calibration(scored(0, scale=0.5)).temperature == pytest.approx(0.5, rel=0.2)
 
 
+def test_isotonic_is_chosen_where_no_temperature_fits_and_only_there():
+    def bend(logits):
+        return np.where(logits > 0, 4 + logits / 20, logits)
+
+    bent = scored(5, count=400, bend=bend)
+    assert isotonic_is_better(bent)
+    assert fit_calibration(bent).knots
+    fresh = scored(6, count=400, bend=bend)
+    assert log_loss(fit_curve(bent, isotonic=True), fresh) < log_loss(fit_curve(bent, isotonic=False), fresh) - 0.02
+    assert not isotonic_is_better(scored(7, scale=2.0))
+
+
+def test_one_video_cannot_choose_isotonic():
+    items = [Scored(item.logits, item.labels, item.expression, "v") for item in scored(5, count=50)]
+    assert not isotonic_is_better(items)
+
+
+def test_isotonic_probabilities_rise_with_the_logit_and_are_never_certain():
+    knots = isotonic_knots(np.array([-2.0, -1, 0, 1, 2]), np.array([False, True, False, True, True]))
+    assert knots == ((-2.0, 0.25), (-0.5, 0.5), (1.5, pytest.approx(2.5 / 3)))
+    probability = Calibration(knots=knots).probability(np.linspace(-9, 9, 50))
+    assert (np.diff(probability) > 0).all()
+    assert probability[0] > 0
+    assert probability[-1] < 1
+
+
 def test_thresholds_never_do_worse_than_the_plain_rule_on_what_they_were_fitted_to():
     for shift in (0.0, 2.0, -3.0):
         items = scored(1, shift=shift)
         assert mean_score(items, fit_calibration(items)) >= mean_score(items, Calibration())
 
 
-def test_shifted_logits_get_a_higher_threshold_and_it_holds_on_new_expressions():
+def test_shifted_logits_are_put_right_and_it_holds_on_new_expressions():
     fitted = fit_calibration(scored(2, shift=3.0))
-    assert fitted.threshold > 0.6
     fresh = scored(3, shift=3.0)
     assert mean_score(fresh, fitted) > mean_score(fresh, Calibration()) + 0.03
 
@@ -65,7 +106,16 @@ def test_nothing_to_fit_on_is_refused():
 
 
 @pytest.mark.parametrize(
-    "values", [{"temperature": 0.0}, {"threshold": 1.5}, {"presence_scale": -1.0}, {"no_target_threshold": -0.1}]
+    "values",
+    [
+        {"temperature": 0.0},
+        {"threshold": 1.5},
+        {"presence_scale": -1.0},
+        {"no_target_threshold": -0.1},
+        {"knots": ((0.0, 0.5), (1.0, 0.4))},
+        {"knots": ((0.0, 0.5), (0.0, 0.6))},
+        {"knots": ((0.0, 1.5),)},
+    ],
 )
 def test_impossible_calibrations_are_refused(values):
     with pytest.raises(InputError, match="calibration"):

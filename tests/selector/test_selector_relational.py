@@ -5,9 +5,9 @@ import torch
 
 from cache import open_cache
 from core.errors import InputError
+from selector.checkpoints import load_selector
 from selector.recipes import RELATIONAL
 from selector.relational import RelationalSelector
-from selector.scoring import load_selector
 from selector.settings import settings_from_json
 from selector.training import train_selector
 from tests.selector.colour_world import FAST, SMALL, TINY, WordEncoder

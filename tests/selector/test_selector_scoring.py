@@ -10,12 +10,13 @@ from cache import open_cache, read_cache, write_cache
 from core.errors import CheckpointError, InputError, ScorerMismatchError
 from core.types import Expression, Source
 from selector.calibration import Calibration
+from selector.checkpoints import WEIGHTS, load_selector, save_selector
 from selector.modules import build
-from selector.scoring import WEIGHTS, load_selector, save_selector
 from tests.factories import make_track_set
 from tests.selector.colour_world import SMALL, TINY, WordEncoder
 
 RECORD = "selector.json"
+CALIBRATION = Calibration(2.0, 0.5, 0.1, 0.4, 0.7, ((-1.0, 0.1), (0.5, 0.1), (2.0, 0.9)))
 EXPRESSIONS = (Expression("a", "the red one"), Expression("b", "blue"), Expression("c", "the green one and blue"))
 G, D, T = Source.GRID, Source.GROUNDING_DINO, Source.GROUND_TRUTH
 
@@ -26,7 +27,7 @@ def folder(tmp_path):
     save_selector(
         tmp_path / "s" / WEIGHTS,
         build(SMALL),
-        Calibration(2.0, 0.5, 0.1, 0.4, 0.7),
+        CALIBRATION,
         "1" * 64,
         "a" * 64,
         {"note": 7},
@@ -36,7 +37,7 @@ def folder(tmp_path):
 
 def test_a_selector_comes_back_as_it_was_saved(folder):
     selector = load_selector(folder)
-    assert selector.calibration == Calibration(2.0, 0.5, 0.1, 0.4, 0.7)
+    assert selector.calibration == CALIBRATION
     assert (selector.threshold, selector.no_target_threshold) == (0.4, 0.7)
     assert load_selector(folder / WEIGHTS).sha256 == selector.sha256
     assert selector.record["note"] == 7
@@ -138,27 +139,39 @@ def change_weights(change):
 @pytest.mark.parametrize(
     ("harm", "message"),
     [
-        (change_weights(lambda s: s.pop("negative_token.weight")), "expected a tensor 'negative_token.weight'"),
-        (change_weights(lambda s: s.update(extra=torch.zeros(1))), "no tensor 'extra'"),
+        (change_weights(lambda s: s.pop("negative_token.weight")), r"1 missing \(negative_token.weight\)"),
+        (change_weights(lambda s: s.update(extra=torch.zeros(1))), r"1 unexpected \(extra\)"),
         (
             change_weights(lambda s: s.update({"negative_token.weight": torch.zeros(3, 32)})),
-            r"of shape \[4, 32\], got \[3, 32\]",
+            r"negative_token.weight \[3, 32\] instead of \[4, 32\]",
         ),
         (change_weights(lambda s: s["negative_token.weight"].add_(1)), "expected the weights"),
         (lambda folder: (folder / WEIGHTS).write_bytes(b"no"), "safetensors"),
         (lambda folder: (folder / WEIGHTS).unlink(), "safetensors"),
-        (lambda folder: (folder / RECORD).unlink(), "JSON record"),
         (lambda folder: (folder / RECORD).write_text("[1"), "JSON record"),
         (change_record(format=1), "format 2"),
         (change_record(module="other"), "a module of sola, relational"),
         (change_record(settings={"heads": 2}), "known names"),
         (change_record(calibration={"temperature": 1}), "calibration"),
         (change_record(calibration=None), "record of a selector"),
+        (change_record(calibration={**vars(Calibration()), "knots": [[1, 0.5], [0, 0.6]]}), "rising logits"),
+        (change_record(calibration={**vars(Calibration()), "knots": [[1]]}), "record of a selector"),
     ],
 )
 def test_a_damaged_selector_is_refused_by_name(folder, harm, message):
     harm(folder)
     with pytest.raises(CheckpointError, match=message):
+        load_selector(folder)
+
+
+def test_the_weights_alone_are_enough(folder):
+    together = load_selector(folder)
+    (folder / RECORD).unlink()
+    alone = load_selector(folder)
+    assert (alone.calibration, alone.tracker, alone.sha256) == (together.calibration, "1" * 64, together.sha256)
+    assert alone.record["note"] == 7
+    save_file(load_file(folder / WEIGHTS), folder / WEIGHTS)  # without what was written inside
+    with pytest.raises(CheckpointError, match="record of format 2, got another or none"):
         load_selector(folder)
 
 

@@ -8,11 +8,11 @@ import torch
 from cache import open_cache, write_cache
 from core.errors import InputError, ScorerMismatchError
 from selector import learner
+from selector.checkpoints import load_selector
 from selector.data import build_data, read_examples
 from selector.fitting import Spread
 from selector.modules import build
 from selector.recipes import RECIPES, SIZES
-from selector.scoring import load_selector
 from selector.settings import RelationalSettings, TrainingSettings
 from selector.training import train_selector
 from tests.selector.colour_world import FAST, SMALL, TINY, WordEncoder, colour_video
