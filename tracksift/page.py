@@ -5,23 +5,17 @@ Texts reach the page as JSON and are set as text there, never as markup.
 """
 
 import base64
-import io
-import json
 from collections.abc import Mapping, Sequence
-from html import escape
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
-from PIL import Image
 
 from core import rle
 from core.atomic import atomic_path
 from core.errors import InputError
 from core.types import Answer, Track, TrackSet, VideoMeta
 from fusion.drawing import PALETTE
-
-Frame = NDArray[np.uint8]
+from tracksift.page_parts import Frame, fitted, jpeg, script_json, small_masks, template
 
 _SIDES = (640, 512, 400, 320, 256, 192)  # longest side of the pictures, the largest that keeps to the budget
 _PICTURES = 1_500_000  # bytes of all pictures together, before base64 adds a third
@@ -70,20 +64,16 @@ def write_page(
         "palette": [f"rgb({r},{g},{b})" for r, g, b in PALETTE],
         "size": size,
         "keys": [
-            {"frame": i, "time": float(video.timestamps[i]), "image": f"data:image/jpeg;base64,{picture}"}
+            {"frame": i, "time": float(video.timestamps[i]), "image": picture}
             for i, picture in zip(indices, pictures, strict=True)
         ],
         "tracks": {i: _track(track_set.tracks[i], video, indices, size) for i in shown},
         "answers": [_answer(a) for a in answers],
         "overlay": _overlay(overlay),
     }
-    # Inside a script element only "<" could end it; escaped, the JSON means the same.
-    text = json.dumps(data, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
-    head, _, tail = Path(__file__).with_name("page.html").read_text(encoding="utf-8").partition("__DATA__")
+    head, tail = template("page.html", f"{video.id} · TrackSift")
     with atomic_path(path) as temporary:
-        temporary.write_text(
-            head.replace("__TITLE__", escape(f"{video.id} · TrackSift")) + text + tail, encoding="utf-8"
-        )
+        temporary.write_text(head + script_json(data) + tail, encoding="utf-8")
 
 
 def _check(
@@ -118,23 +108,15 @@ def _facts(track_set: TrackSet) -> list[str]:
 
 
 def _pictures(frames: list[Frame]) -> tuple[list[str], tuple[int, int]]:
-    """JPEGs as base64 with their common size (height, width); never larger than the frames."""
-    height, width = frames[0].shape[:2]
-    encoded: list[bytes] = []
-    size = (height, width)
+    """Data URIs with their common size (height, width); never larger than the frames."""
+    encoded: list[str] = []
+    size = (frames[0].shape[0], frames[0].shape[1])
     for side in _SIDES:
-        scale = min(1.0, side / max(height, width))
-        size = (max(1, round(height * scale)), max(1, round(width * scale)))
-        encoded = [_jpeg(frame, size) for frame in frames]
-        if sum(map(len, encoded)) <= _PICTURES:
+        size = fitted((frames[0].shape[0], frames[0].shape[1]), side)
+        encoded = [jpeg(frame, size) for frame in frames]
+        if sum(map(len, encoded)) <= _PICTURES * 4 / 3:
             break
-    return [base64.b64encode(e).decode("ascii") for e in encoded], size
-
-
-def _jpeg(frame: Frame, size: tuple[int, int]) -> bytes:
-    out = io.BytesIO()
-    Image.fromarray(frame).resize((size[1], size[0]), Image.Resampling.LANCZOS).save(out, "JPEG", quality=80)
-    return out.getvalue()
+    return encoded, size
 
 
 def _shown(answer: Answer) -> list[int]:
@@ -148,11 +130,8 @@ def _shown(answer: Answer) -> list[int]:
 def _track(track: Track, video: VideoMeta, indices: list[int], size: tuple[int, int]) -> dict[str, object]:
     """A track's masks at the pictures' size, when it is there, and a crop [key, x, y, side] to know it by."""
     present = track.present
-    masks = rle.decode([track.masks[i] for i in indices], video.size) & present[indices][:, None, None]  # [K, H, W]
-    rows = (np.arange(size[0]) + 0.5) * video.size[0] / size[0]
-    columns = (np.arange(size[1]) + 0.5) * video.size[1] / size[1]
-    small = masks[:, rows.astype(int)][:, :, columns.astype(int)]
-    counts = rle.encode(small)
+    empty = rle.union([], video.size)
+    counts = small_masks([track.masks[i] if present[i] else empty for i in indices], video.size, size)
     areas = rle.areas(counts, size)
     best = int(areas.argmax())
     crop: list[float] | None = None

@@ -98,7 +98,7 @@ def test_texts_of_others_stay_text(tmp_path, tracks):
     evil = replace(tracks, video=replace(make_video(), id=EVIL))
     page = written(tmp_path / "a.html", evil, [ask(evil, [0.9, 0.2, 0.8], EVIL)], note=EVIL)
     assert page.data["answers"][0]["text"] == page.data["note"] == page.data["video"]["id"] == EVIL
-    assert [tag for tag, _ in page.tags].count("script") == 2
+    assert [tag for tag, _ in page.tags].count("script") == 3  # shared, data, its own
     assert not [tag for tag, _ in page.tags if tag == "img"]
     assert not [a for _, attrs in page.tags for a in attrs if a.startswith("on")]
     assert page.texts["title"].startswith(EVIL)

@@ -1,0 +1,67 @@
+"""J&F of choices of one video's tracks: any choice, the oracle's, and the best cut through an order of tracks.
+
+Knows masks, the metrics and who may compete. Does not know models or scores. N tracks, T frames.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.metrics.mevis_score import ExpressionScore, score_expression
+from benchmarks.metrics.oracle import Oracle
+from core import rle
+from core.candidates import competing
+from core.types import Expression, TrackSet
+
+
+class VideoScorer:
+    """Scores choices of one video's tracks; a choice that was scored against the same target is remembered."""
+
+    def __init__(self, track_set: TrackSet) -> None:
+        self._tracks = track_set
+        self._size = track_set.video.size
+        self._oracle = Oracle([track.masks for track in track_set.tracks], self._size)
+        self._known: dict[tuple[frozenset[int], tuple[bytes, ...]], ExpressionScore] = {}
+
+    def score(self, chosen: Iterable[int], target: tuple[bytes, ...], expression: Expression) -> ExpressionScore:
+        """The score of the union of the chosen tracks against `target`, T COCO masks."""
+        key = (frozenset(chosen), target)
+        if key not in self._known:
+            masks = [self._tracks.tracks[i].masks for i in sorted(key[0])]
+            union = [rle.union([m[t] for m in masks], self._size) for t in range(len(target))]
+            self._known[key] = score_expression(
+                rle.decode(union, self._size), rle.decode(target, self._size), no_target=not expression.target_ids
+            )
+        return replace(self._known[key], kind=expression.kind)
+
+    def oracle(self, target: tuple[bytes, ...], expression: Expression) -> tuple[int, ...]:
+        """The best choice among the tracks that may compete."""
+        return self._oracle.choose(target, among=[int(i) for i in competing(self._tracks, expression.id)])
+
+    def best_cut(self, order: Sequence[int], target: tuple[bytes, ...]) -> tuple[int, ...]:
+        """The prefix of `order` whose union has the highest mean J with `target`; the shortest of equal ones."""
+        union = tuple(rle.union([], self._size) for _ in target)
+        best, length = mean_j(union, target, self._size), 0
+        for count, index in enumerate(order, start=1):
+            pairs = zip(union, self._tracks.tracks[index].masks, strict=True)
+            union = tuple(rle.union(pair, self._size) for pair in pairs)
+            value = mean_j(union, target, self._size)
+            if value > best:
+                best, length = value, count
+        return tuple(order[:length])
+
+    def overlap(self, index: int, target: tuple[bytes, ...]) -> float:
+        """Mean J of one track alone."""
+        return mean_j(self._tracks.tracks[index].masks, target, self._size)
+
+
+def mean_j(masks: Sequence[bytes], target: Sequence[bytes], size: rle.Size) -> float:
+    """Mean over frames of intersection over union of two lists of T COCO masks; 1 where both are empty."""
+    both = [rle.union(pair, size) for pair in zip(masks, target, strict=True)]
+    union: NDArray[np.int64] = rle.areas(both, size)
+    overlap = rle.areas(masks, size) + rle.areas(target, size) - union
+    return float(np.where(union == 0, 1.0, overlap / np.maximum(union, 1)).mean())
