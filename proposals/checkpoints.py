@@ -8,7 +8,6 @@ gives the same masks whoever runs it.
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,22 +21,19 @@ from hydra.errors import InstantiationException
 from hydra.utils import get_class, instantiate
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from sam2.build_sam import HF_MODEL_ID_TO_FILENAMES
 from sam2.modeling.sam2_base import SAM2Base
-from torch import Tensor
 from yaml import YAMLError  # type: ignore[import-untyped]
 
 from core.devices import pick_device
 from core.errors import CheckpointError
 from core.hashing import file_sha256
+from core.weights import check_state, read_weights
 from proposals.sam2_tracker import Sam2Tracker
 from proposals.settings import Resources
 from proposals.tracker import Tracker
 
 ALLOWED_TARGETS = ("sam2.", "torch.")
-SHOWN_KEYS = 3
 
 
 @dataclass(frozen=True)
@@ -53,7 +49,6 @@ class LoadedTracker:
     sha256: str
     image_size: int
     token_width: int
-    parameters: int
     resources: Resources = field(default_factory=Resources)
     _ready: dict[tuple[int, bool], Tracker[Any]] = field(default_factory=dict, init=False, repr=False, compare=False)
 
@@ -114,7 +109,7 @@ def load_sam2(spec: str, device: str = "cpu") -> LoadedTracker:
     config, weights, name = _locate(spec)
     model = build_sam2(config)
     state = read_weights(weights)
-    check_weights(weights, model, state)
+    check_state(model, state, weights)
     model.load_state_dict({key: value.float() for key, value in state.items()})
     model = model.to(place).eval().requires_grad_(False)
     return LoadedTracker(
@@ -123,48 +118,7 @@ def load_sam2(spec: str, device: str = "cpu") -> LoadedTracker:
         sha256=file_sha256(weights),
         image_size=int(model.image_size),
         token_width=int(model.hidden_dim),
-        parameters=sum(p.numel() for p in model.parameters()),
     )
-
-
-def read_weights(path: Path) -> dict[str, Tensor]:
-    """The tensors of a .safetensors file, or of a .pt file (`model` inside, or the state itself); never runs code."""
-    try:
-        if path.suffix == ".safetensors":
-            return dict(load_file(path))
-        loaded = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        raise CheckpointError(
-            f"weights {path}: expected tensors alone, got a damaged file or a pickle that would run code; "
-            "save the state_dict as .safetensors"
-        ) from error
-    except (SafetensorError, RuntimeError, EOFError, ValueError) as error:
-        raise CheckpointError(f"weights {path}: expected a complete {path.suffix} file, got a damaged one") from error
-    state = loaded.get("model", loaded) if isinstance(loaded, Mapping) else None
-    if not isinstance(state, Mapping) or not all(isinstance(value, Tensor) for value in state.values()):
-        raise CheckpointError(f"weights {path}: expected a mapping of names to tensors, got something else")
-    return dict(state)
-
-
-def check_weights(path: Path, model: SAM2Base, state: Mapping[str, Tensor]) -> None:
-    """Refuse weights whose keys or shapes are not exactly the model's, in a sentence that names the first few."""
-    wanted = {key: tuple(value.shape) for key, value in model.state_dict().items()}
-    found = {key: tuple(value.shape) for key, value in state.items()}
-    complaints = []
-    for word, keys in (("missing", wanted.keys() - found.keys()), ("unexpected", found.keys() - wanted.keys())):
-        if keys:
-            complaints.append(f"{len(keys)} {word} ({_some(sorted(keys))})")
-    wrong = [
-        f"{key} {list(found[key])} instead of {list(shape)}"
-        for key, shape in wanted.items()
-        if found.get(key, shape) != shape
-    ]
-    if wrong:
-        complaints.append(f"{len(wrong)} of another shape ({_some(wrong)})")
-    if complaints:
-        raise CheckpointError(
-            f"weights {path}: expected the {len(wanted)} tensors of its YAML, got {'; '.join(complaints)}"
-        )
 
 
 def _locate(spec: str) -> tuple[Path, Path, str]:
@@ -214,8 +168,3 @@ def _check_target(config: Path, target: object) -> None:
         raise CheckpointError(f"SAM2 configuration {config}: expected a class, got {target!r}") from error
     if not issubclass(found, torch.nn.Module):
         raise CheckpointError(f"SAM2 configuration {config}: expected a torch module class, got {target!r}")
-
-
-def _some(keys: list[str]) -> str:
-    """The first few of a list, for a sentence."""
-    return ", ".join(keys[:SHOWN_KEYS]) + (", ..." if len(keys) > SHOWN_KEYS else "")

@@ -25,10 +25,10 @@ from transformers.utils import logging
 from core.devices import autocast, pick_device
 from core.errors import CheckpointError
 from core.hashing import file_sha256, json_sha256
+from core.weights import misfits
 
 FILES = ("config.json", "model.safetensors")
 WANTED = ["*.json", "*.txt", "model.safetensors"]
-SHOWN_KEYS = 3
 
 
 @dataclass(frozen=True)
@@ -182,20 +182,12 @@ def quiet() -> Iterator[None]:
 
 def check_loading(spec: str, report: dict[str, Any], part: str = "detector") -> None:
     """Refuse weights of a model's `part` that were missing, left over or of another shape, naming the first few."""
-    complaints = []
-    for word, key in (
-        ("missing", "missing_keys"),
-        ("unexpected", "unexpected_keys"),
-        ("of another shape", "mismatched_keys"),
-    ):
-        names = sorted(str(name[0] if isinstance(name, tuple) else name) for name in report.get(key, ()))
-        if names:
-            more = ", ..." if len(names) > SHOWN_KEYS else ""
-            complaints.append(f"{len(names)} {word} ({', '.join(names[:SHOWN_KEYS])}{more})")
-    if complaints:
-        raise CheckpointError(
-            f"{part} {spec!r}: expected the tensors of its configuration, got {'; '.join(complaints)}"
-        )
+    missing, unexpected, wrong = (
+        [str(name[0] if isinstance(name, tuple) else name) for name in report.get(key, ())]
+        for key in ("missing_keys", "unexpected_keys", "mismatched_keys")
+    )
+    if complaint := misfits(missing, unexpected, wrong):
+        raise CheckpointError(f"{part} {spec!r}: expected the tensors of its configuration, got {complaint}")
 
 
 def folder_sha256(folder: Path) -> str:

@@ -27,12 +27,11 @@ from transformers import (
 
 from core.atomic import atomic_folder
 from core.errors import CheckpointError
-from proposals.checkpoints import read_weights
+from core.weights import first_few, read_weights
 from proposals.detector import check_loading, quiet
 
 POINTS = 4
 TEXT_HEAD = 64  # width of a head of BERT
-SHOWN_KEYS = 3
 
 IGNORED = re.compile(
     r"label_enc\.weight|bert\.pooler\..*|bert\.embeddings\.position_ids|.*relative_position_index"
@@ -142,7 +141,7 @@ def convert_state(original: Mapping[str, Tensor], source: Path) -> dict[str, Ten
     if unknown:
         raise CheckpointError(
             f"detector {source}: expected an original GroundingDINO, got {len(unknown)} unknown tensors "
-            f"({_some(unknown)})"
+            f"({first_few(unknown)})"
         )
     return state
 
@@ -228,7 +227,3 @@ def _count(state: Mapping[str, Tensor], pattern: str) -> int:
     """One more than the highest number that a pattern finds in the names."""
     found = [int(match[1]) for name in state if (match := re.match(pattern, name))]
     return max(found) + 1
-
-
-def _some(names: list[str]) -> str:
-    return ", ".join(names[:SHOWN_KEYS]) + (", ..." if len(names) > SHOWN_KEYS else "")

@@ -80,7 +80,6 @@ def load_edgetam(spec: str, device: str = "cpu") -> LoadedEdgeTam:
         sha256=json_sha256({name: file_sha256(folder / name) for name in FILES}),
         image_size=int(model.image_size),
         token_width=int(model.hidden_dim),
-        parameters=sum(p.numel() for p in model.parameters()),
     )
 
 

@@ -25,7 +25,7 @@ def main(
 ) -> None:
     """Convert an original GroundingDINO checkpoint; nothing in it is run, every tensor must be known and fit."""
     from core.hashing import file_sha256
-    from proposals.checkpoints import read_weights
+    from core.weights import read_weights
     from proposals.detector_convert import convert, convert_state, plain_names, read_config
 
     if not checkpoint.is_file():

@@ -139,7 +139,7 @@ def make_model(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def tracker(make_model):
-    return LoadedTracker(model=make_model(), name="tiny", sha256="0" * 64, image_size=64, token_width=32, parameters=1)
+    return LoadedTracker(model=make_model(), name="tiny", sha256="0" * 64, image_size=64, token_width=32)
 
 
 @pytest.fixture(scope="session")

@@ -64,7 +64,7 @@ def test_a_hub_id_takes_the_package_configuration_and_the_fetched_file(tmp_path,
         return str(weights)
 
     monkeypatch.setattr(checkpoints, "hf_hub_download", fetch)
-    with pytest.raises(CheckpointError, match=r"tensors of its YAML, got .* missing"):
+    with pytest.raises(CheckpointError, match=r"tensors of its model, got .* missing"):
         load_sam2("facebook/sam2.1-hiera-tiny")
     assert asked == [("facebook/sam2.1-hiera-tiny", "sam2.1_hiera_tiny.pt")]
 
