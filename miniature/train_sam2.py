@@ -2,7 +2,8 @@
 
 Knows the trainer, the schedule and the files that a training leaves. Does not know forward passes or losses.
 
-It begins with random weights, or goes on from `--init`. Three stages (images, clips of a few frames with memory, longer
+It begins with random weights, or goes on from `--init`. Under `torchrun --nproc-per-node N` every process has a GPU and
+clips of its own, and a batch is N times as large. Three stages (images, clips of a few frames with memory, longer
 clips) share the wall clock, so that each ends on time. In `--out`: `state.pt` (to go on with `--resume`), `log.jsonl`,
 `sam2.safetensors` (float16) and `sam2.yaml`, all as they are every minute, and at the end `sam2.json`, the record of
 seed, device, minutes, data, curve and figures.
@@ -13,7 +14,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import closing
+from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Annotated
@@ -32,6 +33,7 @@ from miniature.sam2_training.pool import Pool, Rendered
 from miniature.sam2_training.record import CONFIG, write_record, write_weights
 from miniature.sam2_training.schedule import Clock, stage_at
 from miniature.sam2_training.steps import compiled_parts, plain_parts
+from miniature.sam2_training.team import Team, join
 from miniature.sam2_training.trainer import SMOKE, Settings, Trainer
 from proposals.checkpoints import build_sam2, load_sam2
 
@@ -45,7 +47,8 @@ app = typer.Typer(add_completion=False, help=(__doc__ or "").split("\n", maxspli
 class Run:
     """One invocation: where it writes, when it began, what it measures while it trains, and when it last did.
 
-    held_out: clips of each split of the curve.   init: hash of the weights that it began with, if any.
+    held_out: clips of each split of the curve.   init: hash of the weights that it began with, if any.   team: the
+    processes that train together, of which the leader alone writes.
     """
 
     out: Path
@@ -54,10 +57,13 @@ class Run:
     held_out: Mapping[str, Sequence[Rendered]]
     judge: SAM2Base
     init: str | None = None
+    team: Team = field(default_factory=Team)
     measured: float = field(default=0.0)
 
     def log(self, **line: object) -> None:
         """Append one line to the log."""
+        if not self.team.leads:
+            return
         with (self.out / "log.jsonl").open("a") as handle:
             handle.write(json.dumps({"seconds": round(time.monotonic() - self.began, 2), **line}) + "\n")
 
@@ -70,7 +76,8 @@ def train(trainer: Trainer, pool: Pool, clock: Clock, run: Run, tell: Progress) 
     """
     last = LOG_EVERY if clock.steps is None else min(LOG_EVERY, max(1, clock.steps // 4))
     run.measured = time.monotonic()
-    while (progress := clock.progress(trainer.step)) < 1:
+    team = trainer.team
+    while (progress := team.agree(clock.progress(trainer.step), trainer.device)) < 1:
         trainer.progress = progress
         stage = stage_at(progress)
         losses = trainer.advance(pool, stage)
@@ -84,12 +91,13 @@ def train(trainer: Trainer, pool: Pool, clock: Clock, run: Run, tell: Progress) 
             if not values["total"] < float("inf"):
                 raise TrackSiftError(f"training: expected a finite loss, got {values['total']} at step {trainer.step}")
             tell(round(1000 * progress), 1000)
-        if time.monotonic() - run.measured >= run.every:
+        if team.leads and time.monotonic() - run.measured >= run.every:
             measure(trainer, run)
             trainer.save(run.out / "state.pt")
             write_weights(trainer.model, run.out)  # so that a training cut short leaves something to look at
     trainer.progress = 1.0
-    trainer.save(run.out / "state.pt")
+    if team.leads:
+        trainer.save(run.out / "state.pt")
 
 
 def measure(trainer: Trainer, run: Run) -> None:
@@ -107,7 +115,7 @@ def measure(trainer: Trainer, run: Run) -> None:
 def prepare(trainer: Trainer, pool: Pool, run: Run, *, resume: bool) -> None:
     """Fill the pool far enough to begin, and take up a saved state."""
     first = trainer.settings.first
-    with progress_bar("clips rendered", first) as tell:
+    with bar(run.team, "clips rendered", first) as tell:
         for count in pool.wait_for(first):
             tell(min(count, first), first)
     if trainer.capture:
@@ -157,7 +165,7 @@ def main(
 ) -> None:
     """Train the miniature SAM2 and leave weights, log and record in OUT."""
     began = time.monotonic()
-    place = pick_device(device)
+    team, place = join(pick_device(device))
     settings = replace(SMOKE if smoke else Settings(), seed=seed, cutouts=cutouts, rate=rate)
     workers, clips, steps = (0, 1, steps or 4) if smoke else (workers, clips, steps)
     check(out, resume=resume, minutes=minutes, init=init)
@@ -179,20 +187,32 @@ def main(
     fast = compile and place.type == "cuda" and not smoke
     model, source = first_weights(init)
     model = model.to(place)
-    trainer = Trainer(model, compiled_parts(model) if fast else plain_parts(model), settings, capture=fast)
+    trainer = Trainer(model, compiled_parts(model) if fast else plain_parts(model), settings, capture=fast, team=team)
     done = saved_clips(out / "state.pt", settings) if resume else 0
-    with closing(Pool(settings.pool, place, workers=workers, skip=done, cutouts=cutouts)) as pool:
-        held_out = held_out_clips(1 if smoke else 8)
-        run = Run(out, began, 60.0, held_out, build_sam2(CONFIG).to(place), source)
+    with closing(Pool(settings.pool, place, workers=workers, skip=done, cutouts=cutouts, rank=team.rank)) as pool:
+        held_out = held_out_clips(1 if smoke else 8) if team.leads else {}
+        run = Run(out, began, 60.0, held_out, build_sam2(CONFIG).to(place), source, team)
         prepare(trainer, pool, run, resume=resume)
         left = 60 * minutes - (time.monotonic() - began)
         clock = Clock(trainer.progress, steps, left, time.monotonic, time.monotonic())
-        with progress_bar("training, thousandths", 1000) as tell:
+        with bar(team, "training, thousandths", 1000) as tell:
             train(trainer, pool, clock, run, tell)
+    team.part()
+    if not team.leads:
+        return
     measured = finish(trainer, run, clips=clips, workers=workers)
     table = [row for split, figures in zip(MEASURED, measured, strict=True) for row in rows(split, figures)]
     print_table(f"miniature SAM2 after {trainer.step} steps, {clips} clips a split", COLUMNS, table)
     emit(json.loads((out / "sam2.json").read_text())["figures"], {"seed": seed, "steps": trainer.step})
+
+
+def bar(team: Team, description: str, total: int) -> AbstractContextManager[Progress]:
+    """A progress bar of the leader's; the others are silent."""
+    return progress_bar(description, total) if team.leads else nullcontext(silent)
+
+
+def silent(done: int, total: int | None = None) -> None:
+    """A bar that is not drawn."""
 
 
 def first_weights(init: Path | None) -> tuple[SAM2Base, str | None]:

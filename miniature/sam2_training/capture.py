@@ -35,7 +35,8 @@ class CapturedStep:
         torch.cuda.current_stream().wait_stream(stream)
         self._forget()
         self._graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(self._graph):
+        # Other threads, such as NCCL's watchdog, may use the device meanwhile.
+        with torch.cuda.graph(self._graph, capture_error_mode="thread_local"):
             self._result = work(*self._inputs)
             torch.autograd.backward(self._result[0])
         self._gradients = [parameter.grad for parameter in self._parameters]

@@ -27,6 +27,7 @@ from miniature.supply import Supply, one_thread_each
 from miniature.world import make_clip
 
 MOST_OBJECTS = 12
+APART = 500_000  # clips between the first ones of processes that train together
 FRAMES = 24
 FIRST_SEED, LAST_SEED = 10_000, 99_999
 """Seeds of training clips: between the `train` and the `calib` split, so that no other split is touched."""
@@ -119,15 +120,17 @@ class Pool:
     """
 
     def __init__(
-        self, size: int, device: torch.device, *, workers: int, skip: int = 0, side: int = 256, cutouts: float = 0.0
-    ) -> None:
-        """skip: clips that an earlier run has used up.   cutouts: share of cut-out clips, 0..1."""
+        self, size: int, device: torch.device, *, workers: int, skip: int = 0, side: int = 256, cutouts: float = 0.0,
+        rank: int = 0,
+    ) -> None:  # fmt: skip
+        """skip: clips that an earlier run has used up.   cutouts: share of cut-out clips, 0..1.   rank: of several
+        processes that train together, each with clips of its own."""
         self.pixels = torch.zeros(size, FRAMES, side, side, 4, dtype=torch.uint8, device=device)
         self.area = np.zeros((size, MOST_OBJECTS, FRAMES), dtype=np.int32)
         self.outlined = np.zeros(size, dtype=np.int64)
         self.complete = np.zeros(size, dtype=bool)
         self.filled = self.rendered = 0
-        orders = (order(skip + i, cutouts) for i in itertools.count())
+        orders = (order(APART * rank + skip + i, cutouts) for i in itertools.count())
         self._supply = Supply(_make, orders, array="pixels", workers=workers, ahead=2)
 
     def wait_for(self, clips: int) -> Iterator[int]:

@@ -20,7 +20,7 @@ from core.atomic import atomic_path
 from core.hashing import file_sha256
 from core.reporting import environment
 from miniature.cutouts.photos import read_photos
-from miniature.sam2_training.pool import FIRST_SEED
+from miniature.sam2_training.pool import FIRST_SEED, LAST_SEED
 from miniature.sam2_training.schedule import STAGES
 from miniature.sam2_training.trainer import Trainer
 
@@ -46,20 +46,25 @@ def write_record(
     """
     lines = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
     steps = [line for line in lines if "total" in line]
-    cut = int(trainer.rendered * trainer.settings.cutouts)
+    processes = trainer.team.size
+    cut = int(trainer.rendered * trainer.settings.cutouts) * processes
+    # One process takes the seeds in order, several take them from places far apart.
+    last = FIRST_SEED + max(trainer.rendered - cut, 1) - 1 if processes == 1 else LAST_SEED
     record = {
         "sha256": file_sha256(out / "sam2.safetensors"),
         "init": init,
         "seed": trainer.settings.seed,
         "minutes": round(seconds / 60, 2),
         "steps": trainer.step,
+        "processes": processes,
         **environment(),
         "device": str(trainer.device) if trainer.device.type == "cpu" else torch.cuda.get_device_name(trainer.device),
         "settings": asdict(trainer.settings),
         "stages": [asdict(stage) for stage in STAGES],
         "data": {
             "world": "miniature.world",
-            "seeds": [FIRST_SEED, FIRST_SEED + max(trainer.rendered - cut, 1) - 1],
+            "seeds": [FIRST_SEED, last],
+            "clips": trainer.rendered * processes,
             "frames": 24,
             "cutouts": cut,
             "photographs": sorted({photo.clip for photo in read_photos(held_out=False)}) if cut else [],

@@ -24,9 +24,11 @@ from miniature.sam2_training.losses import Losses, pack, unpack
 from miniature.sam2_training.pool import Pool
 from miniature.sam2_training.schedule import STAGES, Stage, rate_at
 from miniature.sam2_training.steps import Chance, Parts, clip_step, image_step, roll
+from miniature.sam2_training.team import Team
 
 CLIP_NORM = 1.0
 WEIGHT_DECAY = 0.02
+APART = 1_000_003  # between the seeds of processes that train together
 
 
 @dataclass(frozen=True)
@@ -73,14 +75,18 @@ SMOKE = Settings(pool=3, first=3, images=4, frames=16, chunk=6, refresh=0)
 class Trainer:
     """A model under training on the device of its parameters. `step` counts optimiser steps, `progress` is 0..1."""
 
-    def __init__(self, model: SAM2Base, parts: Parts, settings: Settings, *, capture: bool = False) -> None:
-        """capture: replay each stage's step as a CUDA graph."""
+    def __init__(
+        self, model: SAM2Base, parts: Parts, settings: Settings, *, capture: bool = False, team: Team | None = None
+    ) -> None:
+        """capture: replay each stage's step as a CUDA graph.   team: the processes that train together."""
         self.model, self.parts, self.settings, self.capture = model, parts, settings, capture
+        self.team = team or Team()
         self._captured: dict[str, CapturedStep] = {}
         self.device = next(model.parameters()).device
         self.step, self.progress, self.rendered = 0, 0.0, 0
-        self.rng = np.random.default_rng(settings.seed)
-        self.generator = torch.Generator(self.device).manual_seed(settings.seed)
+        seed = settings.seed + APART * self.team.rank
+        self.rng = np.random.default_rng(seed)
+        self.generator = torch.Generator(self.device).manual_seed(seed)
         groups: dict[float, list[Tensor]] = {WEIGHT_DECAY: [], 0.0: []}
         for parameter in model.parameters():
             groups[WEIGHT_DECAY if parameter.ndim > 1 else 0.0].append(parameter)
@@ -96,6 +102,7 @@ class Trainer:
             group["lr"] = self.settings.rate * rate_at(self.progress)
         self.model.train()
         losses = self.backward(pool, stage)
+        self.team.average([p.grad for p in self.model.parameters() if p.grad is not None])
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), CLIP_NORM)
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
@@ -166,8 +173,12 @@ class Trainer:
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.step, self.progress, self.rendered = state["step"], state["progress"], state["rendered"]
-        self.rng.bit_generator.state = state["rng"]
-        self.generator.set_state(state["generator"])
+        if self.team.leads:
+            self.rng.bit_generator.state = state["rng"]
+            self.generator.set_state(state["generator"])
+        else:  # the state holds the leader's dice; the others go on with new ones
+            self.rng = np.random.default_rng([self.settings.seed, self.team.rank, self.step])
+            self.generator.manual_seed(int(self.rng.integers(2**62)))
 
     def _losses(self, stage: Stage, batch: Batch, chance: Chance) -> Losses:
         with autocast(self.device):
