@@ -55,7 +55,7 @@ class ElysiumTrackReader:
 
     def videos(self) -> Iterator[BenchmarkVideo]:
         """All lines in file order, one in memory at a time."""
-        return (self.video(name) for name in self.places)
+        return map(self.video, self.places)  # goes on after a line that cannot be read
 
     def video(self, video_id: str) -> BenchmarkVideo:
         """One line; InputError for an unknown id."""

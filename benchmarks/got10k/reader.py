@@ -38,7 +38,7 @@ class Got10kReader:
 
     def videos(self) -> Iterator[BenchmarkVideo]:
         """All sequences in the order of the list; each is read when it is asked for."""
-        return (self._video(name) for name in self.listed)
+        return map(self._video, self.listed)  # goes on after a sequence that cannot be read
 
     def video(self, video_id: str) -> BenchmarkVideo:
         """One sequence; InputError for an unknown name."""

@@ -17,7 +17,6 @@ from enum import StrEnum
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import linear_sum_assignment
 
 from benchmarks.metrics.bits import Masks, Words, pack, without_last_column
 from benchmarks.metrics.boundary import outline_f, outlines, tolerance
@@ -98,6 +97,8 @@ def score_sequence(sequence: str, predicted: Labels, truth: Labels, task: Task) 
         void, pairs = truth == VOID, None
     j, f = _tables(_split(predicted, max(found, objects), void), _split(truth, objects, void), truth.shape[1:], pairs)
     if pairs is None:
+        from scipy.optimize import linear_sum_assignment  # here, because it takes a quarter of a second to import
+
         value = (j.mean(axis=2) + f.mean(axis=2)) / 2  # [S, O]
         rows, columns = linear_sum_assignment(-value)
         pairs = sorted(zip(rows.tolist(), columns.tolist(), strict=True), key=lambda pair: pair[1])

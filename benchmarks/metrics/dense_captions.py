@@ -42,13 +42,16 @@ class Captions:
 
 @dataclass(frozen=True)
 class CaptionScore:
-    """One video, at each threshold [C]: precision, recall, CIDEr, METEOR (None without a scorer); SODA_c; K."""
+    """One video, at each threshold [C]: precision, recall, CIDEr, METEOR (None without a scorer); K captions.
+
+    soda_c: of each annotator, in the order given; None without a scorer.
+    """
 
     precision: NDArray[np.float64]
     recall: NDArray[np.float64]
     cider: NDArray[np.float64]
     meteor: NDArray[np.float64] | None
-    soda_c: float | None
+    soda_c: tuple[float, ...] | None
     captions: int
 
 
@@ -60,7 +63,8 @@ class CaptionFigures:
     then the mean over videos (Vid2Seq, TimeChat, VTG-LLM, MMDuet).   f1_by_threshold: F1 of the mean precision and
     recall of all videos at each threshold, then the mean over thresholds (VTimeLLM, densevid_eval).
     soda_c: mean over all videos, 0 for those without captions.   soda_c_answered: over the others alone (SODA's code).
-    meteor, soda_c, soda_c_answered: None without METEOR; SODA_c also with several annotators.
+    With several annotators either is the mean of the annotators' means, each over the videos that they described.
+    meteor, soda_c, soda_c_answered: None without METEOR.
     n: videos.   failures: those without captions.
     """
 
@@ -89,8 +93,8 @@ def score_captions(
     (within this video, at this threshold) and METEOR count as 0 among the others.
 
     others: what further annotators said of the video (ActivityNet's val_2 beside val_1). Precision and recall are
-    then the best of all annotators at each threshold, captions are compared with those of all, and SODA_c, which
-    published code prints for one annotator at a time, is None.
+    then the best of all annotators at each threshold, captions are compared with those of all, and SODA_c is one
+    figure an annotator, as Vid2Seq's evaluator has it.
 
     Raises:
         InputError: without a true segment.
@@ -108,7 +112,7 @@ def score_captions(
         recall=np.max([recall for _, recall in found], axis=0),
         cider=np.array([_cider(p) for p in pairs]),
         meteor=None if meteor is None else np.array([meteor.score(p)[0] if p else 0.0 for p in pairs]),
-        soda_c=None if meteor is None or others else _soda(iou, predicted, truth, meteor),
+        soda_c=None if meteor is None else tuple(_soda(predicted, t, meteor) for t in truths),
         captions=spoken,
     )
 
@@ -176,11 +180,12 @@ def _cider(pairs: Sequence[Pair]) -> float:
     return float(cider([p for p, _ in pairs], [[t] for _, t in pairs]).mean()) if pairs else 0.0
 
 
-def _soda(iou: NDArray[np.float64], predicted: Captions, truth: Captions, meteor: PairScorer) -> float:
+def _soda(predicted: Captions, truth: Captions, meteor: PairScorer) -> float:
     """SODA_c with captions in the order given; both public codes score METEOR with the truth as what was said."""
     if not predicted.tokens:
         return 0.0
     pairs = [(said, wanted) for wanted in predicted.tokens for said in truth.tokens]
+    iou = segment_iou(predicted.segments, truth.segments)
     return soda_f(iou * meteor.score(pairs)[1].reshape(iou.shape))
 
 
@@ -204,8 +209,6 @@ class CaptionTotals:
         if not scores:
             raise InputError("captions: expected at least one video, got none")
         meteors = [s.meteor for s in scores if s.meteor is not None]
-        sodas = [s.soda_c for s in scores if s.soda_c is not None]
-        answered = [s.soda_c for s in scores if s.soda_c is not None and s.captions]
         if len(meteors) not in {0, len(scores)}:
             raise InputError(f"captions: expected METEOR of all {len(scores)} videos or of none, got {len(meteors)}")
         precision, recall = _columns(s.precision for s in scores), _columns(s.recall for s in scores)  # [C]
@@ -218,12 +221,20 @@ class CaptionTotals:
             recall_at=dict(zip(THRESHOLDS, recall, strict=True)),
             cider=_mean([float(s.cider.mean()) for s in scores]),
             meteor=_mean([float(m.mean()) for m in meteors]) if meteors else None,
-            soda_c=_mean(sodas) if sodas else None,
-            soda_c_answered=_mean(answered) if answered else None,
+            soda_c=_by_annotator(scores),
+            soda_c_answered=_by_annotator([s for s in scores if s.captions]),
             captions_per_video=_mean([float(s.captions) for s in scores]),
             n=len(scores),
             failures=sum(not s.captions for s in scores),
         )
+
+
+def _by_annotator(scores: Sequence[CaptionScore]) -> float | None:
+    """The mean over annotators of the mean SODA_c of the videos that each described; None without any."""
+    found = [s.soda_c for s in scores if s.soda_c is not None]
+    annotators = max((len(s) for s in found), default=0)
+    means = [_mean([s[a] for s in found if len(s) > a]) for a in range(annotators)]
+    return _mean(means) if means else None
 
 
 def _columns(rows: Iterable[NDArray[np.float64]]) -> list[float]:

@@ -43,7 +43,7 @@ class OtbReader:
 
     def videos(self) -> Iterator[BenchmarkVideo]:
         """All videos by name; each is read when it is asked for."""
-        return (self._video(name) for name in self.listed)
+        return map(self._video, self.listed)  # goes on after a sequence that cannot be read
 
     def video(self, video_id: str) -> BenchmarkVideo:
         """One video; InputError for an unknown name."""

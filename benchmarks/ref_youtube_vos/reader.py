@@ -50,12 +50,13 @@ class RefVosReader:
     split: str
     listed: Mapping[str, BenchmarkVideo] = field(repr=False)
     name: str = "ref_youtube_vos"
+    label_maps: Path | None = None  # the folder of a folder of label maps a video; None for `Annotations`
 
     @property
     def has_masks(self) -> bool:
         """Whether there are label maps, and every expression names its object."""
         known = all(e.target_ids is not None for v in self.listed.values() for e in v.expressions)
-        return known and (self.folder / "Annotations").is_dir()
+        return known and self._all_maps().is_dir()
 
     def __len__(self) -> int:
         """The number of videos."""
@@ -103,7 +104,10 @@ class RefVosReader:
             raise AnnotationError(f"{path}: expected a picture, got {error}") from error
 
     def _maps(self, video: BenchmarkVideo) -> Path:
-        return self.folder / "Annotations" / video.id
+        return self._all_maps() / video.id
+
+    def _all_maps(self) -> Path:
+        return self.folder / "Annotations" if self.label_maps is None else self.label_maps
 
 
 def open_ref_youtube_vos(root: Path, split: str, name: str = "ref_youtube_vos", fps: float = FPS) -> RefVosReader:

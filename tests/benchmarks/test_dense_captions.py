@@ -83,15 +83,18 @@ def test_of_several_annotators_the_best_counts_and_all_their_captions_are_compar
     score = score_captions(captions((50, 60, "b"), (0, 10, "a")), first, scorer, others=[second])
     assert score.precision.tolist() == [0.5] * 4
     assert score.recall.tolist() == [1.0] * 4  # of the first, which has one segment
-    assert scorer.asked == [[("b", "b"), ("a", "a")]] * 4
-    assert score.soda_c is None
+    assert scorer.asked[:4] == [[("b", "b"), ("a", "a")]] * 4
+    assert score.soda_c == pytest.approx((2 / 3, 1 / 2))  # each annotator's own
+    totals = CaptionTotals()
+    totals.update(score, score_captions(captions((0, 10, "a")), first, SameWords()))
+    assert totals.compute().soda_c == pytest.approx(((2 / 3 + 1) / 2 + 1 / 2) / 2)
 
 
 def test_soda_scores_the_truth_as_what_was_said_and_the_prediction_as_reference():
     scorer = SameWords()
     score = score_captions(captions((0, 10, "a b c d")), captions((0, 10, "a b")), scorer)
     assert scorer.asked[-1] == [("a b", "a b c d")]
-    assert score.soda_c == pytest.approx(1.0)
+    assert score.soda_c == pytest.approx((1.0,))
     assert score.meteor.tolist() == pytest.approx([0.5] * 4)
 
 
