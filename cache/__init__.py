@@ -7,10 +7,11 @@ whoever can read the format may use them.
 from cache.garbage import Garbage, delete, find_leftovers, find_orphans
 from cache.info import Description, SplitSummary, describe, summarise
 from cache.migrate import migrate_cache
-from cache.pack import PackEntry, TokenPack, fresh_pack, open_pack, verify_pack, write_pack
+from cache.pack import PackEntry, TokenPack, open_pack, verify_pack, write_pack
 from cache.paths import PACK, SUFFIX, cache_path, find_caches, list_caches
 from cache.reader import CacheFile, open_cache, read_cache
 from cache.repair import Moved, quarantine, quarantine_folder, read_list
+from cache.shelf import TokenShelf, fresh_pack
 from cache.survey import Finding, check_file, survey_files
 from cache.verify import CacheState, cache_state, verify_cache
 from cache.writer import write_cache
@@ -27,6 +28,7 @@ __all__ = [
     "PackEntry",
     "SplitSummary",
     "TokenPack",
+    "TokenShelf",
     "cache_path",
     "cache_state",
     "check_file",

@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from cache.pack import open_pack, stale_cause
+from cache.pack import open_pack
 from cache.paths import PACK, find_caches
 from cache.reader import open_cache
+from cache.shelf import stale_cause
 from core.errors import CacheError, OutputError
 
 Kind = Literal["temporary", "pack", "orphan", "stale"]

@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
-from cache import cache_path, fresh_pack, open_cache, open_pack, verify_pack, write_cache, write_pack
+from cache import TokenShelf, cache_path, fresh_pack, open_cache, open_pack, verify_pack, write_cache, write_pack
 from core.errors import CacheCorruptError, CacheError, CacheForeignError, InputError
 from tests.factories import make_labels, make_track_set
 
@@ -114,3 +115,53 @@ def test_wide_ids_fit_the_header(tmp_path):
     write_cache(cache_path(tmp_path, "d", "s", name), replace(track_set, provenance={}))
     write_pack(tmp_path / "d" / "s")
     assert open_pack(tmp_path / "d" / "s").entries[0].video_id == name
+
+
+def test_a_shelf_gives_each_caches_tokens_from_the_pack_where_it_holds_the_same_content(folder, tmp_path):
+    write_pack(folder)
+    write_cache(folder / "c.h5", make_track_set(1, frames=9, seed=1, video_id="c"))  # other tracks than packed
+    write_cache(cache_path(tmp_path, "d", "t", "e"), make_track_set(2, video_id="e"))  # of a split without a pack
+    shelf = TokenShelf()
+    for split, name in (("s", "a"), ("s", "b b"), ("s", "c"), ("t", "e")):
+        file = open_cache(cache_path(tmp_path, "d", split, name))
+        np.testing.assert_array_equal(shelf.tokens(file), file.tokens())
+    assert (shelf.packed, shelf.unpacked) == (2, 2)
+
+
+def test_a_damaged_pack_is_named_and_not_passed_over(folder):
+    path = write_pack(folder)
+    data = bytearray(path.read_bytes())
+    data[open_pack(path).entries[0].offset] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(CacheCorruptError, match="run `tracksift cache pack` again"):
+        TokenShelf().tokens(open_cache(folder / "a.h5"))
+    path.write_bytes(b"no pack of ours")
+    with pytest.raises(CacheForeignError):
+        TokenShelf().tokens(open_cache(folder / "a.h5"))
+
+
+def test_float32_tokens_longer_than_a_block_are_those_of_the_caches_and_checked(tmp_path, monkeypatch):
+    monkeypatch.setattr("cache.pack._BLOCK", 64)
+    for name, tracks in (("a", 5), ("b", 0), ("c", 2)):
+        write_cache(cache_path(tmp_path, "d", "s", name), make_track_set(tracks, frames=7, width=6, video_id=name))
+    path = write_pack(tmp_path / "d" / "s")
+    pack = open_pack(path)
+    buffer = torch.full((pack.numbers + 3,), 7.0)
+    for found in (pack.float32(), pack.float32(buffer)):
+        assert [tuple(tokens.shape) for tokens in found] == [entry.shape for entry in pack.entries]
+        for tokens, entry in zip(found, pack.entries, strict=True):
+            stored = open_cache(path.parent / entry.file).tokens()
+            np.testing.assert_array_equal(tokens.numpy(), stored.astype(np.float32))
+    assert buffer[-3:].tolist() == [7.0] * 3
+    sound = path.read_bytes()
+    for at in (pack.entries[0].offset, len(sound) - 1):
+        data = bytearray(sound)
+        data[at] ^= 1
+        path.write_bytes(data)
+        with pytest.raises(CacheCorruptError, match="as they were packed"):
+            pack.float32()
+    path.write_bytes(sound[:-1])
+    with pytest.raises(CacheCorruptError, match="got the file's end"):
+        pack.float32()
+    with pytest.raises(InputError, match="expected a buffer"):
+        pack.float32(torch.zeros(3))
