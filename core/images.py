@@ -19,7 +19,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from core.errors import CheckpointError, InputError
-from core.text import OPEN_CLIP_CONFIG, load_open_clip, open_clip_sha256
+from core.open_clip_folder import OPEN_CLIP_CONFIG, load_open_clip_towers, open_clip_sha256
+from core.text import FrozenEncoder
 
 CONTEXT = 1.3  # a crop's side over the longer side of the object's box
 MARGIN = 1.125  # crops are larger than the tower's input by this factor, of which use takes the middle
@@ -27,20 +28,8 @@ IMAGES_AT_ONCE = 256
 HALF = (0.5, 0.5, 0.5)
 
 
-class ImageEncoder(Protocol):
-    """A frozen encoder; `sha256` names the bytes that decide its output, `width` is C."""
-
-    @property
-    def name(self) -> str:
-        """Folder name."""
-
-    @property
-    def sha256(self) -> str:
-        """Hash of weights, configuration and tokenizer: that of the text encoder whose space it shares."""
-
-    @property
-    def width(self) -> int:
-        """C."""
+class ImageEncoder(FrozenEncoder, Protocol):
+    """A frozen encoder of images; `width` is C."""
 
     @property
     def side(self) -> int:
@@ -56,7 +45,7 @@ class OpenClipImages:
     def __init__(self, folder: Path, device: str | torch.device) -> None:
         """Read the folder; CheckpointError where it does not fit open_clip's format."""
         self.name = folder.name
-        self.model, _ = load_open_clip(folder, device)
+        self.model = load_open_clip_towers(folder, device)
         self._mean, self._deviation = _read_scaling(folder)
         self._size = image_size(self.model.visual.image_size)
         self.side = view_side(self._size)

@@ -1,31 +1,37 @@
 """Frozen text encoders behind one protocol: an expression becomes token states, a mask and one pooled vector.
 
-Knows the folders of open_clip (`open_clip_config.json`, weights, a byte-pair merges file of its own if it has one)
-and of transformers sentence encoders (RoBERTa and its kin, by folder or hub id). Does not know what the features are
-for. Axis letters: B texts, L text tokens, C token width.
+Knows open_clip's text towers and the encoders of transformers (sentence RoBERTa, BERT, the encoder of T5 and their
+kin), by folder or hub id. Does not know what the features are for. Axis letters: B texts, L text tokens, C token width.
 """
 
 from __future__ import annotations
 
-import json
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
 
 from core.errors import CheckpointError, InputError
-from core.hashing import file_sha256, json_sha256
+from core.open_clip_folder import (
+    MERGES,
+    OPEN_CLIP_CONFIG,
+    OPEN_CLIP_WEIGHTS,
+    files_sha256,
+    freeze,
+    load_open_clip,
+    open_clip_sha256,
+)
 from core.validators import check_text
-from core.weights import load_strictly
 
-OPEN_CLIP_CONFIG = "open_clip_config.json"
-OPEN_CLIP_WEIGHTS = "open_clip_model.safetensors"
-MERGES = "bpe_merges.txt.gz"
 # Only what a text encoder reads, and no pickle.
-HUB_FILES = ("config.json", "tokenizer*", "vocab*", "merges.txt", "special_tokens_map.json", "model*.safetensors*")
+HUB_FILES = (
+    "config.json", "tokenizer*", "vocab*", "merges.txt", "spiece.model", "special_tokens_map.json",
+    "model*.safetensors*", OPEN_CLIP_CONFIG, OPEN_CLIP_WEIGHTS, MERGES,
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -42,8 +48,8 @@ class TextFeatures:
     pooled: Tensor
 
 
-class TextEncoder(Protocol):
-    """A frozen encoder; `sha256` names the bytes that decide its output, `width` is C."""
+class FrozenEncoder(Protocol):
+    """What every frozen encoder says of itself."""
 
     @property
     def name(self) -> str:
@@ -51,11 +57,15 @@ class TextEncoder(Protocol):
 
     @property
     def sha256(self) -> str:
-        """Hash of weights, configuration and tokenizer."""
+        """Hash of weights, configuration and tokenizer; the towers of one model have the same."""
 
     @property
     def width(self) -> int:
-        """C."""
+        """Numbers of a feature."""
+
+
+class TextEncoder(FrozenEncoder, Protocol):
+    """A frozen encoder of texts; `width` is C."""
 
     def encode(self, texts: Sequence[str]) -> TextFeatures:
         """Features of B texts; L is the longest text's. Raises InputError for blank or too long texts."""
@@ -90,7 +100,7 @@ class OpenClipText:
 
 
 class SentenceText:
-    """A transformers sentence encoder: last hidden state, and its mean over the attention mask."""
+    """An encoder of transformers: last hidden state, and its mean over the attention mask."""
 
     def __init__(self, folder: Path, name: str, device: str | torch.device) -> None:
         """Read the folder; CheckpointError where configuration, weights or tokenizer are missing or do not fit."""
@@ -104,15 +114,19 @@ class SentenceText:
         try:
             self.tokenizer = AutoTokenizer.from_pretrained(folder)
             model = AutoModel.from_pretrained(folder, dtype=torch.float32, use_safetensors=True)
-        except (OSError, ValueError, KeyError, RuntimeError) as error:
+            model = model.get_encoder() if model.config.is_encoder_decoder else model
+            self.width = int(model.config.hidden_size)
+        except (OSError, ValueError, KeyError, RuntimeError, AttributeError) as error:
             raise CheckpointError(f"{folder}: expected a transformers sentence encoder, got: {error}") from error
+        if self.tokenizer.pad_token is None:
+            raise CheckpointError(f"{folder}: expected a tokenizer that can pad, as encoders' can, got one that cannot")
         self.model: nn.Module = freeze(model, device)
         self.name = name
-        self.width = int(model.config.hidden_size)
-        self.limit = min(int(self.tokenizer.model_max_length), int(model.config.max_position_embeddings) - 2)
+        positions = getattr(model.config, "max_position_embeddings", None)  # T5's kin have none
+        self.limit = min(int(self.tokenizer.model_max_length), math.inf if positions is None else int(positions) - 2)
         self.device = torch.device(device)
-        read = {"config.json", "tokenizer.json", "vocab.json", "merges.txt", "vocab.txt"}
-        self.sha256 = _files_sha256([*weights, *(path for path in sorted(folder.iterdir()) if path.name in read)])
+        read = {"config.json", "tokenizer.json", "vocab.json", "merges.txt", "vocab.txt", "spiece.model"}
+        self.sha256 = files_sha256([*weights, *(path for path in sorted(folder.iterdir()) if path.name in read)])
 
     @torch.no_grad()
     def encode(self, texts: Sequence[str]) -> TextFeatures:
@@ -135,11 +149,6 @@ def masked_mean(tokens: Tensor, mask: Tensor) -> Tensor:
     return (tokens * weight).sum(1) / weight.sum(1).clamp(min=1)
 
 
-def freeze(model: nn.Module, device: str | torch.device) -> nn.Module:
-    """The model on `device`, in evaluation mode, without gradients."""
-    return model.to(device).eval().requires_grad_(False)
-
-
 def load_text_encoder(spec: str, device: str | torch.device) -> TextEncoder:
     """The encoder in a local folder (open_clip's or transformers' files), or of a hub id ("owner/name")."""
     folder = Path(spec)
@@ -158,57 +167,9 @@ def load_text_encoder(spec: str, device: str | torch.device) -> TextEncoder:
         raise CheckpointError(
             f"text encoder {spec!r}: expected a folder or a reachable hub id, got: {error}"
         ) from error
+    if (Path(fetched) / OPEN_CLIP_CONFIG).is_file():
+        return OpenClipText(Path(fetched), device)
     return SentenceText(Path(fetched), spec, device)
-
-
-def load_open_clip(folder: Path, device: str | torch.device) -> tuple[Any, Any]:
-    """(open_clip.CLIP frozen in float32, its tokenizer) from a folder of open_clip's own format.
-
-    The weights must be safetensors and match the configuration exactly: CheckpointError otherwise.
-    """
-    import open_clip  # slow to import
-
-    config = read_open_clip_config(folder)
-    weights = folder / OPEN_CLIP_WEIGHTS
-    if not weights.is_file():
-        raise CheckpointError(f"{folder}: expected {OPEN_CLIP_WEIGHTS} beside {OPEN_CLIP_CONFIG}, got no such file")
-    if any(key in config["text_cfg"] for key in ("hf_model_name", "hf_tokenizer_name")):
-        raise CheckpointError(f"{folder}: expected open_clip's own text tower, got a Hugging Face one")
-    try:
-        model = open_clip.CLIP(**{key: value for key, value in config.items() if key != "custom_text"})
-    except (TypeError, AssertionError) as error:
-        raise CheckpointError(f"{folder / OPEN_CLIP_CONFIG}: expected open_clip's settings, got: {error}") from error
-    load_strictly(model, weights)
-    return freeze(model, device), open_clip_tokenizer(folder, int(model.context_length))
-
-
-def open_clip_sha256(folder: Path) -> str:
-    """Hash of an open_clip folder's weights, configuration and tokenizer: one name for both towers."""
-    names = (OPEN_CLIP_CONFIG, OPEN_CLIP_WEIGHTS, MERGES)
-    return _files_sha256([folder / name for name in names if (folder / name).exists()])
-
-
-def read_open_clip_config(folder: Path) -> dict[str, Any]:
-    """`model_cfg` of a folder's open_clip_config.json; CheckpointError where it is malformed."""
-    path = folder / OPEN_CLIP_CONFIG
-    try:
-        config = json.loads(path.read_text(encoding="utf-8"))["model_cfg"]
-        missing = {"embed_dim", "vision_cfg", "text_cfg"} - set(config)
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise CheckpointError(f"{path}: expected JSON with model_cfg, got: {error!r}") from error
-    if missing:
-        raise CheckpointError(f"{path}: expected model_cfg with embed_dim, vision_cfg and text_cfg, missing {missing}")
-    return dict(config)
-
-
-def open_clip_tokenizer(folder: Path, context_length: int) -> Any:
-    """open_clip's byte-pair tokenizer, over the folder's own merges file or else over CLIP's."""
-    from open_clip.tokenizer import SimpleTokenizer
-
-    merges = folder / MERGES
-    if merges.exists():
-        return SimpleTokenizer(bpe_path=str(merges), context_length=context_length)
-    return SimpleTokenizer(context_length=context_length)
 
 
 def _check_texts(texts: Sequence[str]) -> None:
@@ -216,7 +177,3 @@ def _check_texts(texts: Sequence[str]) -> None:
         raise InputError("texts: expected at least one text to encode, got none")
     for i, text in enumerate(texts):
         check_text(f"text {i}", text)
-
-
-def _files_sha256(paths: Sequence[Path]) -> str:
-    return json_sha256({path.name: file_sha256(path) for path in paths})

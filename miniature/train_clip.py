@@ -29,8 +29,8 @@ from core.devices import autocast, describe_device, pick_device
 from core.errors import InputError
 from core.hashing import file_sha256
 from core.images import view_side
+from core.open_clip_folder import MERGES, OPEN_CLIP_CONFIG, OPEN_CLIP_WEIGHTS
 from core.reporting import emit, environment, print_table, progress_bar, track
-from core.text import MERGES, OPEN_CLIP_CONFIG, OPEN_CLIP_WEIGHTS
 from miniature.clip_training import losses
 from miniature.clip_training.captions import Captions, holds, make_captions
 from miniature.clip_training.data import ClipData, sample, stack_views, to_pixels

@@ -22,6 +22,7 @@ EPILOG = (
     "[bold]tracksift train-selector --data world --set token_noise=0.5 --seed 1 --fast-dev-run[/]"
 )
 FAST_VIDEOS = 4
+TEXTS = "texts"  # folder of the cache where features of expressions are kept
 
 
 def main(
@@ -59,13 +60,15 @@ def main(
     """Train the track selector on cached tracks and labels, choose its best epoch, calibrate it.
 
     Needs the caches of `tracksift generate` for the three splits; training gains from `--source ground_truth` beside
-    `--source grid`. Writes to --out: selector.safetensors, selector.json (record and thresholds), selector.csv and an
-    event file for TensorBoard (both after every epoch), selector.curves.png, selector.reliability.png.
+    `--source grid`. Features of the expressions are kept in texts/ under --cache. Writes to --out:
+    selector.safetensors, selector.json (record and thresholds), selector.csv and an event file for TensorBoard (both
+    after every epoch), selector.curves.png, selector.reliability.png.
     [bold]default[/] is TrackSift's own module, [bold]sola[/] SOLA's with its published losses, rate and schedule,
     [bold]sola-tuned[/] the same with the rate that is best on the split calib, of five, each trained in full.
     """
     from core.devices import pick_device
     from core.text import load_text_encoder
+    from core.text_store import StoredText
     from selector.fitting import Spread
     from selector.recipes import changed, find_recipe
     from selector.training import train_selector
@@ -92,7 +95,8 @@ def main(
         return
     place = pick_device(device)
     spread = Spread(devices, nodes, bf16)
-    encoder = load_text_encoder(Models(text_encoder=text_encoder).text_spec, spread.place(place))
+    loaded = load_text_encoder(Models(text_encoder=text_encoder).text_spec, spread.place(place))
+    encoder = StoredText(loaded, cache / TEXTS)
     with ExitStack() as stack:
         if fast_dev_run:
             out = Path(stack.enter_context(tempfile.TemporaryDirectory()))

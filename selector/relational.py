@@ -103,7 +103,7 @@ class RelationalSelector(nn.Module):
             tokens, geometry, looks = self._parts(values, there, frame_mask)
             length = frame_mask.sum(-1)
             numbers = torch.cat([track_numbers(geometry, length), *([] if looks is None else [looks])], dim=-1)
-            pairs = pair_numbers(geometry, None if looks is None else looks, length)
+            pairs = pair_numbers(geometry, looks, length)
             pairs = pairs * (there[:, :, None] & there[:, None])[..., None]
             moving = frame_motion(geometry)
             time = time_numbers(length, frames)[:, None].expand(-1, tracks, -1, -1)

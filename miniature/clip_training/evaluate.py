@@ -12,7 +12,7 @@ import torch
 from torch.nn import functional as F
 
 from core.images import view_side
-from core.text import load_open_clip
+from core.open_clip_folder import load_open_clip
 from miniature.clip_training.captions import fact_indices, holds, make_captions, rows
 from miniature.clip_training.data import to_pixels
 from miniature.clip_training.views import ClipViews, best_crops, render_all

@@ -9,7 +9,8 @@ from safetensors.torch import save_file
 
 from core.errors import CheckpointError, InputError
 from core.images import CONTEXT, centre, crop_square, image_size, load_image_encoder, scaled
-from core.text import OPEN_CLIP_CONFIG, OPEN_CLIP_WEIGHTS, load_text_encoder
+from core.open_clip_folder import OPEN_CLIP_CONFIG, OPEN_CLIP_WEIGHTS
+from core.text import load_text_encoder
 
 CONFIG = {
     "embed_dim": 12,

@@ -7,7 +7,8 @@ from open_clip.tokenizer import SimpleTokenizer
 from typer.testing import CliRunner
 
 from core.errors import InputError, OutputError
-from core.text import load_open_clip, load_text_encoder
+from core.open_clip_folder import load_open_clip
+from core.text import load_text_encoder
 from core.types import Expression
 from miniature import train_clip
 from miniature.clip_training import losses
