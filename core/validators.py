@@ -30,6 +30,12 @@ def check_finite(name: str, array: NDArray[np.generic]) -> None:
         raise InputError(f"{name}: expected finite numbers, got {int((~np.isfinite(array)).sum())} that are not")
 
 
+def check_least(name: str, value: float, least: float, unit: str = "") -> None:
+    """Refuse a value below `least`, NaN included; `unit` is a plural for the sentence ("frames")."""
+    if not value >= least:
+        raise InputError(f"{name}: expected {least} or more{' ' * bool(unit)}{unit}, got {value}")
+
+
 def check_probability(name: str, value: float | NDArray[np.floating]) -> None:
     """Refuse values outside 0..1, NaN included."""
     array = np.asarray(value, dtype=np.float64)

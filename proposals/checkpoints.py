@@ -15,8 +15,6 @@ from typing import Any
 
 import sam2
 import torch
-from huggingface_hub import hf_hub_download
-from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 from hydra.errors import InstantiationException
 from hydra.utils import get_class, instantiate
 from omegaconf import DictConfig, OmegaConf
@@ -28,6 +26,7 @@ from yaml import YAMLError  # type: ignore[import-untyped]
 from core.devices import pick_device
 from core.errors import CheckpointError
 from core.hashing import file_sha256
+from core.hub import first_line, hub_folder
 from core.weights import check_state, read_weights
 from proposals.sam2_tracker import Sam2Tracker
 from proposals.settings import Resources
@@ -88,7 +87,7 @@ def build_sam2(config: Path) -> SAM2Base:
     try:
         model = instantiate(root, _recursive_=True)
     except InstantiationException as error:
-        reason = str(error).splitlines()[0]
+        reason = first_line(error)
         raise CheckpointError(f"SAM2 configuration {config}: the classes refused their arguments: {reason}") from error
     if not isinstance(model, SAM2Base):
         raise CheckpointError(f"SAM2 configuration {config}: expected a SAM2Base, got {type(model).__name__}")
@@ -126,13 +125,7 @@ def _locate(spec: str) -> tuple[Path, Path, str]:
     if spec in HF_MODEL_ID_TO_FILENAMES:
         config_name, weights_name = HF_MODEL_ID_TO_FILENAMES[spec]
         config = Path(sam2.__path__[0]) / config_name
-        try:
-            return config, Path(hf_hub_download(repo_id=spec, filename=weights_name)), spec
-        except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
-            raise CheckpointError(
-                f"tracker {spec!r}: expected {weights_name} from the hub or its local copy, got "
-                f"{type(error).__name__}; without a network, give a local .pt or .safetensors with its .yaml beside it"
-            ) from error
+        return config, hub_folder("tracker", spec, [weights_name]) / weights_name, spec
     path = Path(spec)
     if path.suffix not in (".pt", ".safetensors"):
         known = ", ".join(sorted(HF_MODEL_ID_TO_FILENAMES))

@@ -14,8 +14,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from huggingface_hub import snapshot_download
-from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 from numpy.typing import NDArray
 from safetensors import SafetensorError
 from torch import Tensor, nn
@@ -25,6 +23,7 @@ from transformers.utils import logging
 from core.devices import autocast, pick_device
 from core.errors import CheckpointError
 from core.hashing import file_sha256, json_sha256
+from core.hub import first_line, hub_folder
 from core.weights import misfits
 
 FILES = ("config.json", "model.safetensors")
@@ -155,9 +154,8 @@ def load_detector(spec: str, device: str = "cpu") -> Detector:
             )
             processor = AutoProcessor.from_pretrained(folder, local_files_only=True)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError, SafetensorError) as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise CheckpointError(
-            f"detector {spec!r}: expected a GroundingDINO that transformers reads, got: {reason}"
+            f"detector {spec!r}: expected a GroundingDINO that transformers reads, got: {first_line(error)}"
         ) from error
     check_loading(spec, report)
     if getattr(processor, "tokenizer", None) is None or getattr(processor, "image_processor", None) is None:
@@ -212,13 +210,7 @@ def _locate(spec: str) -> Path:
         raise CheckpointError(
             f"detector {spec!r}: expected a folder or a hub id such as IDEA-Research/grounding-dino-tiny"
         )
-    try:
-        return Path(snapshot_download(spec, allow_patterns=WANTED))
-    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
-        raise CheckpointError(
-            f"detector {spec!r}: expected it from the hub or its local copy, got {type(error).__name__}; without a "
-            "network, give a local folder"
-        ) from error
+    return hub_folder("detector", spec, WANTED)
 
 
 class _SharedBackbone(nn.Module):

@@ -14,14 +14,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from huggingface_hub import snapshot_download
-from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 from safetensors import SafetensorError
 from transformers import EdgeTamVideoConfig, EdgeTamVideoModel, EdgeTamVisionConfig
 
 from core.devices import pick_device
 from core.errors import CheckpointError
 from core.hashing import file_sha256, json_sha256
+from core.hub import first_line, hub_folder
 from proposals.checkpoints import LoadedTracker
 from proposals.detector import check_loading, quiet
 from proposals.edgetam_image import EdgeTamImage
@@ -68,9 +67,8 @@ def load_edgetam(spec: str, device: str = "cpu") -> LoadedEdgeTam:
                 local_files_only=True, output_loading_info=True, ignore_mismatched_sizes=True,
             )  # fmt: skip
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError, SafetensorError) as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise CheckpointError(
-            f"tracker {spec!r}: expected an EdgeTAM that transformers reads, got: {reason}"
+            f"tracker {spec!r}: expected an EdgeTAM that transformers reads, got: {first_line(error)}"
         ) from error
     check_loading(spec, report, part="tracker")
     model = model.to(place).eval().requires_grad_(False)
@@ -105,13 +103,7 @@ def _locate(spec: str) -> Path:
         if missing:
             raise CheckpointError(f"tracker {spec!r}: expected {' and '.join(FILES)}, got no {missing[0]}")
         return folder
-    try:
-        return Path(snapshot_download(spec, allow_patterns=list(FILES)))
-    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
-        raise CheckpointError(
-            f"tracker {spec!r}: expected an EdgeTAM such as {EXAMPLE} from the hub or its local copy, got "
-            f"{type(error).__name__}; without a network, give a local folder"
-        ) from error
+    return hub_folder("tracker", spec, FILES, f"an EdgeTAM such as {EXAMPLE}")
 
 
 def _configuration(spec: str, path: Path) -> dict[str, Any]:

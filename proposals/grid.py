@@ -19,7 +19,7 @@ from sam2.sam2_image_predictor import SAM2ImagePredictor
 from core.types import Source, VideoMeta
 from proposals.features import precision
 from proposals.prompts import MaskPrompt, Prompter, by_area
-from proposals.settings import GridSettings, Resources
+from proposals.settings import GridSettings, Resources, key_frames
 from proposals.tracker import Maps
 
 
@@ -31,7 +31,7 @@ def grid_prompter(
     fits = video.size == (int(model.image_size), int(model.image_size))
     return Prompter(
         Source.GRID,
-        settings.key_frames(video.frames),
+        key_frames(settings.bin_size, video.frames),
         lambda key: grid.prompts(key.image, key.index, key.features if fits else None),
         limit=limit,
         extra_passes=0 if fits else 1,

@@ -19,10 +19,11 @@ from torchvision.ops import nms  # type: ignore[import-untyped]
 from core import rle
 from core.errors import InputError
 from core.types import Expression, Prompt, Source, Track, VideoMeta
-from core.validators import check_probability
+from core.validators import check_least, check_probability
 from proposals.clicks import Clicks, masks_of
 from proposals.overlap import iou_matrix
 from proposals.prompts import KeyFrame, MaskPrompt, Prompter
+from proposals.settings import key_frames
 
 if TYPE_CHECKING:  # transformers' detectors take seconds to import, and most runs need none
     from proposals.detector import Detection, Detector
@@ -52,16 +53,10 @@ class DetectorSettings:
 
     def __post_init__(self) -> None:
         """Refuse negative counts and shares outside 0..1."""
-        if self.bin_size < 0:
-            raise InputError(f"detector bin_size: expected 0 or more frames, got {self.bin_size}")
-        if self.max_tracks < 1:
-            raise InputError(f"detector max_tracks: expected 1 or more, got {self.max_tracks}")
+        check_least("detector bin_size", self.bin_size, 0, "frames")
+        check_least("detector max_tracks", self.max_tracks, 1)
         for name in ("box_threshold", "text_threshold", "nms", "stability", "same_iou"):
             check_probability(f"detector {name}", getattr(self, name))
-
-    def key_frames(self, frames: int) -> tuple[int, ...]:
-        """Rising frame indices of the key frames of a video of `frames` frames."""
-        return tuple(range(0, frames, self.bin_size)) if self.bin_size else tuple(sorted({0, frames // 2}))
 
 
 @dataclass
@@ -108,7 +103,7 @@ class Detections:
 
     def prompter(self) -> Prompter:
         """One prompt an object of a key frame, of whichever expression has the best score for it; best first."""
-        keys = self._settings.key_frames(self._video.frames)
+        keys = key_frames(self._settings.bin_size, self._video.frames)
         most = self._settings.max_tracks * len(self._expressions)
         return Prompter(Source.GROUNDING_DINO, keys, self._find, limit=most)
 

@@ -10,7 +10,7 @@ from typing import Literal, get_args
 
 from core.errors import InputError
 from core.types import Source
-from core.validators import check_probability
+from core.validators import check_least, check_probability
 
 Order = Literal["time", "area"]
 # Imported tracks are not proposed: they come with their masks.
@@ -37,16 +37,10 @@ class GridSettings:
 
     def __post_init__(self) -> None:
         """Refuse negative counts and shares outside 0..1."""
-        if self.bin_size < 0:
-            raise InputError(f"grid bin_size: expected 0 or more frames, got {self.bin_size}")
-        if self.points_per_side < 1:
-            raise InputError(f"grid points_per_side: expected 1 or more, got {self.points_per_side}")
+        check_least("grid bin_size", self.bin_size, 0, "frames")
+        check_least("grid points_per_side", self.points_per_side, 1)
         for name in ("pred_iou_thresh", "stability_score_thresh", "box_nms_thresh", "part_overlap", "max_area"):
             check_probability(f"grid {name}", getattr(self, name))
-
-    def key_frames(self, frames: int) -> tuple[int, ...]:
-        """Rising frame indices of the key frames of a video of `frames` frames."""
-        return tuple(range(0, frames, self.bin_size)) if self.bin_size else tuple(sorted({0, frames // 2}))
 
 
 @dataclass(frozen=True)
@@ -76,13 +70,16 @@ class ProposalSettings:
         if not self.sources or not set(self.sources) <= set(KNOWN_SOURCES):
             known = ", ".join(KNOWN_SOURCES)
             raise InputError(f"sources: expected some of {known}, got {', '.join(self.sources) or 'none'}")
-        if self.max_tracks < 1:
-            raise InputError(f"max_tracks: expected 1 or more, got {self.max_tracks}")
+        check_least("max_tracks", self.max_tracks, 1)
         read_order(self.order)
-        if self.together < 1:
-            raise InputError(f"together: expected 1 or more prompts, got {self.together}")
+        check_least("together", self.together, 1, "prompts")
         for name in ("explained_iou", "duplicate_iou", "largest_share"):
             check_probability(name, getattr(self, name))
+
+
+def key_frames(bin_size: int, frames: int) -> tuple[int, ...]:
+    """Every `bin_size`-th frame of a video of `frames` frames, rising; for 0 the first and the middle one."""
+    return tuple(range(0, frames, bin_size)) if bin_size else tuple(sorted({0, frames // 2}))
 
 
 def read_order(name: str) -> Order:
@@ -113,7 +110,5 @@ class Resources:
     def __post_init__(self) -> None:
         """Refuse numbers below 1, and a negative host_bytes."""
         for name in ("encoder_batch", "objects", "points", "feature_bytes"):
-            if getattr(self, name) < 1:
-                raise InputError(f"resources: expected {name} of 1 or more, got {getattr(self, name)}")
-        if self.host_bytes < 0:
-            raise InputError(f"resources: expected host_bytes of 0 or more, got {self.host_bytes}")
+            check_least(f"resources {name}", getattr(self, name), 1)
+        check_least("resources host_bytes", self.host_bytes, 0)

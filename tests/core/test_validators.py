@@ -8,6 +8,7 @@ from core.validators import (
     check_array,
     check_boxes,
     check_finite,
+    check_least,
     check_probability,
     check_rising,
     check_text,
@@ -103,3 +104,11 @@ def test_only_unit_vectors_and_zeros_pass():
     for wrong in ([0.9, 0.0], [1.0, 1.0], [NAN, 0.0], [float("inf"), 0.0]):
         with pytest.raises(InputError, match="a: expected a vector of length 1 or all zeros"):
             check_unit_or_zero("a", np.array(wrong, dtype=np.float16))
+
+
+def test_values_below_the_least_are_refused_with_their_unit():
+    check_least("bins", 0, 0)
+    with pytest.raises(InputError, match=r"^bins: expected 1 or more frames, got 0$"):
+        check_least("bins", 0, 1, "frames")
+    with pytest.raises(InputError, match=r"^share: expected 0 or more, got nan$"):
+        check_least("share", NAN, 0)

@@ -59,14 +59,14 @@ def test_a_hub_id_takes_the_package_configuration_and_the_fetched_file(tmp_path,
     torch.save({"model": state}, weights)
     asked = []
 
-    def fetch(repo_id, filename):
-        asked.append((repo_id, filename))
-        return str(weights)
+    def fetch(spec, allow_patterns):
+        asked.append((spec, allow_patterns))
+        return str(tmp_path)
 
-    monkeypatch.setattr(checkpoints, "hf_hub_download", fetch)
+    monkeypatch.setattr("huggingface_hub.snapshot_download", fetch)
     with pytest.raises(CheckpointError, match=r"tensors of its model, got .* missing"):
         load_sam2("facebook/sam2.1-hiera-tiny")
-    assert asked == [("facebook/sam2.1-hiera-tiny", "sam2.1_hiera_tiny.pt")]
+    assert asked == [("facebook/sam2.1-hiera-tiny", ["sam2.1_hiera_tiny.pt"])]
 
 
 def test_every_configuration_of_the_package_builds_under_our_rules():
@@ -92,11 +92,11 @@ def test_a_released_file_needs_no_configuration_beside_it(tmp_path, monkeypatch,
 
 
 def test_a_hub_without_network_says_what_to_do(monkeypatch):
-    def refuse(**_):
+    def refuse(*_, **__):
         raise OSError("unreachable")
 
-    monkeypatch.setattr(checkpoints, "hf_hub_download", refuse)
-    with pytest.raises(CheckpointError, match="without a network, give a local"):
+    monkeypatch.setattr("huggingface_hub.snapshot_download", refuse)
+    with pytest.raises(CheckpointError, match="without a network, give local"):
         load_sam2("facebook/sam2.1-hiera-large")
 
 

@@ -289,7 +289,7 @@ def test_another_model_and_a_folder_without_weights_are_refused_by_name(broken):
 
 
 def test_a_hub_id_that_is_no_sam2_is_sought_as_an_edgetam(monkeypatch):
-    monkeypatch.setattr("proposals.edgetam.snapshot_download", absent)
+    monkeypatch.setattr("huggingface_hub.snapshot_download", absent)
     with pytest.raises(CheckpointError, match=r"'owner/name': expected an EdgeTAM such as .*without a network"):
         load_tracker("owner/name")
 

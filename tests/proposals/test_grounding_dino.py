@@ -161,11 +161,6 @@ def test_settings_out_of_range_are_refused(changes, sentence):
         DetectorSettings(**changes)
 
 
-@pytest.mark.parametrize(("bin_size", "frames", "keys"), [(4, 10, (0, 4, 8)), (0, 10, (0, 5)), (0, 1, (0,))])
-def test_key_frames_follow_the_bin(bin_size, frames, keys):
-    assert DetectorSettings(bin_size=bin_size).key_frames(frames) == keys
-
-
 def test_facts_name_weights_thresholds_and_texts():
     facts = detector_facts(Fake(), ASKED[:1], SETTINGS)
     assert (facts["sha256"], facts["expressions"]) == ("f" * 64, {"a": "the first"})

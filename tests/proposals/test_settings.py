@@ -5,15 +5,15 @@ from core.errors import InputError
 from core.types import Source
 from proposals.presets import with_preset
 from proposals.prompts import MaskPrompt, by_area
-from proposals.settings import GridSettings, ProposalSettings, Resources
+from proposals.settings import GridSettings, ProposalSettings, Resources, key_frames
 
 
 @pytest.mark.parametrize(
     ("bin_size", "frames", "keys"),
     [(0, 48, (0, 24)), (0, 1, (0,)), (0, 3, (0, 1)), (4, 9, (0, 4, 8)), (4, 8, (0, 4)), (100, 9, (0,))],
 )
-def test_key_frames(bin_size, frames, keys):
-    assert GridSettings(bin_size=bin_size).key_frames(frames) == keys
+def test_key_frames_follow_the_bin(bin_size, frames, keys):
+    assert key_frames(bin_size, frames) == keys
 
 
 @pytest.mark.parametrize(
@@ -64,6 +64,6 @@ def test_presets_change_what_they_say():
     plain = ProposalSettings()
     assert with_preset(plain, "balanced") == plain
     fast = with_preset(plain, "fast").grid
-    assert (fast.key_frames(5000), fast.points_per_side) == ((0,), 16)
+    assert (key_frames(fast.bin_size, 5000), fast.points_per_side) == ((0,), 16)
     faithful = with_preset(plain, "faithful")
     assert (faithful.order, faithful.together, faithful.duplicate_iou, faithful.grid.max_area) == ("area", 4, 1.0, 1.0)
