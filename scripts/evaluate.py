@@ -1,4 +1,4 @@
-"""`tracksift evaluate`: caches and annotations of a split -> J&F, with the oracle and the baselines beside it.
+"""`tracksift evaluate`: a split -> its figures, from caches with the oracle beside it, or from prediction files.
 
 Knows flags and tables. Does not know metrics.
 """
@@ -10,32 +10,67 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from benchmarks.catalog import names
 from core import reporting
+from core.errors import InputError
 from scripts import options
+from scripts.evaluate_files import score_files
 
 if TYPE_CHECKING:
     from benchmarks.metrics.mevis_score import MevisFigures
     from tracksift.evaluate import Evaluation
 
+EPILOG = (
+    "Examples: [bold]tracksift evaluate --data world --split valid[/]  |  "
+    "[bold]tracksift evaluate --dataset qvhighlights --data highlight_val_release.jsonl --predictions scores.jsonl[/]"
+    "  |  [bold]tracksift evaluate --dataset lasot --data LaSOT --predictions results --out lasot.json[/]"
+)
 COLUMNS = ["", "J&F", "J", "F", "J&F, targets", "no-target acc.", "n"]
 
 
 def main(
-    data: Annotated[Path, typer.Option(help="A folder in MeViS's layout.")],
-    split: options.Split = "valid",
+    data: Annotated[
+        Path, typer.Option(help="The dataset's folder, or its annotation file; with caches one in MeViS's layout.")
+    ],
+    split: Annotated[
+        str | None, typer.Option(help="The split; by default valid, with --predictions the dataset's first.")
+    ] = None,
+    dataset: Annotated[str, typer.Option(help=f"With --predictions, one of {names()}.")] = "mevis",
+    predictions: Annotated[
+        Path | None, typer.Option(help="Score these files and no caches; `tracksift data list` says which forms.")
+    ] = None,
     cache: options.Cache = Path("caches"),
-    baselines: Annotated[bool, typer.Option(help="Also score text-blind choices and shuffled expressions.")] = True,
+    baselines: Annotated[bool, typer.Option(help="Also score baselines that no evaluator may favour.")] = True,
+    tokeniser: Annotated[
+        str, typer.Option(help="Captions: plain, or treebank as published figures have it (Java).")
+    ] = "plain",
+    meteor: Annotated[bool, typer.Option("--meteor", help="Captions: METEOR and SODA_c as well (Java).")] = False,
+    ratings: Annotated[
+        Path | None,
+        typer.Option(help="magqa: JSON lines {question, truth, reply, rating} of a judge; else shared words judge."),
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="With --predictions: also write the figures to this JSON.")] = None,
     limit: options.Limit = None,
     tracker: options.Tracker = "miniature",
     text_encoder: options.TextEncoder = "miniature",
     selector: options.Selector = "miniature",
     device: options.Device = "auto",
 ) -> None:
-    """Score a split by MeViS's rules: J, boundary F and J&F a expression, failures counted as 0.
+    """Score a split; what could not be answered counts as the least, and is named.
 
-    Needs the caches of `tracksift generate` and public ground truth. The oracle line is the best J&F that the cached
-    tracks allow.
+    With --predictions the files of any program by the dataset's official rules, beside baselines that look at nothing
+    and the truth itself. Without: caches of `tracksift generate` with public ground truth, by MeViS's rules (J,
+    boundary F and J&F an expression); the oracle line is the best J&F that the cached tracks allow.
     """
+    if predictions is not None:
+        score_files(
+            dataset, data, split, predictions, baselines=baselines, tokeniser=tokeniser, meteor=meteor,
+            ratings=ratings, out=out,
+        )  # fmt: skip
+        return
+    if dataset != "mevis" or out is not None:
+        raise InputError("--dataset and --out: expected --predictions with them, got none")
+    split = split or "valid"
     from tracksift import evaluate as pipeline_of
     from tracksift.ask import Pipeline
     from tracksift.jobs import split_jobs
