@@ -1,6 +1,6 @@
-"""`python -m miniature.render`: any seeds, or a split of the miniature, as files in MeViS's layout.
+"""`python -m miniature.render`: any seeds, or a split of the miniature, as files in the formats of the benchmarks.
 
-Knows flags. Does not know how clips are drawn or laid out.
+Knows flags. Does not know how videos are drawn or laid out.
 """
 
 import re
@@ -11,12 +11,15 @@ import typer
 
 from core import cli, reporting
 from core.errors import InputError
+from miniature.formats import catalogue, dataset
+from miniature.long_world import CLIP
 from miniature.splits import RESERVED, SPLITS, find_split
-from miniature.world.layout import check_target, expected_megabytes, write_split
+from miniature.world import layout
 
 EPILOG = (
     "Examples: [bold]python -m miniature.render --split valid --out world[/]  |  "
     "[bold]python -m miniature.render --seeds 900000:900100 --shifted --out mine[/]  |  "
+    "[bold]python -m miniature.render --split valid --long --formats qvhighlights,magqa --workers 2 --out long[/]  |  "
     "[bold]python -m miniature.render --seeds 7:8 --long --split look --out /tmp/mine --dry-run[/]"
 )
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="rich")
@@ -37,18 +40,30 @@ def parse_seeds(text: str) -> range:
 def choose_seeds(
     seeds: str | None, split: str, shifted: bool, long: bool, expressions: int | None = None
 ) -> tuple[range, bool, int | None]:
-    """Seeds, whether shifted, and expressions a clip: those of the flags, or else those of the miniature's split.
+    """Seeds, whether shifted, and expressions a video: those of the flags, or else those of the miniature's split.
 
     Raises:
         InputError: for an unknown split without seeds, or flags that contradict the split.
     """
     if seeds is not None:
         return parse_seeds(seeds), shifted, expressions
-    known = find_split(split)
-    if long or (shifted and not known.shifted):
-        flag = "--long" if long else "--shifted"
-        raise InputError(f"{flag}: expected --seeds with it, got split {split!r}, which says itself what it holds")
+    known = find_split(split, long)
+    if shifted and not known.shifted:
+        raise InputError(f"--shifted: expected --seeds with it, got split {split!r}, which says itself what it holds")
     return known.seeds, known.shifted, expressions or known.expressions
+
+
+def choose_formats(formats: str | None, long: bool, seconds: int | None) -> tuple[str, ...]:
+    """The formats of the flag; () for MeViS's layout alone, which short clips have by default, long ones all.
+
+    Raises:
+        InputError: for unknown formats, an odd number of seconds, or `--seconds` without `--long`.
+    """
+    if seconds is not None and not long:
+        raise InputError(f"--seconds: expected --long with it, got {seconds} for short clips")
+    if seconds is not None and seconds % CLIP:
+        raise InputError(f"--seconds: expected an even number, got {seconds}")
+    return () if formats is None and not long else catalogue.choose(formats or "all", long)
 
 
 @app.command(epilog=EPILOG)
@@ -57,31 +72,41 @@ def main(
     seeds: Annotated[str | None, typer.Option(help="A:B, seeds from A to B - 1; default: the split's own.")] = None,
     split: Annotated[str, typer.Option(help=f"Name of the split: {', '.join(SPLITS)}, or any with --seeds.")] = "valid",
     shifted: Annotated[bool, typer.Option("--shifted", help="Unseen backgrounds, textures and wordings.")] = False,
-    long: Annotated[bool, typer.Option("--long", help="Clips of 240 to 480 frames.")] = False,
-    expressions: Annotated[int | None, typer.Option(min=1, help="Expressions a clip at most; default 8 to 12.")] = None,
+    long: Annotated[bool, typer.Option("--long", help="The long world: 120 to 150 s at 2 frames a second.")] = False,
+    formats: Annotated[
+        str | None, typer.Option(help="all, or names with commas, each OUT/SPLIT/NAME; short clips: MeViS's alone.")
+    ] = None,
+    seconds: Annotated[int | None, typer.Option(min=8, help="Length of long videos, even; for a quick look.")] = None,
+    expressions: Annotated[int | None, typer.Option(min=1, help="Expressions a video; default 8 to 12.")] = None,
     workers: Annotated[int, typer.Option(min=1, help="Processes that draw.")] = 1,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a rendered split.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be written, and write nothing.")] = False,
 ) -> None:
-    """Render clips of the miniature world with exact masks, expressions and moments, in MeViS's layout."""
+    """Render videos of the miniature world with exact ground truth, in the formats of the benchmarks."""
     chosen, shifted, expressions = choose_seeds(seeds, split, shifted, long, expressions)
+    names = choose_formats(formats, long, seconds)
     if not re.fullmatch(r"\w[\w.-]*", split):
         raise InputError(f"--split: expected a plain folder name, got {split!r}")
-    folder = out / split
-    check_target(folder, overwrite)
-    about = (
-        f"{len(chosen)} clips, seeds {chosen.start}:{chosen.stop}, about {expected_megabytes(len(chosen), long):.0f} MB"
-    )
+    folder, wanted = out / split, dataset.Wanted(names, long, shifted, expressions, seconds)
+    (dataset if names else layout).check_target(folder, overwrite)
+    size = dataset.expected_megabytes(len(chosen), wanted) if names else layout.expected_megabytes(len(chosen))
+    about = f"{len(chosen)} clips, seeds {chosen.start}:{chosen.stop}, about {size:.0f} MB"
+    about += f", formats {', '.join(names)}" if names else ""
     if dry_run:
         typer.echo(f"would write {folder}: {about}")
         return
     if chosen.stop > RESERVED:
         typer.echo(f"seeds from {RESERVED} are never used by the project itself", err=True)
     with reporting.progress_bar("clips", len(chosen)) as bar:
-        write_split(
-            folder, chosen, shifted=shifted, long=long, expressions=expressions, overwrite=overwrite,
-            workers=workers, on_progress=bar,
-        )  # fmt: skip
+        if names:
+            dataset.write_formats(
+                folder, split, chosen, wanted, overwrite=overwrite, workers=workers, on_progress=bar
+            )  # fmt: skip
+        else:
+            layout.write_split(
+                folder, chosen, shifted=shifted, expressions=expressions, overwrite=overwrite, workers=workers,
+                on_progress=bar,
+            )  # fmt: skip
     typer.echo(f"wrote {folder}: {about}")
 
 

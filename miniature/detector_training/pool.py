@@ -45,7 +45,7 @@ class Scene:
 def draw(seed: int) -> Scene:
     """The scene of a seed: objects that move through a clip of ordinary length, a few of its frames."""
     rng = np.random.default_rng([seed, 1])
-    length = clip_length(rng, shifted=False, long=False)
+    length = clip_length(rng, shifted=False)
     times = np.sort(rng.choice(length, FRAMES, replace=False))
     whole = draw_scene(rng, length, shifted=False)
     objects = tuple(_at(thing, times) for thing in whole)

@@ -19,7 +19,7 @@ from miniature.long_world.timeline import draw_events
 from miniature.long_world.words import dialect
 
 SHORTEST = 8  # seconds
-STREAM = 2  # sets the seeds' streams apart from those of the short world (0 and 1)
+STREAM = 2  # sets the seeds' streams apart from those of the short world (0)
 
 
 def make_story(seed: int, *, shifted: bool = False, seconds: int | None = None, most: int | None = None) -> Story:

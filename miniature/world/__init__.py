@@ -20,11 +20,10 @@ def make_clip(
     seed: int,
     *,
     shifted: bool = False,
-    long: bool = False,
     frames: int | None = None,
     expressions: int | None = None,
 ) -> Clip:
-    """Draw the clip of a seed: 256x256, 8 fps, `frames` frames or else 24 to 64 (shifted 40 to 64, long 240 to 480).
+    """Draw the clip of a seed: 256x256, 8 fps, `frames` frames or else 24 to 64 (shifted 40 to 64).
 
     Shifted clips have unseen backgrounds, textures and wordings and more objects. Expressions are true of exactly
     their targets; those that would be doubtful are left out. `expressions`: at most so many, instead of 8 to 12; the
@@ -37,9 +36,9 @@ def make_clip(
         raise InputError(f"seed: expected a whole number from 0, got {seed}")
     if frames is not None and frames < 1:
         raise InputError(f"frames: expected at least 1, got {frames}")
-    streams = np.random.SeedSequence([seed, int(shifted), int(long)]).spawn(4)
+    streams = np.random.SeedSequence([seed, int(shifted), 0]).spawn(4)  # 0: the short world
     length, scene, pixels, words = (np.random.default_rng(s) for s in streams)
-    count = clip_length(length, shifted, long) if frames is None else frames
+    count = clip_length(length, shifted) if frames is None else frames
     objects = draw_scene(scene, count, shifted)
     picture = paint(pixels, objects, count, shifted)
     said = describe(words, Facts(objects, picture), shifted, expressions)

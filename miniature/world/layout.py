@@ -24,7 +24,7 @@ from PIL import Image
 from core import rle
 from core.atomic import atomic_folder
 from core.errors import InputError, OutputError
-from miniature.world import SIDE, Clip, make_clip
+from miniature.world import Clip, make_clip
 
 META, MASKS, FRAMES = "meta_expressions.json", "mask_dict.json", "JPEGImages"
 JPEG_QUALITY = 95
@@ -44,7 +44,7 @@ class Written:
 
 
 def video_id(seed: int, shifted: bool = False, long: bool = False) -> str:
-    """The clip's name: m000007 for seed 7, ms000007 shifted, ml000007 long, msl000007 both."""
+    """The video's name: m000007 for seed 7, ms000007 shifted, ml000007 of the long world, msl000007 both."""
     return f"m{'s' if shifted else ''}{'l' if long else ''}{seed:06d}"
 
 
@@ -74,9 +74,9 @@ def write_clip(clip: Clip, name: str, folder: Path) -> Written:
     return Written(name, len(clip.frames), clip.fps, expressions, tuple(run_lengths(m) for m in clip.masks))
 
 
-def _render(folder: Path, shifted: bool, long: bool, expressions: int | None, seed: int) -> Written:
-    clip = make_clip(seed, shifted=shifted, long=long, expressions=expressions)
-    return write_clip(clip, video_id(seed, shifted, long), folder)
+def _render(folder: Path, shifted: bool, expressions: int | None, seed: int) -> Written:
+    clip = make_clip(seed, shifted=shifted, expressions=expressions)
+    return write_clip(clip, video_id(seed, shifted), folder)
 
 
 def _all(render: Callable[[int], Written], seeds: Sequence[int], workers: int) -> Iterator[Written]:
@@ -110,7 +110,6 @@ def write_split(
     seeds: Sequence[int],
     *,
     shifted: bool = False,
-    long: bool = False,
     expressions: int | None = None,
     overwrite: bool = False,
     workers: int = 1,
@@ -131,7 +130,7 @@ def write_split(
     videos: dict[str, Any] = {}
     masks: dict[str, RunLengths] = {}
     with atomic_folder(folder) as temporary:
-        for done, clip in enumerate(_all(partial(_render, temporary, shifted, long, expressions), seeds, workers), 1):
+        for done, clip in enumerate(_all(partial(_render, temporary, shifted, expressions), seeds, workers), 1):
             first = len(masks)
             for e in clip.expressions.values():
                 e["anno_id"] = [first + i for i in e["anno_id"]]
@@ -144,6 +143,6 @@ def write_split(
         (temporary / MASKS).write_text(json.dumps(masks))
 
 
-def expected_megabytes(clips: int, long: bool) -> float:
-    """About how much a split takes on disk: 30 kB a frame (measured), 44 frames a clip, 360 for long ones."""
-    return clips * (360 if long else 44) * 0.030 * (SIDE / 256) ** 2
+def expected_megabytes(clips: int) -> float:
+    """About how much a split takes on disk: 30 kB a frame (measured), 44 frames a clip."""
+    return clips * 44 * 0.030

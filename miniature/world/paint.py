@@ -3,6 +3,7 @@
 Knows pixels. Does not know words. Everything is drawn inside bounding boxes, from the deepest object to the nearest.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -111,3 +112,13 @@ def _cover(
         spans.append((slice(low - b.start, high - b.start), slice(low - f.start, high - f.start)))
     (by, fy), (bx, fx) = spans
     return int((back[by, bx] & front[fy, fx]).sum())
+
+
+def whole_areas(objects: Sequence[ObjectSpec], frames: int) -> NDArray[np.int64]:
+    """Pixels of each object inside the picture, covered or not, int64 [O, T]."""
+    out = np.zeros((len(objects), frames), dtype=np.int64)
+    for i, thing in enumerate(objects):
+        for t in range(frames):
+            placed = stamp(thing, t)
+            out[i, t] = 0 if placed is None else int((placed.alpha >= 0.5).sum())
+    return out

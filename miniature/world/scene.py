@@ -40,9 +40,9 @@ class SceneLook:
     mark: Rgb
 
 
-def clip_length(rng: Rng, shifted: bool, long: bool) -> int:
-    """Frames of a clip: 24..64, shifted 40..64, long 240..480."""
-    low, high = (240, 480) if long else (40, 64) if shifted else (24, 64)
+def clip_length(rng: Rng, shifted: bool) -> int:
+    """Frames of a clip: 24..64, shifted 40..64."""
+    low, high = (40, 64) if shifted else (24, 64)
     return int(rng.integers(low, high + 1))
 
 

@@ -31,16 +31,13 @@ def test_the_same_seed_gives_the_same_clip_and_another_seed_another() -> None:
     assert digest(make_clip(5, frames=8)) != digest(make_clip(6, frames=8))
 
 
-def test_shifted_and_long_clips_of_a_seed_are_other_clips() -> None:
-    kinds = [make_clip(5, frames=8), make_clip(5, shifted=True, frames=8), make_clip(5, long=True, frames=8)]
-    assert len({digest(c) for c in kinds}) == 3
+def test_a_shifted_clip_of_a_seed_is_another_clip() -> None:
+    assert digest(make_clip(5, frames=8)) != digest(make_clip(5, shifted=True, frames=8))
 
 
-@pytest.mark.parametrize(
-    ("kind", "low", "high"), [({}, 24, 64), ({"shifted": True}, 40, 64), ({"long": True}, 240, 480)]
-)
+@pytest.mark.parametrize(("kind", "low", "high"), [({}, 24, 64), ({"shifted": True}, 40, 64)])
 def test_lengths_are_as_promised(kind: dict[str, bool], low: int, high: int) -> None:
-    for seed in range(1 if "long" in kind else 3):
+    for seed in range(3):
         assert low <= len(make_clip(seed, **kind).frames) <= high
 
 

@@ -13,15 +13,15 @@ from benchmarks.mevis.reader import open_mevis
 from core import rle
 from core.errors import InputError, OutputError
 from miniature import render
-from miniature.splits import RESERVED, SPLITS, find_split
+from miniature.splits import LONG_SPLITS, RESERVED, SPLITS, find_split
 from miniature.world import Clip, layout, make_clip
 from miniature.world.layout import run_lengths, video_id, write_split
 
 
 @pytest.fixture
 def short_clips(monkeypatch: pytest.MonkeyPatch) -> None:
-    def short(seed: int, *, shifted: bool, long: bool, expressions: int | None) -> Clip:
-        return make_clip(seed, shifted=shifted, long=long, frames=10, expressions=expressions)
+    def short(seed: int, *, shifted: bool, expressions: int | None) -> Clip:
+        return make_clip(seed, shifted=shifted, frames=10, expressions=expressions)
 
     monkeypatch.setattr(layout, "make_clip", short)
 
@@ -147,8 +147,7 @@ def test_seeds_come_from_the_flag_or_else_from_the_split() -> None:
         render.choose_seeds(None, "mine", False, False)
     with pytest.raises(InputError, match="--shifted: expected --seeds"):
         render.choose_seeds(None, "valid", True, False)
-    with pytest.raises(InputError, match="--long: expected --seeds"):
-        render.choose_seeds(None, "valid", False, True)
+    assert render.choose_seeds(None, "valid", False, True) == (LONG_SPLITS["valid"].seeds, False, None)
 
 
 def test_the_command_renders_and_a_dry_run_writes_nothing(tmp_path: Path, short_clips: None) -> None:
@@ -174,5 +173,8 @@ def test_splits_are_disjoint_below_the_reserved_seeds_and_say_what_they_are() ->
     assert ranges[-1][1] <= RESERVED
     assert {s.name for s in SPLITS.values() if s.shifted} == {"shifted_dev", "shifted_test"}
     assert find_split("test").seeds == range(400_000, 400_120)
+    for name, long in LONG_SPLITS.items():
+        assert set(long.seeds) <= set(SPLITS[name].seeds)
+        assert long.shifted == SPLITS[name].shifted
     with pytest.raises(InputError, match="split: expected one of"):
         find_split("tset")
