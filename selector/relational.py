@@ -17,27 +17,26 @@ from typing import cast
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from core.text import masked_mean
-from selector.masked import Attention
-from selector.relations import PAIR_WIDTH, TRACK_WIDTH, frame_motion, pair_numbers, track_numbers
+from selector.relational_layers import LayerMemory, PlainLayer, RelationalLayer, TimeConvolution, of_videos
+from selector.relations import TRACK_WIDTH, frame_motion, pair_numbers, track_numbers
 from selector.settings import GEOMETRY_WIDTH, RelationalSettings
 
 MOTION_WIDTH = 12  # of `frame_motion` with two lags
 TIME_WIDTH = 8
-STRIDE = 4
 
 
 @dataclass(frozen=True)
 class VideoState:
-    """V videos read: steps [V, N, S, E], step_mask [V, S], states [V, N, E], pairs [V, N, N, P], there [V, N]."""
+    """V videos read, all that needs no words: step_mask [V, S], states [V, N, E], there [V, N], and for each layer what
+    it asks of steps and of pairs.
+    """
 
-    steps: Tensor
     step_mask: Tensor
     states: Tensor
-    pairs: Tensor
     there: Tensor
+    memories: tuple[LayerMemory, ...]
 
 
 class RelationalSelector(nn.Module):
@@ -118,7 +117,8 @@ class RelationalSelector(nn.Module):
         pooled = torch.einsum("xs,xse->xe", weight.to(x.dtype), x)
         states = torch.unflatten(pooled, 0, (videos, tracks)) + self.track_in(numbers)
         steps = torch.unflatten(x, 0, (videos, tracks))
-        return VideoState(steps, mask[::tracks], states, pairs, there)
+        memories = tuple(cast(RelationalLayer, layer).memory(steps, pairs) for layer in self.layers)
+        return VideoState(mask[::tracks], states, there, memories)
 
     def select(
         self, videos: VideoState, video: Tensor, words: Tensor, track_mask: Tensor | None, text_mask: Tensor | None
@@ -126,12 +126,10 @@ class RelationalSelector(nn.Module):
         """`forward` after `encode` and `read`: video [B] says which of the V each expression is about."""
         if text_mask is None:
             text_mask = words.new_ones(words.shape[:2], dtype=torch.bool)
-        there = videos.there[video] if track_mask is None else track_mask
-        x, pairs = videos.states[video], videos.pairs[video]
-        steps = videos.step_mask[video]
-        for module in self.layers:
-            layer = cast(RelationalLayer, module)
-            x = layer(x, words, text_mask, layer.step_memory(videos.steps, video), steps, pairs, there)
+        there = of_videos(videos.there, video) if track_mask is None else track_mask
+        x, steps = of_videos(videos.states, video), of_videos(videos.step_mask, video)
+        for layer, memory in zip(self.layers, videos.memories, strict=True):
+            x = layer(x, words, text_mask, memory.of(video), steps, there)
         x = self.norm(x)
         with torch.autocast(x.device.type, enabled=False):
             sentence = self.match_words(masked_mean(words.float(), text_mask))
@@ -153,111 +151,6 @@ class RelationalSelector(nn.Module):
         geometry = values[..., width:end] * real
         looks = scaled[..., 0, end:] * there[..., None] if self.settings.look_width else None
         return scaled[..., :width] * real * geometry[..., 7:], geometry, looks
-
-
-class RelationalLayer(nn.Module):
-    """A track's state asks the words, its own steps and the other tracks; each pre-normed and added."""
-
-    def __init__(self, settings: RelationalSettings) -> None:
-        """Widths of the settings."""
-        super().__init__()
-        width, heads, dropout = settings.embed_width, settings.heads, settings.dropout
-        self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in range(4))
-        self.words = Attention(width, heads, dropout)
-        self.agree = nn.Linear(2 * width, width)
-        self.step_norm = nn.LayerNorm(width)
-        self.step_query, self.step_out = nn.Linear(width, width), nn.Linear(width, width)
-        self.step_key_value = nn.Linear(width, 2 * width)
-        self.tracks = PairAttention(width, heads, dropout)
-        self.feed_forward = feed_forward(width, 4 * width, dropout)
-        self.heads, self.dropout = heads, nn.Dropout(dropout)
-
-    def step_memory(self, steps: Tensor, video: Tensor) -> tuple[Tensor, Tensor]:
-        """Keys and values [B, N, h, S, E / h] of steps [V, N, S, E], projected once a video."""
-        both = self.step_key_value(self.step_norm(steps))  # [V, N, S, 2 E]
-        key, value = torch.unflatten(both, -1, (2, self.heads, -1)).permute(3, 0, 1, 4, 2, 5)
-        return key[video], value[video]
-
-    def forward(
-        self, x: Tensor, words: Tensor, text_mask: Tensor | None, memory: tuple[Tensor, Tensor], step_mask: Tensor,
-        pairs: Tensor, there: Tensor,
-    ) -> Tensor:  # fmt: skip
-        """x [B, N, E], words [B, L, E], memory of `step_memory`, step_mask [B, S], pairs [B, N, N, P], there [B, N]."""
-        y = self.norms[0](x)
-        told = self.words(y, words, words, text_mask)
-        # The product lets one layer say whether a track is what the words name; without it that is slow to learn.
-        x = x + self.dropout(self.agree(torch.cat([told, told * y], dim=-1)))
-        key, value = memory
-        query = torch.unflatten(self.step_query(self.norms[1](x)), -1, (self.heads, 1, -1))  # [B, N, h, 1, E / h]
-        seen = F.scaled_dot_product_attention(query, key, value, attn_mask=step_mask[:, None, None, None])
-        x = x + self.dropout(self.step_out(seen.flatten(2)))
-        x = x + self.dropout(self.tracks(self.norms[2](x), pairs, there))
-        return cast(Tensor, x + self.dropout(self.feed_forward(self.norms[3](x))))
-
-
-class PairAttention(nn.Module):
-    """Attention among tracks that sees, and hands on, the numbers of each pair."""
-
-    def __init__(self, width: int, heads: int, dropout: float) -> None:
-        """`dropout`: of attention weights, in training."""
-        super().__init__()
-        self.heads, self.dropout = heads, dropout
-        self.query_key_value = nn.Linear(width, 3 * width)
-        self.bias = nn.Sequential(nn.Linear(PAIR_WIDTH, 64), nn.GELU(), nn.Linear(64, heads + 64))
-        self.out = nn.Linear(width + 64 * heads, width)
-
-    def forward(self, x: Tensor, pairs: Tensor, there: Tensor) -> Tensor:
-        """x [B, N, E], pairs [B, N, N, P], there [B, N] -> [B, N, E]."""
-        query, key, value = torch.unflatten(self.query_key_value(x), -1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
-        bias, told = self.bias(pairs).split((self.heads, 64), dim=-1)
-        weight = (query @ key.transpose(-1, -2)).float() / math.sqrt(query.shape[-1]) + bias.float().permute(0, 3, 1, 2)
-        weight = weight.masked_fill(~there[:, None, None], float("-inf")).softmax(-1).to(value.dtype)  # [B, h, N, N]
-        weight = F.dropout(weight, self.dropout, self.training)
-        mixed = (weight @ value).transpose(1, 2).flatten(2)
-        relations = torch.einsum("bhij,bijp->bihp", weight, told.to(weight.dtype)).flatten(2)
-        return cast(Tensor, self.out(torch.cat([mixed, relations], dim=-1)))
-
-
-class PlainLayer(nn.Module):
-    """A pre-norm transformer layer over [X, P, E] under a mask [X, P]."""
-
-    def __init__(self, width: int, heads: int, dropout: float) -> None:
-        """Feed-forward of twice the width."""
-        super().__init__()
-        self.norms = nn.ModuleList([nn.LayerNorm(width), nn.LayerNorm(width)])
-        self.attention = Attention(width, heads, dropout)
-        self.feed_forward = feed_forward(width, 2 * width, dropout)
-        self.dropout = nn.Dropout(dropout)
-
-    def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
-        """See the class."""
-        y = self.norms[0](x)
-        x = x + self.dropout(self.attention(y, y, y, mask))
-        return cast(Tensor, x + self.dropout(self.feed_forward(self.norms[1](x))))
-
-
-class TimeConvolution(nn.Module):
-    """Normed convolution along time with a stride, beside the mean of what it strides over."""
-
-    def __init__(self, width: int, stride: int, dropout: float) -> None:
-        """Kernel of 5."""
-        super().__init__()
-        self.norm = nn.LayerNorm(width)
-        self.convolution = nn.Conv1d(width, 2 * width, 5, stride, 2)
-        self.out = nn.Linear(2 * width, width)
-        self.stride, self.dropout = stride, nn.Dropout(dropout)
-
-    def forward(self, x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-        """x [X, T, E] and mask [X, T], zeros past the end, to [X, T / stride, E]."""
-        y = (self.norm(x) * mask[..., None]).transpose(1, 2)
-        y = self.out(F.gelu(self.convolution(y).transpose(1, 2)))
-        mask = mask[:, :: self.stride]
-        return (x[:, :: self.stride] + self.dropout(y)) * mask[..., None], mask
-
-
-def feed_forward(width: int, hidden: int, dropout: float) -> nn.Sequential:
-    """Two linear layers around a GELU."""
-    return nn.Sequential(nn.Linear(width, hidden), nn.GELU(), nn.Dropout(dropout), nn.Linear(hidden, width))
 
 
 def time_numbers(length: Tensor, frames: int) -> Tensor:

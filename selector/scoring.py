@@ -6,7 +6,7 @@ masks or answers. Axis letters: N tracks, T frames.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,7 +24,10 @@ from selector.data import encode_texts
 from selector.inputs import VideoTracks, read_tracks
 from selector.modules import Module
 
-TOKENS_AT_ONCE = 1 << 17  # track tokens (N x T) a pass, which bounds memory
+TOKENS_AT_ONCE = 1 << 19  # track tokens (N x T) a pass, which bounds memory
+
+Memory = MutableMapping[tuple[str, tuple[int, ...]], Any]
+"""What a selector has read of videos, by cache hash and competing tracks, for who asks about them more than once."""
 
 
 @dataclass(frozen=True)
@@ -91,12 +94,17 @@ class Selector:
         expressions: Sequence[Expression],
         encoder: TextEncoder,
         competing: Sequence[NDArray[np.intp]] | None = None,
+        memory: Memory | None = None,
     ) -> list[TrackScores]:
-        """`score` of tracks that `read` has read."""
+        """`score` of tracks that `read` has read.
+
+        memory: where the module's own reading of stored tracks is kept for the next call; an empty dict to begin with.
+            It takes the space of the tracks many times over, and belongs to this selector alone.
+        """
         self.check(tracks, encoder)
         if competing is None:
             competing = [candidates(tracks.sources, tracks.prompted_for, e.id, tracks.detected) for e in expressions]
-        logits = self.logits(tracks, [e.text for e in expressions], encoder, competing)
+        logits = self.logits(tracks, [e.text for e in expressions], encoder, competing, memory)
         return [
             self._scores(tracks, expression, able, values)
             for expression, able, values in zip(expressions, competing, logits, strict=True)
@@ -124,9 +132,17 @@ class Selector:
 
     @torch.no_grad()
     def logits(
-        self, tracks: VideoTracks, texts: Sequence[str], encoder: TextEncoder, competing: Sequence[NDArray[np.intp]]
+        self,
+        tracks: VideoTracks,
+        texts: Sequence[str],
+        encoder: TextEncoder,
+        competing: Sequence[NDArray[np.intp]],
+        memory: Memory | None = None,
     ) -> list[NDArray[np.float64]]:
-        """Logits of the competing tracks of each text, in the order of `competing`; float32 on the model's device."""
+        """Logits of the competing tracks of each text, in the order of `competing`; float32 on the model's device.
+
+        memory: as in `score_tracks`.
+        """
         if len(competing) != len(texts):
             raise InputError(
                 f"competing tracks: expected one list for each of {len(texts)} texts, got {len(competing)}"
@@ -142,10 +158,8 @@ class Selector:
         for tracks_able, members in groups.items():
             if not tracks_able:
                 continue
-            values = torch.from_numpy(tracks.values[list(tracks_able)]).to(device).float()  # [N, T, D]
-            count, frames = values.shape[:2]
-            videos: Any = self.model.encode(values[None], None, None)
-            step = max(1, TOKENS_AT_ONCE // (count * frames))
+            videos = self._encoded(tracks, tracks_able, memory)
+            step = max(1, TOKENS_AT_ONCE // (len(tracks_able) * tracks.values.shape[1]))
             for part in (members[i : i + step] for i in range(0, len(members), step)):
                 read = self.model.read(words[part], word_mask[part])
                 video = torch.zeros(len(part), dtype=torch.int64, device=device)
@@ -153,6 +167,17 @@ class Selector:
                 for i, row in zip(part, logits.double().cpu().numpy(), strict=True):
                     found[i] = row
         return found
+
+    def _encoded(self, tracks: VideoTracks, able: tuple[int, ...], memory: Memory | None) -> Any:
+        """The module's reading of some of the tracks, from memory where it is there."""
+        key = (tracks.cache, able)
+        if memory is not None and tracks.cache and key in memory:
+            return memory[key]
+        values = torch.from_numpy(tracks.values[list(able)]).to(self.device).float()  # [N, T, D]
+        encoded = self.model.encode(values[None], None, None)
+        if memory is not None and tracks.cache:
+            memory[key] = encoded
+        return encoded
 
     def _scores(
         self, tracks: VideoTracks, expression: Expression, able: NDArray[np.intp], logits: NDArray[np.float64]
