@@ -13,7 +13,7 @@ import json
 import time
 from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -22,11 +22,12 @@ import typer
 from transformers import GroundingDinoForObjectDetection, GroundingDinoImageProcessor, GroundingDinoProcessor
 
 from core import cli
-from core.atomic import atomic_folder, atomic_path, check_folder
+from core.atomic import atomic_folder, atomic_path
 from core.devices import describe_device, pick_device
-from core.errors import InputError, TrackSiftError
+from core.errors import InputError
 from core.hashing import file_sha256
-from core.reporting import Progress, emit, environment, print_table, progress_bar, track
+from core.reporting import Progress, emit, environment, print_table, track
+from miniature import training_run
 from miniature.detector_training.evaluate import (
     Answered,
     Figures,
@@ -41,6 +42,7 @@ from miniature.detector_training.pool import FIRST_SEED, Pool
 from miniature.detector_training.trainer import SMOKE, TERMS, Settings, Trainer, read_state
 from miniature.detector_training.vocabulary import make_tokenizer
 from miniature.sam2_training.schedule import Clock
+from miniature.training_run import check, check_loss, prepare
 from miniature.world.spec import SIDE
 from proposals.detector import Detector, load_detector, quiet
 
@@ -53,19 +55,10 @@ app = typer.Typer(add_completion=False, help=(__doc__ or "").split("\n", maxspli
 
 
 @dataclass
-class Run:
-    """One invocation: where it writes, when it began, how often it measures, on what, and when it last did."""
+class Run(training_run.Run):
+    """One invocation, and the frames on which it measures while it trains."""
 
-    out: Path
-    began: float
-    every: float
     frames: Sequence[HeldOut]
-    measured: float = field(default=0.0)
-
-    def log(self, **line: object) -> None:
-        """Append one line to the log."""
-        with (self.out / "log.jsonl").open("a") as handle:
-            handle.write(json.dumps({"seconds": round(time.monotonic() - self.began, 2), **line}) + "\n")
 
 
 def train(trainer: Trainer, pool: Pool, clock: Clock, run: Run, tell: Progress) -> None:
@@ -85,15 +78,14 @@ def train(trainer: Trainer, pool: Pool, clock: Clock, run: Run, tell: Progress) 
         if trainer.step % every == 0:
             values = {name: round(value, 4) for name, value in zip(TERMS, told.tolist(), strict=True)}
             run.log(step=trainer.step, progress=round(progress, 4), scenes=pool.drawn, **values)
-            if not values["total"] < float("inf"):
-                raise TrackSiftError(f"training: expected a finite loss, got {values['total']} at step {trainer.step}")
+            check_loss(values["total"], trainer.step)
             tell(round(1000 * progress), 1000)
-        if time.monotonic() - run.measured >= run.every:
+        if run.due():
             measure(trainer, run)
-            trainer.save(run.out / "state.pt")
+            trainer.save(run.state)
             run.measured = time.monotonic()
     trainer.progress = 1.0
-    trainer.save(run.out / "state.pt")
+    trainer.save(run.state)
 
 
 def measure(trainer: Trainer, run: Run) -> None:
@@ -137,7 +129,7 @@ def finish(trainer: Trainer, run: Run, *, clips: int, workers: int) -> dict[str,
     with atomic_path(folder / "detector.json") as path:
         path.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
     with atomic_path(folder / "log.jsonl") as path:
-        path.write_text((run.out / "log.jsonl").read_text(), encoding="utf-8")
+        path.write_text((run.out / training_run.LOG).read_text(), encoding="utf-8")
     return measured
 
 
@@ -149,7 +141,7 @@ def measure_split(detector: Detector, split: str, clips: int, workers: int) -> l
 
 def make_record(trainer: Trainer, run: Run, measured: dict[str, Figures], folder: Path) -> dict[str, Any]:
     """What was trained, on what, for how long, how it went and what came of it."""
-    lines = [json.loads(line) for line in (run.out / "log.jsonl").read_text().splitlines()]
+    lines = [json.loads(line) for line in (run.out / training_run.LOG).read_text().splitlines()]
     minutes = (time.monotonic() - run.began) / 60
     return {
         "weights_sha256": file_sha256(folder / "model.safetensors"),
@@ -164,19 +156,6 @@ def make_record(trainer: Trainer, run: Run, measured: dict[str, Figures], folder
         "data": {"scenes_from_seed": FIRST_SEED, "scenes": trainer.drawn, "measured_on": list(MEASURED)},
         "curve": [line for line in lines if "held_out" in line],
     }
-
-
-def prepare(trainer: Trainer, pool: Pool, run: Run, *, resume: bool) -> None:
-    """Fill the pool far enough to begin, capture the step, and take up a saved state."""
-    first = trainer.settings.first
-    with progress_bar("scenes drawn", first) as tell:
-        for count in pool.wait_for(first):
-            tell(min(count, first), first)
-    if trainer.capture:
-        trainer.warm_up(pool)
-    if resume:
-        trainer.restore(run.out / "state.pt")
-    run.log(begin=True, resumed=resume, step=trainer.step, scenes=pool.filled, settings=asdict(trainer.settings))
 
 
 @app.command()
@@ -213,14 +192,14 @@ def main(
     torch.set_float32_matmul_precision("high")
     torch.backends.cudnn.benchmark = place.type == "cuda"
     out.mkdir(parents=True, exist_ok=True)
-    drawn = int(read_state(out / "state.pt")["drawn"]) if resume else 0
+    drawn = int(read_state(out / training_run.STATE)["drawn"]) if resume else 0
     with closing(Pool(settings.pool, place, workers=workers, skip=drawn)) as pool:
         trainer = Trainer(settings, place, capture=capture and place.type == "cuda")
         run = Run(out, began, 60.0, list(held_out("valid", 1 if smoke else 12)))
-        prepare(trainer, pool, run, resume=resume)
+        prepare(trainer, pool, run, items="scenes", resume=resume)
         left = 60 * minutes - (time.monotonic() - began)
         clock = Clock(trainer.progress, steps, left, time.monotonic, time.monotonic())
-        with progress_bar("training, thousandths", 1000) as tell:
+        with run.bar("training, thousandths", 1000) as tell:
             train(trainer, pool, clock, run, tell)
     measured = finish(trainer, run, clips=clips, workers=workers)
     print_figures(f"miniature GroundingDINO after {trainer.step} steps, attribute expressions", measured)
@@ -233,19 +212,6 @@ def choose_settings(size: str, seed: int, frames: int | None, smoke: bool) -> Se
         raise InputError(f"--size: expected one of {', '.join(SIZES)}, got {size!r}")
     settings = replace(SMOKE, seed=seed) if smoke else replace(Settings(), seed=seed, size=SIZES[size])
     return settings if frames is None else replace(settings, frames=frames)
-
-
-def check(out: Path, *, resume: bool, minutes: float) -> None:
-    """Refuse what could only fail later."""
-    if minutes <= 0:
-        raise InputError(f"--minutes: expected more than 0, got {minutes}")
-    if resume and not (out / "state.pt").is_file():
-        raise InputError(f"--resume: expected {out / 'state.pt'} of an earlier training, got nothing there")
-    if not resume and (out / "state.pt").exists():
-        raise InputError(
-            f"--out: expected a folder without a training, got {out / 'state.pt'}; add --resume or delete it"
-        )
-    check_folder(out)
 
 
 def print_figures(title: str, measured: dict[str, Figures]) -> None:

@@ -14,8 +14,8 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager, closing, nullcontext
-from dataclasses import asdict, dataclass, field, replace
+from contextlib import closing
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -25,16 +25,18 @@ from sam2.modeling.sam2_base import SAM2Base
 
 from core import cli
 from core.devices import pick_device
-from core.errors import InputError, TrackSiftError
+from core.errors import InputError
 from core.hashing import file_sha256
-from core.reporting import Progress, emit, print_table, progress_bar, track
+from core.reporting import Progress, emit, print_table, track
+from miniature import training_run
 from miniature.eval_sam2 import COLUMNS, CUTOUTS, Figures, evaluate_sam2, evaluate_split, flat, rows, split_clips
 from miniature.sam2_training.pool import Pool, Rendered
 from miniature.sam2_training.record import CONFIG, write_record, write_weights
 from miniature.sam2_training.schedule import Clock, stage_at
 from miniature.sam2_training.steps import compiled_parts, plain_parts
-from miniature.sam2_training.team import Team, join
+from miniature.sam2_training.team import join
 from miniature.sam2_training.trainer import SMOKE, Settings, Trainer
+from miniature.training_run import check, check_loss, prepare
 from proposals.checkpoints import build_sam2, load_sam2
 
 LOG_EVERY = 20
@@ -44,28 +46,15 @@ app = typer.Typer(add_completion=False, help=(__doc__ or "").split("\n", maxspli
 
 
 @dataclass
-class Run:
-    """One invocation: where it writes, when it began, what it measures while it trains, and when it last did.
+class Run(training_run.Run):
+    """One invocation, and what it measures while it trains.
 
-    held_out: clips of each split of the curve.   init: hash of the weights that it began with, if any.   team: the
-    processes that train together, of which the leader alone writes.
+    held_out: clips of each split of the curve.   init: hash of the weights that it began with, if any.
     """
 
-    out: Path
-    began: float
-    every: float
     held_out: Mapping[str, Sequence[Rendered]]
     judge: SAM2Base
     init: str | None = None
-    team: Team = field(default_factory=Team)
-    measured: float = field(default=0.0)
-
-    def log(self, **line: object) -> None:
-        """Append one line to the log."""
-        if not self.team.leads:
-            return
-        with (self.out / "log.jsonl").open("a") as handle:
-            handle.write(json.dumps({"seconds": round(time.monotonic() - self.began, 2), **line}) + "\n")
 
 
 def train(trainer: Trainer, pool: Pool, clock: Clock, run: Run, tell: Progress) -> None:
@@ -88,16 +77,15 @@ def train(trainer: Trainer, pool: Pool, clock: Clock, run: Run, tell: Progress) 
         if trainer.step % last == 0:
             values = {name: round(float(value.detach()), 5) for name, value in vars(losses).items()}
             run.log(step=trainer.step, stage=stage.name, progress=round(progress, 4), clips=pool.rendered, **values)
-            if not values["total"] < float("inf"):
-                raise TrackSiftError(f"training: expected a finite loss, got {values['total']} at step {trainer.step}")
+            check_loss(values["total"], trainer.step)
             tell(round(1000 * progress), 1000)
-        if team.leads and time.monotonic() - run.measured >= run.every:
+        if run.due():
             measure(trainer, run)
-            trainer.save(run.out / "state.pt")
+            trainer.save(run.state)
             write_weights(trainer.model, run.out)  # so that a training cut short leaves something to look at
     trainer.progress = 1.0
-    if team.leads:
-        trainer.save(run.out / "state.pt")
+    if run.leads:
+        trainer.save(run.state)
 
 
 def measure(trainer: Trainer, run: Run) -> None:
@@ -110,19 +98,6 @@ def measure(trainer: Trainer, run: Run) -> None:
     }
     run.log(step=trainer.step, progress=round(trainer.progress, 4), held_out=values)
     run.measured = time.monotonic()
-
-
-def prepare(trainer: Trainer, pool: Pool, run: Run, *, resume: bool) -> None:
-    """Fill the pool far enough to begin, and take up a saved state."""
-    first = trainer.settings.first
-    with bar(run.team, "clips rendered", first) as tell:
-        for count in pool.wait_for(first):
-            tell(min(count, first), first)
-    if trainer.capture:
-        trainer.warm_up(pool)
-    if resume:
-        trainer.restore(run.out / "state.pt")
-    run.log(begin=True, resumed=resume, step=trainer.step, clips=pool.filled, settings=asdict(trainer.settings))
 
 
 def finish(trainer: Trainer, run: Run, *, clips: int, workers: int) -> tuple[dict[str, Figures], ...]:
@@ -168,7 +143,8 @@ def main(
     team, place = join(pick_device(device))
     settings = replace(SMOKE if smoke else Settings(), seed=seed, cutouts=cutouts, rate=rate)
     workers, clips, steps = (0, 1, steps or 4) if smoke else (workers, clips, steps)
-    check(out, resume=resume, minutes=minutes, init=init)
+    check(out, resume=resume, minutes=minutes)
+    check_init(init, resume=resume)
     if dry_run:
         plan = {
             "out": out,
@@ -188,14 +164,14 @@ def main(
     model, source = first_weights(init)
     model = model.to(place)
     trainer = Trainer(model, compiled_parts(model) if fast else plain_parts(model), settings, capture=fast, team=team)
-    done = saved_clips(out / "state.pt", settings) if resume else 0
+    done = saved_clips(out / training_run.STATE, settings) if resume else 0
     with closing(Pool(settings.pool, place, workers=workers, skip=done, cutouts=cutouts, rank=team.rank)) as pool:
         held_out = held_out_clips(1 if smoke else 8) if team.leads else {}
-        run = Run(out, began, 60.0, held_out, build_sam2(CONFIG).to(place), source, team)
-        prepare(trainer, pool, run, resume=resume)
+        run = Run(out, began, 60.0, held_out, build_sam2(CONFIG).to(place), source, leads=team.leads)
+        prepare(trainer, pool, run, items="clips", resume=resume)
         left = 60 * minutes - (time.monotonic() - began)
         clock = Clock(trainer.progress, steps, left, time.monotonic, time.monotonic())
-        with bar(team, "training, thousandths", 1000) as tell:
+        with run.bar("training, thousandths", 1000) as tell:
             train(trainer, pool, clock, run, tell)
     team.part()
     if not team.leads:
@@ -204,15 +180,6 @@ def main(
     table = [row for split, figures in zip(MEASURED, measured, strict=True) for row in rows(split, figures)]
     print_table(f"miniature SAM2 after {trainer.step} steps, {clips} clips a split", COLUMNS, table)
     emit(json.loads((out / "sam2.json").read_text())["figures"], {"seed": seed, "steps": trainer.step})
-
-
-def bar(team: Team, description: str, total: int) -> AbstractContextManager[Progress]:
-    """A progress bar of the leader's; the others are silent."""
-    return progress_bar(description, total) if team.leads else nullcontext(silent)
-
-
-def silent(done: int, total: int | None = None) -> None:
-    """A bar that is not drawn."""
 
 
 def first_weights(init: Path | None) -> tuple[SAM2Base, str | None]:
@@ -224,20 +191,12 @@ def first_weights(init: Path | None) -> tuple[SAM2Base, str | None]:
     return model, file_sha256(init)
 
 
-def check(out: Path, *, resume: bool, minutes: float, init: Path | None = None) -> None:
-    """Refuse what could only fail later."""
-    if minutes <= 0:
-        raise InputError(f"--minutes: expected more than 0, got {minutes}")
-    if resume and not (out / "state.pt").is_file():
-        raise InputError(f"--resume: expected {out / 'state.pt'} of an earlier training, got nothing there")
+def check_init(init: Path | None, *, resume: bool) -> None:
+    """Refuse weights to begin with that are not there, or not to begin with."""
     if init is not None and not init.is_file():
         raise InputError(f"--init: expected a .safetensors file, got nothing at {init}")
     if init is not None and resume:
         raise InputError("--init: expected without --resume, which goes on from OUT/state.pt")
-    if not resume and (out / "state.pt").exists():
-        raise InputError(
-            f"--out: expected a folder without a training, got {out / 'state.pt'}; add --resume or delete it"
-        )
 
 
 def saved_clips(state: Path, settings: Settings) -> int:
