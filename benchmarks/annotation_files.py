@@ -89,7 +89,8 @@ def validated(model: type[Model], value: Any, place: str) -> Model:
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"]) or "(whole entry)"
-        raise AnnotationError(f"{place}: {key}: {first['msg']}, got {_short(first['input'])}") from error
+        message = first["msg"].split(" or instance of ")[0]  # names of our classes say nothing to a reader
+        raise AnnotationError(f"{place}: {key}: {message}, got {_short(first['input'])}") from error
 
 
 def entries(path: Path, kind: type[dict[str, Any]] | type[list[Any]], *keys: str) -> Any:

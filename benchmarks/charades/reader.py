@@ -55,12 +55,15 @@ def open_charades(path: Path, split: str | None = None) -> CharadesReader:
 
 
 def _from_text(path: Path) -> Iterator[MomentQuery]:
+    number = -1
     for number, (place, line) in enumerate(read_lines(path)):
         match = _LINE.fullmatch(line)
         if match is None:
             raise AnnotationError(f"{place}: expected 'VIDEO START END##sentence', got {line[:80]!r}")
         video, start, end, text = match.groups()
         yield _query(str(number), video, text, [float(start), float(end)], place)
+    if number < 0:
+        raise AnnotationError(f"{path}: expected a query a line, got an empty file")
 
 
 def _from_json(path: Path) -> Iterator[MomentQuery]:

@@ -55,6 +55,8 @@ def check_texts(
     except InputError as error:
         found.note(Fault.UNREADABLE, str(error))
     found.count(videos=len(lengths))
+    if not lengths and found.good:
+        found.note(Fault.MISSING, f"{reader.name}, split {reader.split!r}: expected entries, got none")
     if videos is not None:
         _check_videos(lengths, videos, progress, found, thorough)
     return found

@@ -94,7 +94,7 @@ def open_lasot(root: Path, split: str = "test") -> LasotReader:
     test = _names(root / LIST)
     chosen = [n for n in test if n in found] if split == "test" else [n for n in found if n not in test]
     if not chosen:
-        raise InputError(f"{root}: expected sequences of split {split!r}, found none among {len(found)}")
+        raise InputError(f"{root / LIST}: expected sequences of split {split!r}, found none among {len(found)}")
     return LasotReader(root, split, {name: found[name] for name in chosen})
 
 

@@ -6,7 +6,6 @@ an expression). Does not know how frames are decoded. T frames.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -14,8 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from PIL import Image
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field
 
+from benchmarks.annotation_files import Entry, Window, entries, read_json, validated
 from benchmarks.protocol import BenchmarkVideo, named
 from core import rle
 from core.errors import AnnotationError, InputError
@@ -28,24 +28,20 @@ FRAMES = "JPEGImages"
 NOMINAL_FPS = 5.0
 
 
-class _Expression(BaseModel):
-    model_config = ConfigDict(strict=True)
-
+class _Expression(Entry):
     exp: str
     anno_id: list[int | str] | None = None  # left out where the split hides them; [] means no target
     kind: str = ""
-    spans: list[tuple[float, float]] | None = None
+    spans: list[Window] | None = None
 
 
-class _Video(BaseModel):
-    model_config = ConfigDict(strict=True)
-
+class _Video(Entry):
     frames: list[str] = Field(min_length=1)
     expressions: dict[str, _Expression]
     fps: float | None = Field(default=None, gt=0, allow_inf_nan=False)
 
 
-class _Meta(BaseModel):
+class _Meta(Entry):
     videos: dict[str, _Video]
 
 
@@ -103,10 +99,8 @@ class MevisReader:
             raise AnnotationError(
                 f"{path}: expected ground-truth masks, found no such file: split {self.split!r} has none"
             )
-        value = _load(path)
-        if not isinstance(value, dict):
-            raise AnnotationError(f"{path}: expected an object of annotation ids, got {type(value).__name__}")
-        return value
+        masks: dict[str, Any] = entries(path, dict)
+        return masks
 
     def _frames_of(self, video: BenchmarkVideo, object_id: str) -> list[Any]:
         value, expected = self._mask_dict.get(object_id), len(_frame_names(video))
@@ -152,12 +146,7 @@ def open_mevis(root: Path, split: str | None = None) -> MevisReader:
     if folder == root and split is not None and root.resolve().name != split:
         raise InputError(f"{root}: expected split {split!r}, got the folder of split {root.resolve().name!r}")
     path = folder / META
-    try:
-        meta = _Meta.model_validate_json(_bytes(path))
-    except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"]) or "(whole file)"
-        raise AnnotationError(f"{path}: {key}: {first['msg']}, got {str(first['input'])[:80]}") from error
+    meta = validated(_Meta, read_json(path), str(path))
     listed = {video_id: _video(path, video_id, value) for video_id, value in meta.videos.items()}
     return MevisReader(folder, split or root.resolve().name, listed)
 
@@ -190,17 +179,3 @@ def _frame_names(video: BenchmarkVideo) -> tuple[str, ...]:
     if video.frame_names is None:
         raise InputError(f"video {video.id!r}: expected a video of MeViS with named frames, got a video file")
     return video.frame_names
-
-
-def _load(path: Path) -> Any:
-    try:
-        return json.loads(_bytes(path))
-    except (ValueError, RecursionError) as error:  # bytes that are no UTF-8 included
-        raise AnnotationError(f"{path}: expected JSON, got {error}") from error
-
-
-def _bytes(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise AnnotationError(f"{path}: expected a readable file, got {error.strerror or error}") from error

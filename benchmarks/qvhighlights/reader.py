@@ -54,6 +54,8 @@ class QvHighlightsReader:
             query = _query(value, place)
             once(seen, query.id, f"{place}: qid")
             yield query
+        if not seen:
+            raise AnnotationError(f"{self.path}: expected a query a line, got an empty file")
 
 
 def open_qvhighlights(path: Path, split: str | None = None) -> QvHighlightsReader:
