@@ -33,7 +33,9 @@ Detector = Annotated[
         "or a local folder (safetensors; convert-detector makes one of an original .pth)."
     ),
 ]
-Selector = Annotated[str, typer.Option(help="Selector: 'miniature', or a selector.safetensors of train-selector.")]
+Selector = Annotated[
+    str, typer.Option(help="Selector: 'miniature', a selector.safetensors of train-selector, or clip_zeroshot.")
+]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
 Data = Annotated[
     Path | None,
@@ -49,6 +51,9 @@ Looks = Annotated[
 ]
 Fps = Annotated[float | None, typer.Option(help="Frames a second of a folder of frames.", min=0.001)]
 Limit = Annotated[int | None, typer.Option(help="Only the first so many videos of the split.")]
+MaxMegabytes = Annotated[
+    int, typer.Option(help="Size of the page; pictures shrink, become fewer and are left out to keep to it.", min=1)
+]
 Out = Annotated[Path, typer.Option(help="Folder that results are written to.")]
 
 

@@ -26,6 +26,7 @@ from proposals.grounding_dino import DetectorSettings
 from proposals.settings import GridSettings, ProposalSettings, Resources
 from selector.checkpoints import load_selector
 from selector.scoring import Selector
+from selector.zeroshot import ZERO_SHOT, ZeroShotSelector
 from tracksift.generate import generate
 from tracksift.jobs import video_job
 from tracksift.models import MINIATURE, Models
@@ -73,8 +74,10 @@ class Pipeline:
         return load_text_encoder(self.models.text_spec, pick_device(self.device))
 
     @cached_property
-    def selector(self) -> Selector:
+    def selector(self) -> Selector | ZeroShotSelector:
         """The selector; CheckpointError when its weights cannot be used."""
+        if self.models.selector == ZERO_SHOT:
+            return ZeroShotSelector()
         return load_selector(self.models.selector_path, pick_device(self.device))
 
     @cached_property
