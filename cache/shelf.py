@@ -6,7 +6,7 @@ Knows packs and caches. Does not know how either is written. Axis letters: N tra
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -41,15 +41,21 @@ class TokenShelf:
             CacheCorruptError: when the bytes in the pack or the file are not those that were written.
             CacheForeignError: when a file with the pack's name is none.
         """
-        folder = file.path.parent
-        if folder not in self._known:
-            self._known[folder] = _readers(folder)
-        reader = self._known[folder].get(file.content_sha256)
+        reader = self._readers(file.path.parent).get(file.content_sha256)
         if reader is None:
             self.unpacked += 1
             return file.tokens()
         self.packed += 1
         return reader()
+
+    def contents(self, folders: Iterable[Path]) -> frozenset[str]:
+        """Content hashes of all that is packed in the folders."""
+        return frozenset(content for folder in folders for content in self._readers(folder))
+
+    def _readers(self, folder: Path) -> dict[str, Reader]:
+        if folder not in self._known:
+            self._known[folder] = _readers(folder)
+        return self._known[folder]
 
 
 def stale_cause(pack: TokenPack) -> str | None:

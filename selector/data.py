@@ -1,37 +1,33 @@
-"""Tracks, labels and word states of a split, held flat on one device, and batches gathered from them in a few calls.
+"""Tracks, labels and word states of a split on one device, and batches gathered from them in a few calls.
 
-Knows caches, expressions and text encoders. Does not know models or losses. Nothing is padded in memory; a batch is
-padded to its own largest member, and expressions of videos of like size share a batch.
+Knows expressions and text encoders. Does not know caches, models or losses, nor where the tracks' numbers lie (`rows`).
+Nothing is padded in memory; a batch is padded to its own largest member, and expressions of videos of like size share
+a batch.
 Axis letters: B expressions, V videos, N tracks, T frames, D width of a track's numbers, L text tokens, C text width,
 U distinct texts, R rows (one per track and frame), X all expressions.
 """
 
 from __future__ import annotations
 
-import multiprocessing
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import partial
-from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from cache import open_cache
 from core.candidates import candidates
 from core.errors import InputError, ScorerMismatchError
-from core.reporting import Progress
 from core.text import TextEncoder
 from core.types import Expression, Labels, Source
-from selector.inputs import VideoTracks, read_tracks
+from selector.inputs import VideoTracks
 from selector.labels import best_overlap, positives
-
-Example = tuple[Path, Sequence[Expression]]
-"""A cache file with labels, and expressions about its video with annotated targets."""
+from selector.rows import Rows, StreamedRows, hold
 
 TEXT_BATCH = 256
+POOL = 32
+"""Batches whose videos are put in order together; the more, the less padding and chance there is in a batch."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +61,7 @@ class Batch:
 
 @dataclass(frozen=True)
 class SelectorData:
-    """A split. Per video [V]: first row, tracks, frames. Per expression [X]: text, first track flag.
+    """A split. rows: the videos' numbers. Per video [V]: tracks, frames. Per expression [X]: text, first track flag.
 
     flags: uint8 [sum of N over expressions], the bits COMPETES, TRUTH (a ground-truth track) and POSITIVE.
     overlap: float16, one beside each flag, as in `Batch`.
@@ -73,8 +69,7 @@ class SelectorData:
     never waits for a device.
     """
 
-    values: Tensor
-    first_row: Tensor
+    rows: Rows
     tracks: Tensor
     frames: Tensor
     text: Tensor
@@ -96,25 +91,28 @@ class SelectorData:
         """X."""
         return len(self.shape)
 
+    def values(self, index: NDArray[np.int64]) -> Tensor:
+        """The numbers [V, N, T, D] float32 of the videos of expressions `index` [B]: what `batch` reads most of."""
+        tracks, frames = (int(n) for n in self.shape[index].max(0))
+        return self.rows.gather(np.unique(self.numbers[index]), tracks, frames)
+
     def batch(
-        self, index: NDArray[np.int64], *, truth_share: float = 0.0, drop_share: float = 0.0, word_drop: float = 0.0
-    ) -> Batch:
+        self, index: NDArray[np.int64], values: Tensor | None = None, *, truth_share: float = 0.0,
+        drop_share: float = 0.0, word_drop: float = 0.0,
+    ) -> Batch:  # fmt: skip
         """Gather expressions `index` [B]; only tracks that may compete take part.
 
+        values: those of `index`, where they were gathered ahead.
         For training, `truth_share` of the expressions also see the ground-truth tracks, and each other track is left
         out with the chance `drop_share`; an expression that would be left without tracks sees all of them. Each word
         is left out with the chance `word_drop`, but for one that every expression keeps.
         """
-        device = self.values.device
+        device = self.rows.device
         which, place = np.unique(self.numbers[index], return_inverse=True)
         rows, videos, video = (torch.from_numpy(x).to(device) for x in (index, which, place))
         most_tracks, most_frames = (int(n) for n in self.shape[index].max(0))
         n, t = (torch.arange(size, device=device) for size in (most_tracks, most_frames))
-        count, length = self.tracks[videos], self.frames[videos]
-        there, frame_mask = n < count[:, None], t < length[:, None]
-        row = self.first_row[videos][:, None, None] + n[:, None] * length[:, None, None] + t
-        inside = there[:, :, None] & frame_mask[:, None]
-        values = self.values[torch.where(inside, row, 0)].float() * inside[..., None]
+        there, frame_mask = n < self.tracks[videos][:, None], t < self.frames[videos][:, None]
         mine = there[video]
         place_of = torch.where(mine, self.first_flag[rows][:, None] + n, 0)
         flag = self.flags[place_of]
@@ -131,7 +129,7 @@ class SelectorData:
         if word_drop:
             text_mask = _with_fewer(text_mask, word_drop)
         return Batch(
-            values=values,
+            values=self.values(index) if values is None else values,
             there=there,
             frame_mask=frame_mask,
             video=video,
@@ -149,11 +147,11 @@ class SelectorData:
         """
         order = np.arange(len(self)) if generator is None else generator.permutation(len(self))
         groups = self._groups(order, together)
-        work = np.array([self.shape[group[0]].prod() for group in groups])
+        sizes = np.array([self.shape[group[0]] for group in groups])  # [G, 2]
         places = np.arange(len(groups)) if generator is None else generator.permutation(len(groups))
-        pool = 32 * max(1, size // together)  # sizes are sorted within pools, so that batches stay random
-        pools = [places[i : i + pool] for i in range(0, len(places), pool)]
-        ordered = np.concatenate([groups[p] for part in pools for p in part[np.argsort(work[part], kind="stable")]])
+        a_batch = max(1, size // together)
+        pools = [places[i : i + POOL * a_batch] for i in range(0, len(places), POOL * a_batch)]
+        ordered = np.concatenate([groups[p] for part in pools for p in part[alike(sizes[part], a_batch)]])
         batches = [ordered[i : i + size] for i in range(0, len(ordered), size)]
         if generator is not None:
             generator.shuffle(batches)
@@ -168,53 +166,24 @@ class SelectorData:
         parts = np.split(of_video, starts[1:])
         return [part[i : i + together] for part in parts for i in range(0, len(part), together)]
 
-    def moments(self) -> tuple[Tensor, Tensor]:
-        """Mean and deviation [D] of the values over all rows."""
-        total = torch.zeros(self.values.shape[1], dtype=torch.float64, device=self.values.device)
-        square = torch.zeros_like(total)
-        for part in torch.split(self.values, 1 << 18):  # float64 of all rows at once would not fit
-            total += part.double().sum(0)
-            square += part.double().square().sum(0)
-        mean = total / len(self.values)
-        return mean.float(), (square / len(self.values) - mean.square()).clamp(min=0).sqrt().float()
-
-
-def read_example(example: Example, *, geometry: bool, looks: bool = False) -> LabelledVideo:
-    """Tracks and labels of one example; InputError where the cache has no labels."""
-    path, expressions = example
-    cache = open_cache(path)
-    labels = cache.labels()
-    if labels is None:
-        raise InputError(f"{path}: expected a cache with labels to learn from, got one without")
-    return LabelledVideo(read_tracks(cache, geometry=geometry, looks=looks), labels, tuple(expressions))
-
-
-def read_examples(
-    examples: Sequence[Example],
-    *,
-    geometry: bool,
-    looks: bool = False,
-    workers: int = 0,
-    progress: Progress | None = None,
-) -> list[LabelledVideo]:
-    """Read many examples in order, by `workers` processes (0: in this one)."""
-    job = partial(read_example, geometry=geometry, looks=looks)
-    if workers == 0:
-        return list(_counted(map(job, examples), len(examples), progress))
-    with multiprocessing.get_context("spawn").Pool(workers) as pool:
-        return list(_counted(pool.imap(job, examples, chunksize=16), len(examples), progress))
-
 
 def build_data(
-    videos: Sequence[LabelledVideo], encoder: TextEncoder, device: torch.device, positive_iou: float = 0.7
+    videos: Sequence[LabelledVideo],
+    encoder: TextEncoder,
+    device: torch.device,
+    positive_iou: float = 0.7,
+    *,
+    stream: bool = False,
 ) -> SelectorData:
     """Put videos on the device; those without tracks or expressions are left out, since nothing is learnt from them.
+
+    stream: leave the tracks' numbers where they are, and put those of a batch on the device.
 
     Raises:
         InputError: when nothing is left.
         ScorerMismatchError: when the caches come from different trackers, or their looks from different encoders.
     """
-    videos = [v for v in videos if len(v.tracks.values) and v.expressions]
+    videos = [v for v in videos if v.tracks.parts.shape[0] and v.expressions]
     if not videos:
         raise InputError("selector data: expected at least one cache with tracks and expressions, got none")
     trackers = {v.tracks.tracker for v in videos}
@@ -225,21 +194,19 @@ def build_data(
         raise ScorerMismatchError(f"selector data: expected looks of one encoder, got {len(lookers)}: {lookers}")
     items = [(video, i) for video in videos for i in range(len(video.expressions))]
     numbers = [v for v, video in enumerate(videos) for _ in video.expressions]
-    sizes = np.array([v.tracks.values.shape[:2] for v in videos], dtype=np.int64)  # [V, 2]
+    parts = [v.tracks.parts for v in videos]
+    sizes = np.array([part.shape[:2] for part in parts], dtype=np.int64)  # [V, 2]
     flags = [track_flags(video, i, positive_iou) for video, i in items]
     overlap = [best_overlap(video.labels, video.expressions[i]).astype(np.float16) for video, i in items]
     texts = {text: u for u, text in enumerate(dict.fromkeys(video.expressions[i].text for video, i in items))}
     words, word_mask = encode_texts(list(texts), encoder)
     text = np.array([texts[video.expressions[i].text] for video, i in items])
-    starts = np.cumsum([0, *sizes.prod(1)])[:-1]
-    flat = [v.tracks.values.reshape(-1, v.tracks.values.shape[-1]) for v in videos]
 
     def put(array: NDArray[np.generic]) -> Tensor:
         return torch.from_numpy(array).to(device)
 
     return SelectorData(
-        values=put(np.concatenate(flat)),
-        first_row=put(starts),
+        rows=StreamedRows(tuple(parts), device) if stream else hold(parts, device),
         tracks=put(sizes[:, 0].copy()),
         frames=put(sizes[:, 1].copy()),
         text=put(text),
@@ -276,13 +243,29 @@ def encode_texts(texts: Sequence[str], encoder: TextEncoder) -> tuple[Tensor, Te
     return torch.cat(words), torch.cat(masks)
 
 
+def alike(sizes: NDArray[np.int64], batch: int) -> NDArray[np.intp]:
+    """An order of videos of tracks and frames `sizes` [G, 2] in which neighbours, `batch` at a time, pad little.
+
+    The best of a few: by size, or by frames within strips of like numbers of tracks, better the more both vary.
+    """
+    tracks, frames = sizes.T
+    orders = [np.argsort(tracks * frames, kind="stable")]
+    by_tracks = np.argsort(tracks, kind="stable")
+    for strips in (1, 2, 4, 8):
+        parts = np.array_split(by_tracks, strips)
+        orders.append(np.concatenate([part[np.argsort(frames[part], kind="stable")] for part in parts]))
+    starts = np.arange(0, len(sizes), batch)
+    costs = [np.maximum.reduceat(sizes[order], starts).prod(1).sum() for order in orders]
+    return orders[int(np.argmin(costs))]
+
+
 def without_ground_truth(video: LabelledVideo) -> LabelledVideo:
     """The video as evaluation sees it: ground-truth tracks removed from tracks and labels."""
     keep = np.array([source is not Source.GROUND_TRUTH for source in video.tracks.sources], dtype=bool)
     chosen = np.flatnonzero(keep)
     tracks = replace(
         video.tracks,
-        values=video.tracks.values[keep],
+        parts=video.tracks.parts.of(keep),
         sources=tuple(video.tracks.sources[i] for i in chosen),
         prompted_for=tuple(video.tracks.prompted_for[i] for i in chosen),
     )
@@ -298,10 +281,3 @@ def _with_fewer(mask: Tensor, share: float) -> Tensor:
     """mask [B, L] with True left out by the chance `share`; each row keeps the one that chance spares longest."""
     chance = torch.rand(mask.shape, device=mask.device).masked_fill(~mask, -1.0)
     return mask & ((chance >= share) | (chance == chance.amax(1, keepdim=True)))
-
-
-def _counted(items: Iterator[LabelledVideo], total: int, progress: Progress | None) -> Iterator[LabelledVideo]:
-    for done, item in enumerate(items, start=1):
-        if progress is not None:
-            progress(done, total)
-        yield item

@@ -21,6 +21,7 @@ from torch import Tensor
 from core.atomic import atomic_path
 from core.errors import InputError
 from selector.learner import SelectorModule
+from selector.loading import SelectorDataModule
 
 STATE, CHECKPOINTS = "selector.training", "checkpoints"  # what a stopped training needs, gone when it is done
 
@@ -73,8 +74,9 @@ class Spread:
 
 
 def fit(
-    module: SelectorModule, state: Path, last: Path | None, device: torch.device, spread: Spread
-) -> dict[str, Tensor]:
+    module: SelectorModule, data: SelectorDataModule, state: Path, last: Path | None, device: torch.device,
+    spread: Spread,
+) -> dict[str, Tensor]:  # fmt: skip
     """Run Lightning; the module's weights of the epoch that was best on validation.
 
     state: a folder for checkpoints.   last: the checkpoint to go on from.   device: this process' own.
@@ -93,7 +95,7 @@ def fit(
         devices=[device.index or 0] if cuda and spread.devices == 1 else spread.devices,
         num_nodes=spread.nodes,
         strategy="ddp" if spread.processes > 1 else "auto",
-        use_distributed_sampler=False,  # the module hands every process its part
+        use_distributed_sampler=False,  # the data module hands every process its part
         precision="bf16-mixed" if (cuda if spread.bf16 is None else spread.bf16) else "32-true",
         max_epochs=module.recipe.epochs,
         gradient_clip_val=module.recipe.clip_norm,
@@ -108,7 +110,7 @@ def fit(
         warnings.filterwarnings("ignore", message="Checkpoint directory .* exists")  # it does when a training goes on
         warnings.filterwarnings("ignore", message=".*LeafSpec")  # the library's own use of torch
         warnings.filterwarnings("ignore", message=".*does not have many workers")  # nothing is read while training
-        trainer.fit(module, ckpt_path=last, weights_only=True)
+        trainer.fit(module, datamodule=data, ckpt_path=last, weights_only=True)
     checkpoint = torch.load(keeper.best_model_path, map_location="cpu", weights_only=True)
     return cast(dict[str, Tensor], checkpoint["state_dict"])
 

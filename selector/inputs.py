@@ -5,7 +5,7 @@ Knows caches and track sets. Does not know expressions. Axis letters: N tracks, 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,17 +18,60 @@ from core.types import Source, TrackSet
 
 
 @dataclass(frozen=True)
+class TrackValues:
+    """The numbers of a video's tracks, apart, so that tokens can stay in a mapped file.
+
+    tokens: [N, T, D] float16.   geometry: [N, T, 8] float16, or None.   looks: [N, C] float16, the same in every frame,
+    or None.
+    """
+
+    tokens: NDArray[np.float16]
+    geometry: NDArray[np.float16] | None = None
+    looks: NDArray[np.float16] | None = None
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """N, T, D (+ 8) (+ C)."""
+        tracks, frames, width = self.tokens.shape
+        more = (0 if part is None else part.shape[-1] for part in (self.geometry, self.looks))
+        return tracks, frames, width + sum(more)
+
+    def put(self, place: NDArray[np.float16]) -> None:
+        """Write all into the first tracks and frames of `place` [any, any, D (+ 8) (+ C)]."""
+        looks = None if self.looks is None else self.looks[:, None]
+        (tracks, frames, _), start = self.shape, 0
+        for part in (self.tokens, self.geometry, looks):
+            if part is not None:
+                place[:tracks, :frames, start : start + part.shape[-1]] = part
+                start += part.shape[-1]
+
+    def joined(self) -> NDArray[np.float16]:
+        """All, [N, T, D (+ 8) (+ C)]; no copy where tokens are all."""
+        if self.geometry is None and self.looks is None:
+            return self.tokens
+        values = np.empty(self.shape, dtype=np.float16)
+        self.put(values)
+        return values
+
+    def of(self, rows: NDArray[np.bool_]) -> TrackValues:
+        """Those of some tracks; no copy where they are all."""
+        if rows.all():
+            return self
+        parts = (self.tokens, self.geometry, self.looks)
+        return TrackValues(*(None if part is None else part[rows] for part in parts))  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True)
 class VideoTracks:
     """A video's tracks as the selector sees them.
 
-    values: [N, T, D (+ 8) (+ C)] float16, tokens, box numbers and the track's look, the same in every frame.
-    sources, prompted_for: [N], what decides who may compete.
+    parts: their numbers.   sources, prompted_for: [N], what decides who may compete.
     cache: the content hash, "" for tracks that were never stored.   tracker: hash of the tracker's weights.
     look: hash of the looks' encoder, "" where looks were not asked for.   detected: `core.candidates.detected_for`.
     """
 
     video_id: str
-    values: NDArray[np.float16]
+    parts: TrackValues
     sources: tuple[Source, ...]
     prompted_for: tuple[str | None, ...]
     cache: str
@@ -36,28 +79,34 @@ class VideoTracks:
     look: str = ""
     detected: frozenset[str] | None = None
 
+    @property
+    def values(self) -> NDArray[np.float16]:
+        """[N, T, D (+ 8) (+ C)], tokens, box numbers and looks."""
+        return self.parts.joined()
+
 
 def read_tracks(source: CacheFile | TrackSet, *, geometry: bool, looks: bool = False) -> VideoTracks:
-    """Tracks of a cache or of a track set in memory; masks are read only for `geometry`.
+    """Tracks of a cache or of a track set in memory, their numbers in one array; masks are read only for `geometry`.
 
     Raises:
         ScorerMismatchError: when looks are asked for and the tracks have none.
     """
+    tracks = read_apart(source, source.tokens(), geometry=geometry, looks=looks)
+    return replace(tracks, parts=TrackValues(tracks.values))
+
+
+def read_apart(
+    source: CacheFile | TrackSet, tokens: NDArray[np.float16], *, geometry: bool, looks: bool = False
+) -> VideoTracks:
+    """As `read_tracks`, of tokens [N, T, D] that were read already and stay as they are."""
     if isinstance(source, TrackSet):
-        tracks = source.tracks
-        tokens, sources = source.tokens(), tuple(t.source for t in tracks)
-        prompts, cache = tuple(t.prompt for t in tracks), ""
+        sources, prompts, cache = tuple(t.source for t in source.tracks), tuple(t.prompt for t in source.tracks), ""
     else:
-        tokens, sources = source.tokens(), source.sources()
-        prompts, cache = source.prompts(), source.content_sha256
-    values = tokens
-    if geometry:
-        values = np.concatenate([tokens, _geometry(source).astype(np.float16)], axis=-1)
-    if looks and sources:
-        values = np.concatenate([values, _looks(source, values.shape[1])], axis=-1)
+        sources, prompts, cache = source.sources(), source.prompts(), source.content_sha256
+    boxes = _geometry(source).astype(np.float16) if geometry else None
     return VideoTracks(
         video_id=source.video.id,
-        values=values,
+        parts=TrackValues(tokens, boxes, _looks(source) if looks and sources else None),
         sources=sources,
         prompted_for=tuple(prompt.expression_id for prompt in prompts),
         cache=cache,
@@ -67,15 +116,15 @@ def read_tracks(source: CacheFile | TrackSet, *, geometry: bool, looks: bool = F
     )
 
 
-def _looks(source: CacheFile | TrackSet, frames: int) -> NDArray[np.float16]:
-    """Each track's look once a frame, [N, T, C]."""
+def _looks(source: CacheFile | TrackSet) -> NDArray[np.float16]:
+    """Each track's look, [N, C]."""
     looks = source.looks()
     if looks is None:
         raise ScorerMismatchError(
             f"video {source.video.id!r}: expected tracks with looks, which the selector reads, got tracks without; "
             "run `tracksift generate --looks` again, which keeps the tracks"
         )
-    return np.repeat(looks[:, None], frames, axis=1)
+    return looks
 
 
 def _geometry(source: CacheFile | TrackSet) -> NDArray[np.float32]:

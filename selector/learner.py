@@ -10,27 +10,23 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any
 
 import lightning
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import DataLoader
 
 from core.reporting import Progress
 from core.text import masked_mean
 from selector.calibration import Calibration, Scored, mean_score
 from selector.data import Batch, SelectorData, select_rows
+from selector.loading import EVALUATION_BATCH, Batches, Index, Prepared
 from selector.loss import alignment_losses, ramp_labels, selection_loss, total_loss
 from selector.modules import Module
+from selector.rows import moments
 from selector.settings import TrainingSettings
 from selector.sola import SolaSelector
 
-EVALUATION_BATCH = 64
-
-Index = NDArray[np.int64]
 History = list[dict[str, float]]
 
 
@@ -49,25 +45,19 @@ class SelectorModule(lightning.LightningModule):  # type: ignore[misc]  # the li
         self.model, self.train_data, self.valid_data, self.recipe = model, train, valid, settings
         self.progress, self.on_epoch = progress, on_epoch
         self.history: History = []
-        self.noise = 0.0 if settings.token_noise == 0 else settings.token_noise * _noisy(model, train.moments()[1])
+        self.noise = 0.0 if settings.token_noise == 0 else settings.token_noise * _noisy(model, moments(train.rows)[1])
         self.steps_per_epoch = math.ceil(len(train) / settings.batch)
         self.start = time.monotonic()
 
-    def train_dataloader(self) -> DataLoader[Index]:
-        """This process' part of the batches of the current epoch, which are a function of seed and epoch."""
-        generator = np.random.default_rng([self.recipe.seed, self.current_epoch])
-        batches = self.train_data.epoch(self.recipe.batch, generator, self.recipe.together)
-        return _loader([part_of(batch, self.trainer.global_rank, self.trainer.world_size) for batch in batches])
-
-    def val_dataloader(self) -> DataLoader[Index]:
-        """All validation expressions in fixed order."""
-        return _loader(self.valid_data.epoch(EVALUATION_BATCH, None, EVALUATION_BATCH))
-
-    def training_step(self, index: Index) -> Tensor:
+    def training_step(self, prepared: Prepared) -> Tensor:
         """Loss of one batch."""
-        recipe = self.recipe
+        recipe, (index, values) = self.recipe, prepared
         batch = self.train_data.batch(
-            index, truth_share=recipe.truth_share, drop_share=recipe.track_dropout, word_drop=recipe.word_dropout
+            index,
+            values,
+            truth_share=recipe.truth_share,
+            drop_share=recipe.track_dropout,
+            word_drop=recipe.word_dropout,
         )
         loss, _ = self.losses(batch, self.noise)
         self.log("train_loss", loss, on_step=False, on_epoch=True, batch_size=len(index), sync_dist=self._several)
@@ -95,9 +85,10 @@ class SelectorModule(lightning.LightningModule):  # type: ignore[misc]  # the li
         """Forget the last epoch's scores."""
         self.scored: list[Scored] = []
 
-    def validation_step(self, index: Index) -> None:
+    def validation_step(self, prepared: Prepared) -> None:
         """Loss and logits of one batch."""
-        batch = self.valid_data.batch(index)
+        index, values = prepared
+        batch = self.valid_data.batch(index, values)
         loss, logits = self.losses(batch)
         self.log("valid_loss", loss, batch_size=len(index), sync_dist=self._several)
         self.scored += collect(self.valid_data, index, logits, batch.track_mask)
@@ -148,17 +139,12 @@ class SelectorModule(lightning.LightningModule):  # type: ignore[misc]  # the li
         return bool(self.trainer.world_size > 1)
 
 
-def part_of(batch: Index, rank: int, processes: int) -> Index:
-    """The part of a batch that process `rank` takes: neighbours, since they share videos; all of it where too small."""
-    return batch if len(batch) < processes else np.array_split(batch, processes)[rank]
-
-
 @torch.no_grad()
 def score_data(model: Module, data: SelectorData) -> list[Scored]:
     """Logits and labels of every expression's competing tracks; the model in evaluation mode, where the data are."""
     scored: list[Scored] = []
-    for index in data.epoch(EVALUATION_BATCH, None, EVALUATION_BATCH):
-        batch = data.batch(index)
+    for index, values in Batches(data, data.epoch(EVALUATION_BATCH, None, EVALUATION_BATCH)):
+        batch = data.batch(index, values)
         logits, _, _ = score_batch(model, batch, batch.values)
         scored += collect(data, index, logits, batch.track_mask)
     return scored
@@ -187,11 +173,3 @@ def collect(data: SelectorData, index: Index, logits: Tensor, mask: Tensor) -> l
 def _noisy(model: Module, deviation: Tensor) -> Tensor:
     """The deviations [D] that noise is scaled by: of object tokens alone, since boxes and looks mean what they say."""
     return deviation * (torch.arange(len(deviation), device=deviation.device) < model.settings.token_width)
-
-
-def _loader(batches: list[Index]) -> DataLoader[Index]:
-    return DataLoader(cast(Any, batches), batch_size=None, collate_fn=_same)
-
-
-def _same(index: Any) -> Any:  # the loader's default would make a tensor of it
-    return index

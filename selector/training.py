@@ -23,12 +23,14 @@ from core.reporting import Progress
 from core.text import TextEncoder
 from selector.calibration import Calibration, Scored, fit_calibration, mean_score
 from selector.checkpoints import WEIGHTS, load_selector, save_selector
-from selector.data import Example, SelectorData, build_data, read_examples, without_ground_truth
+from selector.data import SelectorData, build_data, without_ground_truth
 from selector.fitting import STATE, Spread, fit, model_state, prepare_state
 from selector.learner import SelectorModule, score_data
+from selector.loading import Example, SelectorDataModule, read_examples
 from selector.logs import CURVES, TABLE, write_history
 from selector.modules import build
 from selector.relational import RelationalSelector
+from selector.rows import moments
 from selector.settings import RelationalSettings, Settings, TrainingSettings
 
 SEARCH = "search.json"
@@ -72,6 +74,7 @@ def train_selector(
     spread: Spread | None = None,
     resume: bool = True,
     workers: int = 0,
+    stream: bool = False,
     read_progress: Progress | None = None,
     progress: Progress | None = None,
 ) -> Trained | None:
@@ -90,6 +93,8 @@ def train_selector(
         spread: processes and precision; one process by default.
         resume: go on from `out/selector.training` where an earlier training of the same settings and data was stopped.
         workers: processes that read caches.
+        stream: leave tokens where they were read, in the mapped packs where there are any, for splits that do not fit
+            the device.
         read_progress, progress: told of caches read, and of steps done.
 
     Returns:
@@ -104,7 +109,9 @@ def train_selector(
     device = spread.place(device)
     torch.manual_seed(training.seed)
     examples = (train, valid, calib)
-    splits = read_splits(examples, encoder, settings, training, device, workers=workers, progress=read_progress)
+    splits = read_splits(
+        examples, encoder, settings, training, device, workers=workers, stream=stream, progress=read_progress
+    )
     _check_widths(settings, splits.train, encoder)
     run = _Run(splits, encoder, settings, device, spread, recipe, resume)
     if rates:
@@ -114,9 +121,9 @@ def train_selector(
 
 def read_splits(
     examples: Sequence[Sequence[Example]], encoder: TextEncoder, settings: Settings, training: TrainingSettings,
-    device: torch.device, *, workers: int = 0, progress: Progress | None = None,
+    device: torch.device, *, workers: int = 0, stream: bool = False, progress: Progress | None = None,
 ) -> Splits:  # fmt: skip
-    """Read training, validation and calibration examples once and put them on the device."""
+    """Read training, validation and calibration examples once and put them on the device, or stream them there."""
     counts = [len(part) for part in examples]
     videos = read_examples(
         [example for part in examples for example in part], geometry=settings.geometry,
@@ -124,7 +131,9 @@ def read_splits(
     )  # fmt: skip
     parts = [videos[sum(counts[:i]) : sum(counts[: i + 1])] for i in range(3)]
     held_out = [[without_ground_truth(video) for video in part] for part in parts[1:]]
-    return Splits(*(build_data(part, encoder, device, training.positive_iou) for part in (parts[0], *held_out)))
+    return Splits(
+        *(build_data(p, encoder, device, training.positive_iou, stream=stream) for p in (parts[0], *held_out))
+    )
 
 
 @dataclass(frozen=True)
@@ -146,13 +155,16 @@ class _Run:
         data = self.splits.train
         model = build(self.settings)
         if isinstance(model, RelationalSelector):
-            model.fit_input(*data.moments())
+            model.fit_input(*moments(data.rows))
         module = SelectorModule(
             model, data, self.splits.valid, training, progress, lambda history: write_history(out, history)
         )
         state = out / STATE
         last = prepare_state(state, self.identity(training), resume=self.resume, main=main)
-        best = fit(module, state, last, self.device, self.spread)
+        loader = SelectorDataModule(
+            data, self.splits.valid, batch=training.batch, together=training.together, seed=training.seed
+        )
+        best = fit(module, loader, state, last, self.device, self.spread)
         if not main:
             return None
         model.load_state_dict(model_state(best))
@@ -234,10 +246,10 @@ def _search(
 
 
 def _check_widths(settings: Settings, data: SelectorData, encoder: TextEncoder) -> None:
-    if data.values.shape[1] != settings.input_width:
+    if data.rows.width != settings.input_width:
         raise InputError(
             f"selector settings: expected caches with {settings.input_width} numbers a track and frame (tokens, "
-            f"geometry and looks), got {data.values.shape[1]}"
+            f"geometry and looks), got {data.rows.width}"
         )
     if settings.look_width and not data.look:
         raise InputError("selector settings: expected caches that name the encoder of their looks, got looks of nobody")

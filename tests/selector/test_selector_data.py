@@ -6,8 +6,10 @@ import torch
 
 from core.errors import InputError, ScorerMismatchError
 from core.types import Source
-from selector.data import build_data, read_examples, without_ground_truth
+from selector.data import build_data, without_ground_truth
 from selector.inputs import read_tracks, track_geometry
+from selector.loading import read_examples
+from selector.rows import moments
 from tests.factories import make_track_set
 from tests.selector.colour_world import WordEncoder
 
@@ -87,7 +89,7 @@ def test_an_epoch_is_a_function_of_its_seed(data):
 
 def test_the_moments_are_those_of_all_rows(videos, data):
     rows = np.concatenate([v.tracks.values.reshape(-1, 12) for v in videos]).astype(np.float64)
-    mean, deviation = data.moments()
+    mean, deviation = moments(data.rows)
     np.testing.assert_allclose(mean, rows.mean(0), atol=1e-5)
     np.testing.assert_allclose(deviation, rows.std(0), atol=1e-4)
 

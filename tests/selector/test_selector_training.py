@@ -7,10 +7,11 @@ import torch
 
 from cache import open_cache, write_cache
 from core.errors import InputError, ScorerMismatchError
-from selector import learner
+from selector import learner, loading
 from selector.checkpoints import load_selector
-from selector.data import build_data, read_examples
+from selector.data import build_data
 from selector.fitting import Spread
+from selector.loading import read_examples
 from selector.modules import build
 from selector.recipes import RECIPES, SIZES
 from selector.settings import RelationalSettings, TrainingSettings
@@ -228,9 +229,9 @@ def test_settings_of_ablations_train(look_examples, tmp_path):
 
 def test_processes_share_every_batch_and_lose_nothing():
     batch = np.arange(7)
-    parts = [learner.part_of(batch, rank, 2) for rank in range(2)]
+    parts = [loading.part_of(batch, rank, 2) for rank in range(2)]
     assert np.concatenate(parts).tolist() == batch.tolist()
-    assert learner.part_of(batch[:1], 1, 2).tolist() == [0]
+    assert loading.part_of(batch[:1], 1, 2).tolist() == [0]
 
 
 def test_ranks_come_from_what_starts_processes(monkeypatch):
