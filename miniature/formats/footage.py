@@ -6,6 +6,7 @@ Knows both worlds. Does not know files. T frames, O objects.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 
 import numpy as np
@@ -46,9 +47,18 @@ class Footage:
         seen: NDArray[np.bool_] = self.labels == index + 1
         return seen
 
+    @cached_property
+    def areas(self) -> NDArray[np.int64]:
+        """Number of visible pixels of each object, [O, T]."""
+        count = len(self.objects) + 1
+        table = [np.bincount(labels.reshape(-1), minlength=count) for labels in self.labels]
+        areas: NDArray[np.int64] = np.stack(table, axis=1)[1:]
+        return areas
+
     def visible(self, index: int) -> NDArray[np.int64]:
         """Number of visible pixels of object `index`, [T]."""
-        return np.asarray(self.mask(index).sum(axis=(1, 2)), dtype=np.int64)
+        seen: NDArray[np.int64] = self.areas[index]
+        return seen
 
     def corners(self, index: int) -> NDArray[np.int64]:
         """x1, y1, x2, y2 of object `index` in whole pixels, ends exclusive, [T, 4]; zeros where nothing is seen."""

@@ -85,7 +85,7 @@ def write_labels(labels: NDArray[np.uint8], path: Path) -> None:
     """A label map [H, W] as a palette PNG whose values are the labels, as DAVIS stores them."""
     path.parent.mkdir(parents=True, exist_ok=True)
     image = Image.fromarray(labels)
-    image.putpalette([v for k in range(256) for v in _colour(k)])
+    image.putpalette(_PALETTE)
     image.save(path)
 
 
@@ -93,3 +93,6 @@ def _colour(label: int) -> tuple[int, int, int]:
     """A label's colour in the palette of PASCAL VOC: bits 3j, 3j+1, 3j+2 give bit 7-j of red, green and blue."""
     red, green, blue = (sum(((label >> (3 * j + c)) & 1) << (7 - j) for j in range(8)) for c in range(3))
     return red, green, blue
+
+
+_PALETTE: Final = [v for label in range(256) for v in _colour(label)]

@@ -67,10 +67,10 @@ def didemo_part(footage: Footage, media: Sequence[Path], folder: Path, role: Rol
         name = f"{footage.id}_{start}_{stop}.mp4"
         chunks = -((start - stop) // CHUNK)
         for moment in told.moments:
-            window = _in_piece(moment, start, stop)
+            window = window_in_piece(moment, start, stop)
             if window is None:
                 continue
-            most, touched = _runs(window[0] - start, window[1] - start)
+            most, touched = chunk_runs(window[0] - start, window[1] - start)
             found.append({
                 "num_segments": chunks, "description": moment.text, "video": name,
                 "times": [most, most, most, touched],
@@ -80,7 +80,7 @@ def didemo_part(footage: Footage, media: Sequence[Path], folder: Path, role: Rol
     return found
 
 
-def _in_piece(moment: Moment, start: int, stop: int) -> tuple[float, float] | None:
+def window_in_piece(moment: Moment, start: int, stop: int) -> tuple[float, float] | None:
     """The one window that a piece holds of a moment; None for none or several, or where "second" would be wrong."""
     inside = np.clip(moment.windows, start, stop)
     inside = inside[inside[:, 0] < inside[:, 1]]
@@ -89,7 +89,7 @@ def _in_piece(moment: Moment, start: int, stop: int) -> tuple[float, float] | No
     return float(inside[0, 0]), float(inside[0, 1])
 
 
-def _runs(start: float, end: float) -> tuple[list[int], list[int]]:
+def chunk_runs(start: float, end: float) -> tuple[list[int], list[int]]:
     """First and last chunk of which at least half is taken (the most taken where none is), and of all touched."""
     edges = np.arange(0, end, CHUNK)
     taken = np.minimum(edges + CHUNK, end) - np.maximum(edges, start)
