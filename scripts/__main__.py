@@ -9,10 +9,12 @@ from scripts import (
     convert_detector,
     demo,
     evaluate,
+    explain,
     generate,
     import_tracks,
     predict,
     query,
+    report,
     status,
     train_selector,
 )  # fmt: skip
@@ -33,6 +35,8 @@ app.command("train-selector", epilog=train_selector.EPILOG)(train_selector.main)
 app.command("evaluate")(evaluate.main)
 app.command("predict")(predict.main)
 app.command("query", epilog=query.EPILOG)(query.main)
+app.command("explain", epilog=explain.EPILOG)(explain.main)
+app.command("report", epilog=report.EPILOG)(report.main)
 app.command("demo")(demo.main)
 app.command("convert-detector", epilog=convert_detector.EPILOG)(convert_detector.main)
 app.command("benchmark", epilog=benchmark.EPILOG)(benchmark.main)

@@ -18,7 +18,6 @@ from tracksift.jobs import Job
 from tracksift.losses import Cause, Loss, lost_by
 from tracksift.video_scores import VideoScorer
 
-CUTS = 8  # how far down the ranking the best cut is looked for, unless more tracks were selected
 _NAMED = 3  # tracks named in a sentence
 _COVERED = 0.5  # J&F of the oracle from which on the tracks are said to cover the target
 
@@ -27,8 +26,8 @@ _COVERED = 0.5  # J&F of the oracle from which on the tracks are said to cover t
 class Judged:
     """An answer beside the truth. Scores are J&F in 0..1.
 
-    target: union of the targets, T COCO masks.   cut, oracle: the tracks of the best prefix of the ranking, and of the
-    best choice.   overlap: mean J of each competing track alone with the target.
+    target: union of the targets, T COCO masks.   cut, oracle: the tracks of `VideoScorer.best_cut`, and of the best
+    choice.   overlap: mean J of each competing track alone with the target.
     """
 
     target: tuple[bytes, ...]
@@ -110,7 +109,7 @@ def explain(job: Job, pipeline: Pipeline, expressions: Sequence[Expression] | No
         answers = pipeline.answer(job.cache, asked)
         truth = job.ground_truth()
         scorer = VideoScorer(track_set)
-        judged = [None if truth is None else _judge(scorer, a, truth) for a in answers]
+        judged = [None if truth is None else judge(scorer, a, truth) for a in answers]
     except ScorerMismatchError:
         raise
     except TrackSiftError as error:
@@ -122,43 +121,42 @@ def explain(job: Job, pipeline: Pipeline, expressions: Sequence[Expression] | No
     return ExplainedVideo(job, track_set, tuple(Explanation(job.video_id, *row) for row in rows))
 
 
-def explain_split(
-    jobs: Sequence[Job], pipeline: Pipeline, *, below: float | None = None, ids: Collection[str] = ()
-) -> Iterator[ExplainedVideo]:
+def explain_split(jobs: Sequence[Job], pipeline: Pipeline, ids: Collection[str] = ()) -> Iterator[ExplainedVideo]:
     """Explain a split, a video at a time.
 
-    Args:
-        jobs: its videos.
-        pipeline: selector and text encoder.
-        below: only answers with J&F below this, 0..1; those without ground truth stay.
-        ids: only these expressions, each as VIDEO/EXPRESSION; all when empty.
+    ids: only these expressions, each as VIDEO/EXPRESSION; all when empty.
 
     Raises:
-        InputError: for an id that no job has; and as `explain`.
+        InputError: for an id that no job has, before anything is explained; and as `explain`.
     """
     known = {f"{job.video_id}/{e.id}" for job in jobs if job.annotated for e in job.annotated.expressions}
     unknown = sorted(set(ids) - known)
     if unknown:
         some = ", ".join(sorted(known)[:_NAMED])
         raise InputError(f"expression {unknown[0]!r}: expected one of {len(known)} as VIDEO/EXPRESSION ({some}, ...)")
-    for job in jobs:
-        every = job.annotated.expressions if job.annotated else ()
-        asked = [e for e in every if not ids or f"{job.video_id}/{e.id}" in ids]
-        if not asked:
-            continue
-        video = explain(job, pipeline, asked)
-        kept = tuple(e for e in video.explanations if below is None or e.jf is None or e.jf < below)
-        yield replace(video, explanations=kept)
+    return (_explained(job, pipeline, ids) for job in jobs)
 
 
-def _judge(scorer: VideoScorer, answer: Answer, truth: Mapping[str, tuple[bytes, ...]]) -> Judged | None:
+def _explained(job: Job, pipeline: Pipeline, ids: Collection[str]) -> ExplainedVideo:
+    every = job.annotated.expressions if job.annotated else ()
+    asked = [e for e in every if not ids or f"{job.video_id}/{e.id}" in ids]
+    return explain(job, pipeline, asked) if asked else ExplainedVideo(job, None, ())
+
+
+def failures(video: ExplainedVideo, below: float) -> ExplainedVideo:
+    """The video with only those explanations whose J&F is known and below `below`, in 0..1."""
+    return replace(video, explanations=tuple(e for e in video.explanations if e.jf is not None and e.jf < below))
+
+
+def judge(scorer: VideoScorer, answer: Answer, truth: Mapping[str, tuple[bytes, ...]]) -> Judged | None:
+    """An answer beside the truth, object id -> T COCO masks; None where the expression's targets are unknown."""
     expression = answer.expression
     if expression.target_ids is None:
         return None
     target = target_masks(truth, expression, answer.video.frames, answer.video.size)
     chosen = tuple(track.index for track in answer.tracks)
     order = _ranking(answer)
-    cut = scorer.best_cut(order[: max(CUTS, len(chosen))], target)
+    cut = scorer.best_cut(order, target)
     oracle = scorer.oracle(target, expression)
     score = scorer.score(chosen, target, expression)
     jf, cut_jf, oracle_jf = (_jf(scorer.score(c, target, expression)) for c in (chosen, cut, oracle))
@@ -188,9 +186,9 @@ def _told(answer: Answer, judged: Judged, expression: Expression) -> tuple[str, 
     lines.append(_stage_1(judged))
     if judged.oracle and cause is not Cause.STAGE_1:
         lines.append(_places(answer, judged))
-    if loss.ranking or loss.threshold:
-        cut = f"the first {len(judged.cut)} tracks" if len(judged.cut) > 1 else "the first track"
-        lines.append(f"The best cut of this ranking takes {cut if judged.cut else 'none'}: J&F {judged.cut_jf:.2f}.")
+    if loss.threshold and judged.cut:
+        taken = f"the first {len(judged.cut)} tracks" if len(judged.cut) > 1 else "the first track alone"
+        lines.append(f"Another threshold could take {taken}: J&F {judged.cut_jf:.2f}.")
     if answer.no_target:
         lines.append("The expression has a target, but the answer is that there is none.")
     return (*lines, answer.why["rule"])

@@ -27,8 +27,8 @@ class Cause(StrEnum):
 class Loss:
     """1 - J&F of one answer in parts, each in 0..1.
 
-    stage_1: no choice of the tracks reaches 1.   ranking: no cut through the order of scores reaches the best choice.
-    threshold: the cut was made at another place.   no_target: an answer that should be empty is not, or the reverse.
+    stage_1: no choice of the tracks reaches 1.   ranking: a wrong track scores above a right one.   threshold: the
+    order is right, but was cut at another place.   no_target: an answer that should be empty is not, or the reverse.
     """
 
     stage_1: float
@@ -61,7 +61,8 @@ def lost_by(score: float, cut: float, oracle: float, *, no_target: bool, empty: 
 
     Args:
         score: J&F of the answer, 0..1.
-        cut: J&F of the best prefix of the tracks in the order of their scores, the empty one included.
+        cut: J&F of the best prefix of the tracks in the order of their scores before the first wrong one, the empty
+            prefix included (`tracksift.video_scores.VideoScorer.best_cut`).
         oracle: J&F of the best choice among the tracks that compete.
         no_target: that the expression has no target.
         empty: that the answer is empty.
@@ -92,3 +93,12 @@ def loss_shares(losses: Sequence[Loss]) -> Mapping[Cause, float]:
     if not losses:
         raise InputError("loss shares: expected at least one expression, got none")
     return {cause: math.fsum(loss.parts[cause] for loss in losses) / len(losses) for cause in Cause}
+
+
+def loss_figures(losses: Sequence[Loss]) -> dict[str, float]:
+    """`loss_shares` under flat names (`lost_by_stage_1`, ...) beside `jf`, for a command's last line; {} for none."""
+    if not losses:
+        return {}
+    shares = loss_shares(losses)
+    named = {f"lost_by_{cause.replace(' ', '_')}": share for cause, share in shares.items()}
+    return {"jf": 1 - math.fsum(shares.values()), **named}

@@ -17,6 +17,9 @@ from core import rle
 from core.candidates import competing
 from core.types import Expression, TrackSet
 
+Areas = NDArray[np.int64]
+_FOREIGN = 0.5  # a track with less of itself in the target mostly covers something else
+
 
 class VideoScorer:
     """Scores choices of one video's tracks; a choice that was scored against the same target is remembered."""
@@ -43,16 +46,28 @@ class VideoScorer:
         return self._oracle.choose(target, among=[int(i) for i in competing(self._tracks, expression.id)])
 
     def best_cut(self, order: Sequence[int], target: tuple[bytes, ...]) -> tuple[int, ...]:
-        """The prefix of `order` whose union has the highest mean J with `target`; the shortest of equal ones."""
+        """How far an order of tracks is right: its prefix whose union has the highest mean J, the shortest of equals.
+
+        Only prefixes before the first track that mostly covers something else: a threshold that takes a wrong track for
+        the right one behind it would be no better threshold.
+        """
         union = tuple(rle.union([], self._size) for _ in target)
         best, length = mean_j(union, target, self._size), 0
         for count, index in enumerate(order, start=1):
+            if self.precision(index, target) < _FOREIGN:
+                break
             pairs = zip(union, self._tracks.tracks[index].masks, strict=True)
             union = tuple(rle.union(pair, self._size) for pair in pairs)
             value = mean_j(union, target, self._size)
             if value > best:
                 best, length = value, count
         return tuple(order[:length])
+
+    def precision(self, index: int, target: tuple[bytes, ...]) -> float:
+        """Share of a track's pixels in all frames that lie in the target, 0..1; 1 for a track without any."""
+        masks = self._tracks.tracks[index].masks
+        area, overlap, _ = _areas(masks, target, self._size)
+        return float(overlap.sum() / area.sum()) if area.any() else 1.0
 
     def overlap(self, index: int, target: tuple[bytes, ...]) -> float:
         """Mean J of one track alone."""
@@ -61,7 +76,12 @@ class VideoScorer:
 
 def mean_j(masks: Sequence[bytes], target: Sequence[bytes], size: rle.Size) -> float:
     """Mean over frames of intersection over union of two lists of T COCO masks; 1 where both are empty."""
-    both = [rle.union(pair, size) for pair in zip(masks, target, strict=True)]
-    union: NDArray[np.int64] = rle.areas(both, size)
-    overlap = rle.areas(masks, size) + rle.areas(target, size) - union
+    _, overlap, union = _areas(masks, target, size)
     return float(np.where(union == 0, 1.0, overlap / np.maximum(union, 1)).mean())
+
+
+def _areas(masks: Sequence[bytes], target: Sequence[bytes], size: rle.Size) -> tuple[Areas, Areas, Areas]:
+    """Pixels [T] of the masks, of their overlap with the target, and of the union of both."""
+    area = rle.areas(masks, size)
+    union = rle.areas([rle.union(pair, size) for pair in zip(masks, target, strict=True)], size)
+    return area, area + rle.areas(target, size) - union, union

@@ -19,6 +19,8 @@ COMMANDS = {
     "evaluate": {"--data", "--split", "--cache", "--baselines", "--selector"},
     "predict": {"--expression", "--expressions-file", "--data", "--out", "--fps", "--selector"},
     "query": {"--expressions-file", "--top", "--json", "--out", "--video", "--memory", "--dry-run"},
+    "explain": {"--expression", "--data", "--split", "--id", "--below", "--out", "--max-megabytes", "--dry-run"},
+    "report": {"--data", "--split", "--out", "--max-megabytes", "--limit", "--dry-run"},
     "demo": {"--out", "--clips"},
     "benchmark": {"--frames", "--repeats"},
     "convert-detector": {"--out", "--tokenizer", "--dry-run"},

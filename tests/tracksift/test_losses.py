@@ -3,7 +3,7 @@
 import pytest
 
 from core.errors import InputError
-from tracksift.losses import Cause, Loss, loss_shares, lost_by
+from tracksift.losses import Cause, Loss, loss_figures, loss_shares, lost_by
 
 
 @pytest.mark.parametrize(
@@ -47,3 +47,10 @@ def test_no_expression_and_scores_outside_0_1_are_refused():
         loss_shares([])
     with pytest.raises(InputError, match="oracle"):
         lost_by(0.5, 0.5, 1.5, no_target=False, empty=False)
+
+
+def test_figures_have_flat_names_and_none_are_made_up():
+    assert loss_figures([Loss(0.1, 0.2, 0.0, 0.3)]) == pytest.approx(
+        {"jf": 0.4, "lost_by_stage_1": 0.1, "lost_by_ranking": 0.2, "lost_by_threshold": 0.0, "lost_by_no_target": 0.3}
+    )
+    assert loss_figures([]) == {}
