@@ -52,9 +52,9 @@ class CacheFile:
 
     def load(self) -> CacheFile:
         """The same with every dataset read and verified in one opening, for whoever reads them all."""
-        with _opened(self.path) as file:
+        with opened(self.path) as file:
             entries = self.manifest.entries.items()
-            return replace(self, held={name: _read(self.path, file, name, entry) for name, entry in entries})
+            return replace(self, held={name: read_dataset(self.path, file, name, entry) for name, entry in entries})
 
     def tokens(self) -> NDArray[np.float16]:
         """Object tokens [N, T, D] float16."""
@@ -80,21 +80,21 @@ class CacheFile:
 
     def sources(self) -> tuple[Source, ...]:
         """Where each track's prompt came from, [N]."""
-        with _named(self.path, "tracks/source"):
+        with named(self.path, "tracks/source"):
             return tuple(schema.SOURCES[code] for code in self._read("tracks/source").tolist())
 
     def prompts(self) -> tuple[Prompt, ...]:
         """What each track started from, [N]."""
         frame, score, stability = (self._read(f"prompts/{n}").tolist() for n in ("frame", "score", "stability"))
         expression = self._json("prompts/expression")
-        with _named(self.path, "prompts"):
+        with named(self.path, "prompts"):
             return tuple(Prompt(*row) for row in zip(frame, expression, score, stability, strict=True))
 
     def masks(self) -> tuple[tuple[bytes, ...], ...]:
         """COCO run-length masks, [N][T]."""
         offsets, frames = self._read("tracks/rle_offsets").tolist(), self.video.frames
         data = self._read("tracks/rle").tobytes()
-        with _named(self.path, "tracks/rle_offsets"):
+        with named(self.path, "tracks/rle_offsets"):
             expected = len(self) * frames + 1
             if len(offsets) != expected or offsets[0] != 0 or offsets[-1] != len(data) or sorted(offsets) != offsets:
                 raise ValueError(f"expected {expected} rising offsets from 0 to {len(data)}, got others")
@@ -109,7 +109,7 @@ class CacheFile:
             cast(NDArray[np.float32], self._read(f"labels/{n}")) for n in ("iou", "precision", "recall")
         )
         ids = self._json("labels/object_ids")
-        with _named(self.path, "labels"):
+        with named(self.path, "labels"):
             return Labels(tuple(ids), iou, precision, recall)
 
     def track_set(self) -> TrackSet:
@@ -119,18 +119,18 @@ class CacheFile:
         looks = self.looks()
         parts = (self.masks(), self.boxes(), self.tokens(), self.object_score(), self.predicted_iou())
         rows = zip(self.sources(), self.prompts(), *parts, [None] * len(self) if looks is None else looks, strict=True)
-        with _named(self.path, "tracks"):
+        with named(self.path, "tracks"):
             tracks = tuple(Track(source, prompt, self.video.size, *rest) for source, prompt, *rest in rows)
             return TrackSet(self.video, tracks, self.provenance)
 
     def _read(self, path: str) -> NDArray[np.generic]:
         if path in self.held:
             return self.held[path]
-        with _opened(self.path) as file:
-            return _read(self.path, file, path, self.manifest.entries[path])
+        with opened(self.path) as file:
+            return read_dataset(self.path, file, path, self.manifest.entries[path])
 
     def _json(self, path: str) -> Any:
-        with _named(self.path, path):
+        with named(self.path, path):
             return json.loads(self._read(path).tobytes())
 
 
@@ -141,27 +141,27 @@ def open_cache(path: Path) -> CacheFile:
         CacheError: when there is no such file, or it is corrupt, foreign or newer (its named subclasses).
     """
     path = Path(path)
-    with _opened(path) as file, _named(path, ""):
+    with opened(path) as file, named(path, ""):
         version = _check_frame(path, file)
         columns: tuple[schema.Column, ...] = schema.CORE_COLUMNS
         if version >= schema.LOOK_VERSION and schema.LOOK.path in file:
             columns += (schema.LOOK,)
-        entries = {c.path: _entry(file, c.path) for c in columns}
+        entries = {c.path: header_of(file, c.path) for c in columns}
         content = _text(file, "content_sha256")
         if schema.content_sha256(entries, columns) != content:
             raise ValueError("its content hash does not match its datasets")
         has_labels = schema.LABELS in file
         if has_labels:
-            entries |= {c.path: _entry(file, c.path) for c in schema.LABEL_COLUMNS}
+            entries |= {c.path: header_of(file, c.path) for c in schema.LABEL_COLUMNS}
             if schema.content_sha256(entries, schema.LABEL_COLUMNS) != _text(file[schema.LABELS], "sha256"):
                 raise ValueError("/labels: its hash does not match its datasets")
             columns += schema.LABEL_COLUMNS
         sizes = schema.axis_sizes(entries, columns)
-        info = json.loads(_read(path, file, "video/info", entries["video/info"]).tobytes())
-        times = cast(NDArray[np.float64], _read(path, file, "video/timestamps", entries["video/timestamps"]))
+        info = json.loads(read_dataset(path, file, "video/info", entries["video/info"]).tobytes())
+        times = cast(NDArray[np.float64], read_dataset(path, file, "video/timestamps", entries["video/timestamps"]))
         size = (info["height"], info["width"])
         video = VideoMeta(info["id"], info["source"], size, times, info["end"], info["fingerprint"])
-        provenance = json.loads(_read(path, file, "provenance", entries["provenance"]).tobytes())
+        provenance = json.loads(read_dataset(path, file, "provenance", entries["provenance"]).tobytes())
     return CacheFile(path, video, provenance, content, schema.Manifest(entries, sizes), has_labels, version)
 
 
@@ -171,7 +171,8 @@ def read_cache(path: Path) -> TrackSet:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[h5py.File]:
+def opened(path: Path) -> Iterator[h5py.File]:
+    """The file open for reading; a named error where it is missing, foreign or broken, also inside the block."""
     try:
         with path.open("rb") as handle:
             head = handle.read(len(_SIGNATURE))
@@ -181,12 +182,12 @@ def _opened(path: Path) -> Iterator[h5py.File]:
         raise CacheError(f"{path}: expected a readable file, got {error.strerror or error}") from error
     if head and head != _SIGNATURE[: len(head)]:
         raise CacheForeignError(f"{path}: expected a TrackSift cache, got no HDF5 file; move it away, then {_AGAIN}")
-    with _named(path, ""), h5py.File(path, "r", locking=False) as file:
+    with named(path, ""), h5py.File(path, "r", locking=False) as file:
         yield file
 
 
 @contextmanager
-def _named(path: Path, place: str) -> Iterator[None]:
+def named(path: Path, place: str) -> Iterator[None]:
     """Turn what broken bytes raise into a CacheCorruptError that says file, place and what to run next."""
     try:
         yield
@@ -219,7 +220,7 @@ def _text(owner: h5py.HLObject, name: str) -> str:
     return value.decode("ascii")
 
 
-def _entry(file: h5py.File, path: str) -> schema.Entry:
+def header_of(file: h5py.File, path: str) -> schema.Entry:
     """What the header says of a dataset; no data is read and none is allocated for absurd sizes."""
     return _dataset(file, path)[1]
 
@@ -237,8 +238,9 @@ def _dataset(file: h5py.File, path: str) -> tuple[h5py.Dataset, schema.Entry]:
     return dataset, schema.Entry(dataset.dtype.str, dataset.shape, _text(dataset, "sha256"))
 
 
-def _read(path: Path, file: h5py.File, name: str, entry: schema.Entry) -> NDArray[np.generic]:
-    with _named(path, name):
+def read_dataset(path: Path, file: h5py.File, name: str, entry: schema.Entry) -> NDArray[np.generic]:
+    """All of a dataset, verified; CacheCorruptError where its header is not `entry` or its bytes are not its hash's."""
+    with named(path, name):
         dataset, found = _dataset(file, name)
         if found != entry:
             raise ValueError("another content than when the file was opened")

@@ -66,11 +66,11 @@ def track_set_arrays(track_set: TrackSet) -> Arrays:
         raise InputError(f"video {video.id!r}: expected tokens of one width, got {widths}")
     looks = track_set.looks()
     return {
-        "provenance": _json("provenance", dict(track_set.provenance)),
-        "video/info": _json("video", info),
+        "provenance": json_bytes("provenance", dict(track_set.provenance)),
+        "video/info": json_bytes("video", info),
         "video/timestamps": video.timestamps,
         "prompts/frame": np.array([t.prompt.frame for t in tracks], dtype="<i4"),
-        "prompts/expression": _json("prompts", [t.prompt.expression_id for t in tracks]),
+        "prompts/expression": json_bytes("prompts", [t.prompt.expression_id for t in tracks]),
         "prompts/score": np.array([t.prompt.score for t in tracks], dtype="<f8"),
         "prompts/stability": np.array([t.prompt.stability for t in tracks], dtype="<f8"),
         "tracks/source": np.array([schema.SOURCES.index(t.source) for t in tracks], dtype="|u1"),
@@ -87,7 +87,7 @@ def track_set_arrays(track_set: TrackSet) -> Arrays:
 def labels_arrays(labels: Labels) -> Arrays:
     """Path -> array of every label dataset."""
     return {
-        "labels/object_ids": _json("labels", list(labels.object_ids)),
+        "labels/object_ids": json_bytes("labels", list(labels.object_ids)),
         "labels/iou": labels.iou,
         "labels/precision": labels.precision,
         "labels/recall": labels.recall,
@@ -98,7 +98,8 @@ def _stack(parts: list[NDArray[np.generic]], shape: tuple[int, ...], dtype: str)
     return np.stack(parts) if parts else np.zeros(shape, dtype=dtype)
 
 
-def _json(name: str, value: object) -> NDArray[np.uint8]:
+def json_bytes(name: str, value: object) -> NDArray[np.uint8]:
+    """JSON as the format stores it; InputError for what JSON cannot hold."""
     try:
         text = json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
     except (TypeError, ValueError) as error:
@@ -113,16 +114,16 @@ def _build(core: Arrays, labels: Arrays | None, version: int) -> tuple[bytes, st
         file.attrs.create("format", np.bytes_(schema.FORMAT))
         looks = schema.LOOK.path in core
         file.attrs.create("schema_version", np.int64(max(version, schema.LOOK_VERSION if looks else 1)))
-        content = _put(file, core, (*schema.CORE_COLUMNS, *((schema.LOOK,) if looks else ())))
+        content = put_columns(file, core, (*schema.CORE_COLUMNS, *((schema.LOOK,) if looks else ())))
         if labels is not None:
-            group_hash = _put(file, labels, schema.LABEL_COLUMNS)
+            group_hash = put_columns(file, labels, schema.LABEL_COLUMNS)
             file[schema.LABELS].attrs.create("sha256", np.bytes_(group_hash))
         file.attrs.create("content_sha256", np.bytes_(content))
         file.attrs.create("complete", np.uint8(1))  # last: without it nothing of the file is believed
     return buffer.getvalue(), content
 
 
-def _put(file: h5py.File, arrays: Mapping[str, NDArray[np.generic]], columns: tuple[schema.Column, ...]) -> str:
+def put_columns(file: h5py.File, arrays: Mapping[str, NDArray[np.generic]], columns: tuple[schema.Column, ...]) -> str:
     """Write every column; return their common hash."""
     entries: dict[str, schema.Entry] = {}
     for column in columns:

@@ -86,7 +86,7 @@ def geometry():
 @pytest.mark.parametrize(
     ("text", "best"),
     [
-        ("the one moving to the right", 0), ("the shape on the left", 1), ("it rises", 2), ("the one that stays still", 1),
+        ("the one moving to the right", 0), ("the shape on the left", 1), ("it rises", 2), ("it stays still", 1),
         ("the biggest one", 0), ("the tiny one", 2), ("the object that grows", 0), ("what appears later", 2),
     ],
 )  # fmt: skip
