@@ -54,9 +54,6 @@ Limit = Annotated[int | None, typer.Option(help="Only the first so many videos o
 MaxMegabytes = Annotated[
     int, typer.Option(help="Size of the page; pictures shrink, become fewer and are left out to keep to it.", min=1)
 ]
-MaxMegabytes = Annotated[
-    int, typer.Option(help="Size of the page; pictures shrink, become fewer and are left out to keep to it.", min=1)
-]
 Out = Annotated[Path, typer.Option(help="Folder that results are written to.")]
 
 
