@@ -69,13 +69,15 @@ _ALL: Final = (
         "got10k", Kind.BOXES, ("val", "train", "test"),
         "<split>/list.txt, <split>/<sequence>/groundtruth.txt, cover.label, meta_info.ini", _BOXES,
     ),
-    Entry("elysium_track", Kind.BOXES, ("val", "train"), "<split>.jsonl, a line an object", _BOXES),
-    Entry("rsot", Kind.BOXES, ("test", "train"), "<split>.jsonl in ElysiumTrack's form", _BOXES),
+    Entry(
+        "elysium_track", Kind.BOXES, ("val", "train"), "<split>.jsonl or ElysiumTrack-1M.jsonl", _BOXES
+    ),
+    Entry("rsot", Kind.BOXES, ("test", "train"), "<split>.jsonl or RSOT.jsonl in ElysiumTrack's form", _BOXES),
     Entry(
         "video_reg", Kind.DESCRIPTIONS, ("val", "train"), "<split>.jsonl in ElysiumTrack's form",
         "JSON {line id: description}",
     ),
-    Entry("charades", Kind.MOMENTS, ("test", "train"), "charades_sta_<split>.txt or .json", _MOMENTS),
+    Entry("charades_sta", Kind.MOMENTS, ("test", "train"), "charades_sta_<split>.txt or .json", _MOMENTS),
     Entry("activitynet", Kind.MOMENTS, ("val_1", "val_2", "train"), "<split>.json", _MOMENTS),
     Entry("didemo", Kind.MOMENTS, ("val", "test", "train"), "<split>_data.json", _MOMENTS),
     Entry(
@@ -87,7 +89,7 @@ _ALL: Final = (
         ("charades-timelens", "activitynet-timelens", "qvhighlights-timelens", "timelens-100k"),
         "<split>.json or .jsonl", _MOMENTS,
     ),
-    Entry("mmduet_grounding", Kind.MOMENTS, ("train", "test"), "<split>.json", _MOMENTS),
+    Entry("mmduet_grounding", Kind.MOMENTS, ("train", "test"), "<split>.json or groundings.json", _MOMENTS),
     Entry(
         "activitynet_captions", Kind.CAPTIONS, ("val_1", "val_2", "train"), "<split>.json",
         "densevid_eval's submission",
@@ -106,14 +108,14 @@ _ALL: Final = (
     ),
     Entry("activitynet_qa", Kind.QUESTIONS, ("test", "val", "train"), "<split>_q.json and <split>_a.json", _ANSWERS),
     Entry(
-        "magqa", Kind.TIMED_ANSWERS, ("test", "train"), "magqa_<split>.json or <split>.json",
+        "magqa", Kind.TIMED_ANSWERS, ("test", "train"), "shot2story-magqa_<split>.json or <split>.json",
         "JSON lines {question_id, model_response_list}",
     ),
-    Entry("tvsum", Kind.SUMMARIES, ("all",), "*tvsum*.h5", "JSON {video: [importance]}"),
-    Entry("summe", Kind.SUMMARIES, ("all",), "*summe*.h5", "JSON {video: [importance]}"),
-    Entry("vtg_it", Kind.INSTRUCTIONS, ("train",), "<split>.json", ""),
-    Entry("mmduet_narration", Kind.INSTRUCTIONS, ("train", "test"), "<split>.json", ""),
-    Entry("mmduet_dialogue", Kind.INSTRUCTIONS, ("train", "test"), "<split>.json", ""),
+    Entry("tvsum", Kind.SUMMARIES, ("all",), "*tvsum*.h5 or *summaries*.h5", "JSON {video: [importance]}"),
+    Entry("summe", Kind.SUMMARIES, ("all",), "*summe*.h5 or *summaries*.h5", "JSON {video: [importance]}"),
+    Entry("vtg_it", Kind.INSTRUCTIONS, ("train",), "<split>.json or vtg_it.json", ""),
+    Entry("mmduet_narration", Kind.INSTRUCTIONS, ("train", "test"), "<split>.json or narrations.json", ""),
+    Entry("mmduet_dialogue", Kind.INSTRUCTIONS, ("train", "test"), "<split>.json or conversations.json", ""),
 )  # fmt: skip
 
 CATALOG: Final[Mapping[str, Entry]] = {entry.name: entry for entry in _ALL}

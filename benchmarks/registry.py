@@ -122,10 +122,13 @@ def _two_files(data: Path, split: str) -> QuestionSplit:
     return QuestionSplit("activitynet_qa", split, lambda: read_two_files(questions, answers))
 
 
-_ELYSIUM: Final = ("{split}.jsonl", "{split}.json", "ElysiumTrack-{split}.json", "*{split}*.json*")
-_elysium: Final = _file(lambda path, split: open_elysium_track(path), *_ELYSIUM)
+_elysium: Final = _file(
+    lambda path, split: open_elysium_track(path), "{split}.jsonl", "{split}.json", "ElysiumTrack-1M.jsonl"
+)
+_rsot: Final = _file(lambda path, split: open_elysium_track(path), "{split}.jsonl", "{split}.json", "RSOT.jsonl")
 _CHECKS: Final[Mapping[str, Callable[..., Inventory]]] = {"MASKS": check_masks, "BOXES": check_boxes}
 _QA: Final = "{split}_qa.json"
+_MAGQA: Final = ("shot2story-magqa_{split}.json", "magqa_{split}.json", "{split}.json")
 _dense: Final = partial(evaluate_dense, read=read_submission)
 
 _CODE: Final[Mapping[str, tuple[Opener, Evaluator | None]]] = {
@@ -136,9 +139,9 @@ _CODE: Final[Mapping[str, tuple[Opener, Evaluator | None]]] = {
     "otb": (_otb, partial(evaluate_success, rules=OTB)),
     "got10k": (open_got10k, evaluate_overlap),
     "elysium_track": (_elysium, partial(evaluate_success, rules=OTB)),
-    "rsot": (_elysium, partial(evaluate_success, rules=OTB)),
+    "rsot": (_rsot, partial(evaluate_success, rules=OTB)),
     "video_reg": (lambda data, split: DescriptionSplit(_elysium(data, split)), evaluate_descriptions),
-    "charades": (
+    "charades_sta": (
         _file(open_charades, "charades_sta_{split}.txt", "charades_sta_{split}.json", "{split}.txt"),
         evaluate_moments,
     ),
@@ -149,7 +152,10 @@ _CODE: Final[Mapping[str, tuple[Opener, Evaluator | None]]] = {
         evaluate_moments,
     ),
     "timelens": (_file(open_timelens, "{split}.json", "{split}.jsonl"), evaluate_moments),
-    "mmduet_grounding": (_listed(QuerySplit, "mmduet_grounding", read_groundings, "{split}.json"), evaluate_moments),
+    "mmduet_grounding": (
+        _listed(QuerySplit, "mmduet_grounding", read_groundings, "{split}.json", "groundings.json"),
+        evaluate_moments,
+    ),
     "activitynet_captions": (_file(open_activitynet, "{split}.json"), _dense),
     "youcook2": (
         _file(open_youcook2, "yc2_{split}.json", "{split}.json"),
@@ -159,12 +165,18 @@ _CODE: Final[Mapping[str, tuple[Opener, Evaluator | None]]] = {
     "msrvtt_qa": (_listed(QuestionSplit, "msrvtt_qa", read_one_file, _QA), evaluate_answers),
     "tgif_qa": (_listed(QuestionSplit, "tgif_qa", read_table, "{split}_question.csv"), evaluate_answers),
     "activitynet_qa": (_two_files, evaluate_answers),
-    "magqa": (_listed(TimelySplit, "magqa", read_questions, "magqa_{split}.json", "{split}.json"), evaluate_timely),
-    "tvsum": (_file(open_summaries, "*tvsum*.h5"), partial(evaluate_summaries, among=Among.MEAN)),
-    "summe": (_file(open_summaries, "*summe*.h5"), partial(evaluate_summaries, among=Among.BEST)),
-    "vtg_it": (_listed(DialogueSplit, "vtg_it", read_vtg_it, "{split}.json"), None),
-    "mmduet_narration": (_listed(DialogueSplit, "mmduet_narration", read_narrations, "{split}.json"), None),
-    "mmduet_dialogue": (_listed(DialogueSplit, "mmduet_dialogue", read_conversations, "{split}.json"), None),
+    "magqa": (_listed(TimelySplit, "magqa", read_questions, *_MAGQA), evaluate_timely),
+    "tvsum": (_file(open_summaries, "*tvsum*.h5", "*summaries*.h5"), partial(evaluate_summaries, among=Among.MEAN)),
+    "summe": (_file(open_summaries, "*summe*.h5", "*summaries*.h5"), partial(evaluate_summaries, among=Among.BEST)),
+    "vtg_it": (_listed(DialogueSplit, "vtg_it", read_vtg_it, "{split}.json", "vtg_it.json"), None),
+    "mmduet_narration": (
+        _listed(DialogueSplit, "mmduet_narration", read_narrations, "{split}.json", "narrations.json"),
+        None,
+    ),
+    "mmduet_dialogue": (
+        _listed(DialogueSplit, "mmduet_dialogue", read_conversations, "{split}.json", "conversations.json"),
+        None,
+    ),
 }
 
 DATASETS: Final[Mapping[str, Dataset]] = {

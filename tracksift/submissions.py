@@ -191,6 +191,8 @@ FORMATS: Final[Mapping[str, Format]] = {
     "qvhighlights": _moments(
         "qvhighlights", "hl_<split>_submission.jsonl", qvhighlights.write_submission, qvhighlights.check_submission
     ),
-    "charades": _moments("charades", "JSON by query number", charades.write_predictions, charades.check_predictions),
+    "charades": _moments(
+        "charades_sta", "JSON by query number", charades.write_predictions, charades.check_predictions
+    ),
     "timelens": _moments("timelens", "JSON by video, query and span", timelens.write_results, timelens.check_results),
 }

@@ -141,7 +141,7 @@ def video_reg(root):
     return Tiny(root, write(root / "said.json", {"x": "a red square", "y": "a blue disc"}), tiny.annotations)
 
 
-def charades(root):
+def charades_sta(root):
     lines = "A 3.0 4.0##a man sits\nB 2.0 9.5##a dog runs\n"
     said = {"0": {"timestamp": [[3.0, 4.0]]}, "1": {"timestamp": [[2.0, 9.5]]}}
     return Tiny(root, write(root / "said.json", said), (write(root / "charades_sta_test.txt", lines),))
@@ -308,8 +308,8 @@ def mmduet_dialogue(root):
 MAKERS = {
     make.__name__: make
     for make in (
-        mevis, ref_youtube_vos, ref_davis, lasot, otb, got10k, elysium_track, rsot, video_reg, charades, activitynet,
-        didemo, qvhighlights, timelens, mmduet_grounding, activitynet_captions, youcook2, msvd_qa, msrvtt_qa, tgif_qa,
+        mevis, ref_youtube_vos, ref_davis, lasot, otb, got10k, elysium_track, rsot, video_reg, charades_sta,
+        activitynet, didemo, qvhighlights, timelens, mmduet_grounding, activitynet_captions, youcook2, msvd_qa, msrvtt_qa, tgif_qa,
         activitynet_qa, magqa, tvsum, summe, vtg_it, mmduet_narration, mmduet_dialogue,
     )
 }  # fmt: skip
