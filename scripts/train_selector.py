@@ -51,6 +51,9 @@ def main(
     nodes: Annotated[int, typer.Option(help="Machines; start this command on each, as Lightning says.", min=1)] = 1,
     bf16: Annotated[bool | None, typer.Option(help="bfloat16; by default on a GPU and not on a CPU.")] = None,
     workers: Annotated[int, typer.Option(help="Processes that read caches; 0 reads here.", min=0)] = 0,
+    stream: Annotated[
+        bool, typer.Option("--stream", help="Leave tokens on disk (`tracksift cache pack`): for what no GPU holds.")
+    ] = False,
     resume: Annotated[bool, typer.Option(help="Go on from OUT where a training was stopped.")] = True,
     fast_dev_run: Annotated[
         bool, typer.Option("--fast-dev-run", help="One epoch over four videos a split; nothing is kept.")
@@ -104,8 +107,8 @@ def main(
         stepping = stack.enter_context(reporting.progress_bar("training"))
         trained = train_selector(
             learn, choose, calibrate, encoder, replace(shape, text_width=encoder.width), training, out, place,
-            recipe=recipe, rates=rates, spread=spread, resume=resume, workers=workers, read_progress=reading,
-            progress=stepping,
+            recipe=recipe, rates=rates, spread=spread, resume=resume, workers=workers, stream=stream,
+            read_progress=reading, progress=stepping,
         )  # fmt: skip
         if trained is None:  # another process of the same training, which the first speaks for
             return

@@ -16,6 +16,7 @@ from typing import Any
 
 import torch
 
+from cache import TokenShelf
 from core.atomic import atomic_path
 from core.errors import CheckpointError, InputError
 from core.hashing import json_sha256
@@ -38,18 +39,23 @@ SEARCH = "search.json"
 
 @dataclass(frozen=True)
 class Splits:
-    """The three parts of a training on this process' device; `valid` and `calib` hold no ground-truth tracks."""
+    """The three parts of a training on this process' device; `valid` and `calib` hold no ground-truth tracks.
+
+    packed: how many of their videos' tokens came out of packs.
+    """
 
     train: SelectorData
     valid: SelectorData
     calib: SelectorData
+    packed: int = 0
 
 
 @dataclass(frozen=True)
 class Trained:
     """What came of a training.
 
-    figures: `best_epoch`, `valid_score` (a stand-in for J&F), `calib_score`, `train_expressions`, `steps`, `minutes`,
+    figures: `best_epoch`, `valid_score` (a stand-in for J&F), `calib_score`, `train_expressions`,
+        `packed_videos` (whose tokens came out of packs), `steps`, `minutes`,
         and `learning_rate` where it was searched.
     calibration: as stored.   valid: logits and labels of the validation split, which calibration never saw.
     """
@@ -124,16 +130,17 @@ def read_splits(
     device: torch.device, *, workers: int = 0, stream: bool = False, progress: Progress | None = None,
 ) -> Splits:  # fmt: skip
     """Read training, validation and calibration examples once and put them on the device, or stream them there."""
-    counts = [len(part) for part in examples]
+    counts, shelf = [len(part) for part in examples], TokenShelf()
     videos = read_examples(
         [example for part in examples for example in part], geometry=settings.geometry,
-        looks=settings.look_width > 0, workers=workers, progress=progress,
+        looks=settings.look_width > 0, workers=workers, progress=progress, shelf=shelf,
     )  # fmt: skip
     parts = [videos[sum(counts[:i]) : sum(counts[: i + 1])] for i in range(3)]
     held_out = [[without_ground_truth(video) for video in part] for part in parts[1:]]
-    return Splits(
-        *(build_data(p, encoder, device, training.positive_iou, stream=stream) for p in (parts[0], *held_out))
+    learn, choose, tune = (
+        build_data(p, encoder, device, training.positive_iou, stream=stream) for p in (parts[0], *held_out)
     )
+    return Splits(learn, choose, tune, shelf.packed)
 
 
 @dataclass(frozen=True)
@@ -194,6 +201,7 @@ class _Run:
             "valid_score": scores["valid_score"],
             "calib_score": round(mean_score(calib, calibration), 5),
             "train_expressions": len(data),
+            "packed_videos": self.splits.packed,
             "steps": int(record["steps"]),
             "minutes": round((time.monotonic() - start) / 60, 2),
         }
