@@ -134,6 +134,6 @@ def elysium_part(footage: Footage, frames: Sequence[Path], folder: Path, role: R
 
 
 def elysium_finish(folder: Path, role: Role, parts: Sequence[list[_Part]]) -> None:
-    """All lines in one file, of tracking for training and of RSOT for evaluation."""
-    name = "ElysiumTrack-1M.jsonl" if role is Role.TRAIN else "RSOT.jsonl"
-    write_json_lines(folder / name, (line for lines in parts for line in lines))
+    """All lines in one file: ElysiumTrack-1M.jsonl; for evaluation val.jsonl, and RSOT.jsonl, which is the same."""
+    for name in ("ElysiumTrack-1M",) if role is Role.TRAIN else ("val", "RSOT"):
+        write_json_lines(folder / f"{name}.jsonl", (line for lines in parts for line in lines))
