@@ -104,6 +104,8 @@ def edge(rng: Rng, facts: Facts, words: Wording, absent: bool) -> Draft | None:
 
 def _by_size(facts: Facts, among: list[int], relation: str) -> int | None:
     """The one clearly larger (smaller) than each other one, in radius and in area, all the time."""
+    if not all(facts.visible[i].any() for i in among):
+        return None
     sizes = {i: facts.sizes(i) for i in among}
     for i in among:
         rest = [sizes[j] for j in among if j != i]

@@ -150,3 +150,8 @@ def test_consecutive_frames_differ_a_little_even_where_nothing_moves(clips: list
         quiet = ~clip.masks[:, :2].any(axis=(0, 1))
         change = np.abs(clip.frames[0].astype(int) - clip.frames[1].astype(int))[quiet]
         assert 0.2 < change.mean() < 15
+
+
+def test_a_clip_with_an_object_that_is_never_seen_is_made():
+    clip = make_clip(80141, frames=24)
+    assert (clip.masks.sum(axis=(1, 2, 3)) == 0).any()
