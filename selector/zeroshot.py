@@ -24,6 +24,7 @@ from core.text import TextEncoder
 from core.types import Expression, TrackScores, TrackSet
 from selector.inputs import VideoTracks, read_tracks
 from selector.relations import sightings, speeds
+from selector.scoring import Memory
 from selector.settings import GEOMETRY_WIDTH
 
 ZERO_SHOT = "clip_zeroshot"
@@ -97,9 +98,9 @@ class ZeroShotSelector:
 
     def score_tracks(
         self, tracks: VideoTracks, expressions: Sequence[Expression], encoder: TextEncoder,
-        competing: Sequence[NDArray[np.intp]] | None = None,
+        competing: Sequence[NDArray[np.intp]] | None = None, memory: Memory | None = None,
     ) -> list[TrackScores]:  # fmt: skip
-        """As `Selector.score_tracks`."""
+        """As `Selector.score_tracks`; nothing is read that would be worth keeping in `memory`."""
         self.check(tracks, encoder)
         if competing is None:
             competing = [candidates(tracks.sources, tracks.prompted_for, e.id, tracks.detected) for e in expressions]

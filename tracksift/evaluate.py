@@ -8,7 +8,7 @@ asked with the text of another video's expression.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -18,12 +18,9 @@ from benchmarks.metrics.mevis_score import (
     MevisFigures,
     MevisScore,
     failed_expression,
-    score_expression,
 )
-from benchmarks.metrics.oracle import Oracle
 from benchmarks.protocol import target_masks
 from cache import read_cache
-from core import rle
 from core.candidates import competing
 from core.errors import InputError, ScorerMismatchError, TrackSiftError
 from core.reporting import Progress
@@ -31,6 +28,7 @@ from core.types import Expression, TrackSet
 from selector.baselines import BLIND_CHOICES, random_track
 from tracksift.ask import Pipeline
 from tracksift.jobs import Job
+from tracksift.video_scores import VideoScorer
 
 SELECTOR, ORACLE, RANDOM, SHUFFLED = "selector", "oracle", "random track", "shuffled expressions"
 
@@ -140,7 +138,7 @@ def _score_video(
         raise InputError(f"video {job.video_id!r}: expected ground-truth masks, got a split that hides them")
     answers = pipeline.answer(job.cache, expressions)
     misled = pipeline.answer(job.cache, borrowed) if borrowed is not None else None
-    scorer = _VideoScorer(track_set)
+    scorer = VideoScorer(track_set)
     found: list[tuple[str, ExpressionScore]] = []
     for i, expression in enumerate(expressions):
         target = target_masks(truth, expression, track_set.video.frames, track_set.video.size)
@@ -148,7 +146,7 @@ def _score_video(
         if misled is not None:
             picks |= {SHUFFLED: tuple(t.index for t in misled[i].tracks)} | _blind(track_set, expression)
         found += [(policy, scorer.score(chosen, target, expression)) for policy, chosen in picks.items()]
-        found.append((ORACLE, scorer.oracle(target, expression)))
+        found.append((ORACLE, scorer.score(scorer.oracle(target, expression), target, expression)))
     return found
 
 
@@ -158,32 +156,6 @@ def _blind(track_set: TrackSet, expression: Expression) -> dict[str, tuple[int, 
     seed = zlib.crc32(f"{track_set.video.id}/{expression.id}".encode())
     picks = {name: choice(track_set, able) for name, choice in BLIND_CHOICES.items()}
     return picks | {RANDOM: random_track(able, np.random.default_rng(seed))}
-
-
-class _VideoScorer:
-    """Scores choices of one video's tracks; a choice that was scored against the same target is remembered."""
-
-    def __init__(self, track_set: TrackSet) -> None:
-        self._tracks = track_set
-        self._size = track_set.video.size
-        self._oracle = Oracle([track.masks for track in track_set.tracks], self._size)
-        self._known: dict[tuple[frozenset[int], tuple[bytes, ...]], ExpressionScore] = {}
-
-    def score(self, chosen: Iterable[int], target: tuple[bytes, ...], expression: Expression) -> ExpressionScore:
-        """The score of the union of the chosen tracks."""
-        key = (frozenset(chosen), target)
-        if key not in self._known:
-            masks = [self._tracks.tracks[i].masks for i in sorted(key[0])]
-            union = [rle.union([m[t] for m in masks], self._size) for t in range(len(target))]
-            self._known[key] = score_expression(
-                rle.decode(union, self._size), rle.decode(target, self._size), no_target=not expression.target_ids
-            )
-        return replace(self._known[key], kind=expression.kind)
-
-    def oracle(self, target: tuple[bytes, ...], expression: Expression) -> ExpressionScore:
-        """The score of the best choice among the tracks that may compete."""
-        chosen = self._oracle.choose(target, among=[int(i) for i in competing(self._tracks, expression.id)])
-        return self.score(chosen, target, expression)
 
 
 def _expressions(job: Job) -> tuple[Expression, ...]:

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from cache import CacheFile, find_caches, open_cache
@@ -81,6 +83,7 @@ class Index:
         pipeline: Pipeline | None = None,
         *,
         limit: int = LIMIT,
+        remember: bool = False,
         progress: Progress | None = None,
     ) -> None:
         """Read every cache once.
@@ -89,6 +92,8 @@ class Index:
             caches: a cache file, a folder of them, or several of either.
             pipeline: selector and text encoder; the miniature's when None.
             limit: bytes that the index may hold.
+            remember: also keep what the model reads of each video, for later questions about it. It takes many times
+                the space of the tracks; what does not fit into `limit` is read again each time.
             progress: called with (done, total) files.
 
         Raises:
@@ -98,7 +103,7 @@ class Index:
             ScorerMismatchError: when the selector was trained on another tracker, text encoder or encoder of looks.
         """
         self.pipeline = pipeline or Pipeline()
-        self.nbytes = 0
+        self._held = 0
         self._videos: dict[str, _Held] = {}
         self._masks: OrderedDict[str, tuple[TrackSet, list[TrackFacts]]] = OrderedDict()
         files = _cache_files([caches] if isinstance(caches, Path | str) else caches)
@@ -107,19 +112,25 @@ class Index:
             if held.tracks.video_id in self._videos:
                 first = self._videos[held.tracks.video_id].file.path
                 raise InputError(f"index: expected each video once, got {held.tracks.video_id!r} in {first} and {path}")
-            self.nbytes += held.nbytes
-            if self.nbytes > limit:
+            self._held += held.nbytes
+            if self._held > limit:
                 raise InputError(
-                    f"index: expected at most {limit / 1e6:.0f} MB of tracks, got {self.nbytes / 1e6:.0f} MB in the "
+                    f"index: expected at most {limit / 1e6:.0f} MB of tracks, got {self._held / 1e6:.0f} MB in the "
                     f"first {done} of {len(files)} caches; raise the limit, or ask about fewer at a time"
                 )
             self._videos[held.tracks.video_id] = held
             if progress is not None:
                 progress(done, len(files))
+        self._readings = _Readings(limit - self._held if remember else 0)
 
     def __len__(self) -> int:
         """The number of videos."""
         return len(self._videos)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes that the index holds."""
+        return self._held + self._readings.nbytes
 
     @property
     def videos(self) -> tuple[VideoMeta, ...]:
@@ -150,7 +161,7 @@ class Index:
         rows = []
         for done, held in enumerate(self._videos.values(), start=1):
             able = [_able(held.tracks, expression) for expression in asked]
-            scores = self.pipeline.selector.score_tracks(held.tracks, asked, encoder, able)
+            scores = self.pipeline.selector.score_tracks(held.tracks, asked, encoder, able, self._readings)
             rows.append([self._found(held, *each) for each in zip(asked, scores, able, strict=True)])
             if progress is not None:
                 progress(done, len(self))
@@ -198,6 +209,30 @@ class Index:
         chosen = choose(probability, scores.presence, settings.threshold, settings.no_target_threshold)
         ranking, tracks = (tuple(int(i) for i in indices) for indices in (order, order[chosen]))
         return Found(held.file.video, expression, scores, ranking, tracks)
+
+
+class _Readings(dict[tuple[str, tuple[int, ...]], Any]):
+    """The selector's memory of videos; what does not fit into its room is not kept."""
+
+    def __init__(self, room: int) -> None:
+        super().__init__()
+        self._room, self.nbytes = room, 0
+
+    def __setitem__(self, key: tuple[str, tuple[int, ...]], value: Any) -> None:
+        """Keep a reading where there is room for it."""
+        size = _tensor_bytes(value)
+        if self.nbytes + size <= self._room:
+            self.nbytes += size
+            super().__setitem__(key, value)
+
+
+def _tensor_bytes(value: Any) -> int:
+    """Bytes of the tensors in nested tuples and dataclasses."""
+    if isinstance(value, torch.Tensor):
+        return value.nbytes
+    if is_dataclass(value):
+        return sum(_tensor_bytes(getattr(value, field.name)) for field in fields(value))
+    return sum(map(_tensor_bytes, value)) if isinstance(value, tuple) else 0
 
 
 class _Remembering:

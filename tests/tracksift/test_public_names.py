@@ -30,7 +30,7 @@ def test_calls_keep_their_parameters():
     assert list(inspect.signature(ask).parameters) == [
         "video", "expressions", "models", "device", "cache", "fps", "detect", "on_progress",
     ]  # fmt: skip
-    assert list(inspect.signature(Index).parameters) == ["caches", "pipeline", "limit", "progress"]
+    assert list(inspect.signature(Index).parameters) == ["caches", "pipeline", "limit", "remember", "progress"]
     assert list(inspect.signature(Index.query).parameters) == ["self", "expressions", "progress"]
 
 

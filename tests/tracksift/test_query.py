@@ -11,6 +11,7 @@ from core.types import Expression, Source
 from tests.conftest import VIDEOS
 from tracksift import Index
 from tracksift.ask import Pipeline
+from tracksift.models import Models
 from tracksift.sources import text_expressions
 
 TEXTS = ["the red star", "the shape that moves left", "a purple elephant"]
@@ -81,6 +82,22 @@ def test_the_memory_that_it_holds_is_told_and_limited(index, caches, pipeline):
         Index(caches, pipeline, limit=1000)
 
 
+def test_what_the_model_read_is_kept_where_there_is_room(index, caches, pipeline, monkeypatch):
+    expected = index.query(TEXTS)
+    kept = Index(caches, pipeline, remember=True)
+    before = kept.nbytes
+    kept.query(TEXTS)
+    monkeypatch.setattr(pipeline.selector.model, "encode", lambda *_: pytest.fail("a video was read again"))
+    for row, other in zip(kept.query(TEXTS), expected, strict=True):
+        for one, same in zip(row, other, strict=True):
+            np.testing.assert_array_equal(one.scores.probability, same.scores.probability)
+    assert kept.nbytes > 2 * before
+    monkeypatch.undo()
+    tight = Index(caches, pipeline, limit=before + 1000, remember=True)
+    tight.query(TEXTS)
+    assert tight.nbytes == before == index.nbytes
+
+
 def test_progress_is_told_by_files_and_by_videos(caches, pipeline):
     steps = []
     Index(caches, pipeline, progress=lambda *step: steps.append(step)).query("x", lambda *step: steps.append(step))
@@ -129,3 +146,11 @@ def test_what_cannot_be_indexed_or_asked_is_refused(index, caches, pipeline, tmp
     write_cache(tmp_path / "v.h5", replace(whole, provenance={**whole.provenance, "tracker_sha256": "f" * 64}))
     with pytest.raises(ScorerMismatchError, match="got ffffff"):
         Index(tmp_path / "v.h5", pipeline)
+
+
+def test_a_selector_without_training_answers_from_memory_too(caches):
+    pipeline = Pipeline(Models(selector="clip_zeroshot"), "cpu")
+    found = Index(caches, pipeline, remember=True).query(TEXTS)
+    for number, name in enumerate(VIDEOS):
+        answers = pipeline.answer(caches / "mevis" / "valid" / f"{name}.h5", text_expressions(TEXTS))
+        assert [row[number].tracks for row in found] == [tuple(t.index for t in a.tracks) for a in answers]
