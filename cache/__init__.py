@@ -4,6 +4,7 @@ Knows the types of `core` and HDF5. Does not know trackers, scorers or datasets:
 whoever can read the format may use them.
 """
 
+from cache.frames import FrameFeatures, list_frames, read_frames, write_frames
 from cache.garbage import Garbage, delete, find_leftovers, find_orphans
 from cache.info import Description, SplitSummary, describe, summarise
 from cache.migrate import migrate_cache
@@ -23,6 +24,7 @@ __all__ = [
     "CacheState",
     "Description",
     "Finding",
+    "FrameFeatures",
     "Garbage",
     "Moved",
     "PackEntry",
@@ -39,17 +41,20 @@ __all__ = [
     "find_orphans",
     "fresh_pack",
     "list_caches",
+    "list_frames",
     "migrate_cache",
     "open_cache",
     "open_pack",
     "quarantine",
     "quarantine_folder",
     "read_cache",
+    "read_frames",
     "read_list",
     "summarise",
     "survey_files",
     "verify_cache",
     "verify_pack",
     "write_cache",
+    "write_frames",
     "write_pack",
 ]

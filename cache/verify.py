@@ -6,6 +6,7 @@ Knows the reader. Does not know what a run's settings mean: it compares their ha
 from pathlib import Path
 from typing import Literal
 
+from cache.frames import verify_frames
 from cache.reader import CacheFile, open_cache
 from core.hashing import json_sha256
 
@@ -22,6 +23,7 @@ def verify_cache(path: Path) -> CacheFile:
     held = file.load()
     held.track_set()
     held.labels()
+    verify_frames(path)
     return file
 
 

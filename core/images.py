@@ -39,6 +39,19 @@ class ImageEncoder(FrozenEncoder, Protocol):
         """Features [K, C] of unit length of images uint8 [K, S, S, 3] RGB. Raises InputError for other arrays."""
 
 
+class FrameEncoder(FrozenEncoder, Protocol):
+    """A frozen encoder of whole frames; `width` is C."""
+
+    def encode_frames(
+        self, frames: NDArray[np.uint8], grid: int = 0
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
+        """Features [K, C] of unit length of frames uint8 [K, H, W, 3] RGB, each seen whole and stretched to a square.
+
+        grid: 0, or the side of a grid of patches: then also the means [K, grid * grid, Q] of the last layer over its
+        cells, row by row. Raises InputError for other arrays.
+        """
+
+
 class OpenClipImages:
     """The image tower of an open_clip model."""
 
@@ -67,8 +80,26 @@ class OpenClipImages:
                 features.append(F.normalize(self.model.encode_image(pixels).float(), dim=-1).cpu().numpy())
         return np.concatenate(features)
 
+    @torch.no_grad()
+    def encode_frames(
+        self, frames: NDArray[np.uint8], grid: int = 0
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
+        """See `FrameEncoder`."""
+        if frames.dtype != np.uint8 or frames.ndim != 4 or frames.shape[-1] != 3 or not len(frames):
+            raise InputError(f"frames: expected uint8 [K, H, W, 3], got {frames.dtype} {list(frames.shape)}")
+        images = torch.from_numpy(np.stack([resize(frame, self._size) for frame in frames]))
+        pixels = scaled(images.to(self.device), self._mean, self._deviation)
+        if not grid:
+            pooled, patches = self.model.encode_image(pixels), None
+        else:
+            out = self.model.forward_intermediates(image=pixels, image_indices=1, normalize_intermediates=True)
+            pooled = out["image_features"]
+            cells = F.adaptive_avg_pool2d(out["image_intermediates"][-1].float(), grid)  # [K, Q, grid, grid]
+            patches = cells.flatten(2).transpose(1, 2).cpu().numpy()
+        return F.normalize(pooled.float(), dim=-1).cpu().numpy(), patches
 
-def load_image_encoder(spec: str, device: str | torch.device) -> ImageEncoder:
+
+def load_image_encoder(spec: str, device: str | torch.device) -> OpenClipImages:
     """The image tower of the open_clip model in a local folder; CheckpointError where there is none."""
     folder = Path(spec)
     if not (folder / OPEN_CLIP_CONFIG).is_file():

@@ -7,15 +7,18 @@ from scripts import (
     benchmark,
     cache,
     convert_detector,
+    data,
     demo,
     evaluate,
     explain,
+    extract_features,
     generate,
     import_tracks,
     predict,
     query,
     report,
     status,
+    submit,
     train_selector,
 )  # fmt: skip
 
@@ -31,8 +34,9 @@ app = typer.Typer(
 app.command("generate", epilog=generate.EPILOG)(generate.main)
 app.command("status", epilog=status.EPILOG)(status.main)
 app.command("import", epilog=import_tracks.EPILOG)(import_tracks.main)
+app.command("extract-features", epilog=extract_features.EPILOG)(extract_features.main)
 app.command("train-selector", epilog=train_selector.EPILOG)(train_selector.main)
-app.command("evaluate")(evaluate.main)
+app.command("evaluate", epilog=evaluate.EPILOG)(evaluate.main)
 app.command("predict")(predict.main)
 app.command("query", epilog=query.EPILOG)(query.main)
 app.command("explain", epilog=explain.EPILOG)(explain.main)
@@ -41,6 +45,8 @@ app.command("demo")(demo.main)
 app.command("convert-detector", epilog=convert_detector.EPILOG)(convert_detector.main)
 app.command("benchmark", epilog=benchmark.EPILOG)(benchmark.main)
 app.add_typer(cache.app, name="cache")
+app.add_typer(data.app, name="data")
+app.add_typer(submit.app, name="submit")
 
 
 def run() -> None:

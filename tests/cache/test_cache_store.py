@@ -84,8 +84,8 @@ def test_columns_read_alone_equal_those_of_the_tracks(path):
 def test_opening_and_reading_tokens_never_reads_masks(path, monkeypatch):
     write_cache(path, make_track_set())
     seen = []
-    real = reader_module._read
-    monkeypatch.setattr(reader_module, "_read", lambda p, f, name, e: seen.append(name) or real(p, f, name, e))
+    real = reader_module.read_dataset
+    monkeypatch.setattr(reader_module, "read_dataset", lambda p, f, name, e: seen.append(name) or real(p, f, name, e))
     open_cache(path).tokens()
     assert seen == ["video/info", "video/timestamps", "provenance", "tracks/tokens"]
 
@@ -132,8 +132,8 @@ def test_state_goes_by_integrity_not_existence(path):
 def test_verify_reads_every_dataset(path, monkeypatch):
     write_cache(path, make_track_set(), make_labels(3))
     seen = set()
-    real = reader_module._read
-    monkeypatch.setattr(reader_module, "_read", lambda p, f, name, e: seen.add(name) or real(p, f, name, e))
+    real = reader_module.read_dataset
+    monkeypatch.setattr(reader_module, "read_dataset", lambda p, f, name, e: seen.add(name) or real(p, f, name, e))
     assert seen == set()
     assert verify_cache(path).manifest.entries.keys() == seen
 

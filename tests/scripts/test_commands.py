@@ -14,6 +14,7 @@ COMMANDS = {
     | {"--workers", "--gpu-share", "--ray", "--ray-address", "--retry-failed"},
     "status": {"--cache"},
     "import": {"--masks", "--cache", "--fps", "--tracker", "--looks", "--overwrite", "--dry-run"},
+    "extract-features": {"--data", "--cache", "--encoder", "--per-second", "--grid", "--bare", "--dry-run"},
     "train-selector": {"--data", "--valid-split", "--calib-split", "--recipe", "--epochs", "--seed"}
     | {"--set", "--devices", "--nodes", "--bf16", "--stop-after", "--fast-dev-run", "--dry-run"},
     "evaluate": {"--data", "--split", "--cache", "--baselines", "--selector"},
