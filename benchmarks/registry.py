@@ -140,7 +140,16 @@ _CODE: Final[Mapping[str, tuple[Opener, Evaluator | None]]] = {
     "got10k": (open_got10k, evaluate_overlap),
     "elysium_track": (_elysium, partial(evaluate_success, rules=OTB)),
     "rsot": (_rsot, partial(evaluate_success, rules=OTB)),
-    "video_reg": (lambda data, split: DescriptionSplit(_elysium(data, split)), evaluate_descriptions),
+    "video_reg": (
+        _file(
+            lambda path, split: DescriptionSplit(open_elysium_track(path)),
+            "{split}.jsonl",
+            "{split}.json",
+            "RSOT.jsonl",
+            "ElysiumTrack-1M.jsonl",
+        ),
+        evaluate_descriptions,
+    ),
     "charades_sta": (
         _file(open_charades, "charades_sta_{split}.txt", "charades_sta_{split}.json", "{split}.txt"),
         evaluate_moments,

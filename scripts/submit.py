@@ -14,7 +14,7 @@ from core import reporting
 from core.errors import InputError
 from scripts import options
 
-FORMATS = "mevis, ref_youtube_vos, qvhighlights, lasot, timelens, charades"
+FORMATS = "mevis, ref_youtube_vos, lasot, qvhighlights, charades, timelens"
 PACK_EPILOG = (
     "Examples: [bold]tracksift submit pack --format mevis --answers answers --data MeViS --split valid --out "
     "submission.zip[/]  |  [bold]tracksift submit pack --format qvhighlights --answers scores.jsonl --data "

@@ -5,7 +5,7 @@ Knows answer files and what evaluations and submissions want. Does not know metr
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -104,11 +104,6 @@ def moments_of(path: Path, queries: Sequence[MomentQuery]) -> dict[str, MomentPr
     answers = open_answers(path)
     found = ((query, answers.find(query.video_id, query.id)) for query in queries)
     return {query.id: _moments(query, answer) for query, answer in found if answer is not None}
-
-
-def counted(answers: AnswerFiles, pairs: Iterable[tuple[str, str]]) -> int:
-    """How many of the pairs of video and expression have an answer."""
-    return sum(answers.find(*pair) is not None for pair in pairs)
 
 
 def _is_answer_file(path: Path) -> bool:

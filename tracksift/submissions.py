@@ -96,9 +96,10 @@ def _pack_masks(server: Server, reader: Reader, answers: Path, out: Path, progre
                     answered += 1
                     yield video.id, expression.id, answer.masks, answer.video.size
             progress(done, len(videos))
+        _some(answers, answered)
 
     entries = pack_masks(out, server, videos, found(), _sizes(reader, videos))
-    return _complete(answers, Packed(entries, answered, sum(len(v.expressions) for v in videos)))
+    return Packed(entries, answered, sum(len(v.expressions) for v in videos))
 
 
 def _check_masks(server: Server, reader: Reader, file: Path) -> SubmissionCheck:
@@ -129,8 +130,10 @@ def _pack_boxes(reader: BoxReader, answers: Path, out: Path, progress: Progress)
                 done += 1
                 yield video.id, boxes
             progress(number, asked)
+        _some(answers, done)
 
-    return _complete(answers, Packed(box_text.write_results(out, found()), done, asked))
+    entries = box_text.write_results(out, found())
+    return Packed(entries, done, asked)
 
 
 def _boxes(source: AnswerFiles, reader: BoxReader, video: BenchmarkVideo) -> Boxes | None:
@@ -154,20 +157,21 @@ def _pack_moments(
         raise InputError(f"{answers}: expected a score file or answers, found nothing there")
     queries = list(reader.queries())
     found = moments_of(answers, queries)
+    _some(answers, len(found))
     more = {"texts": texts_of(answers)} if write is timelens.write_results and not holds_answers(answers) else {}
     entries = write(out, queries, found, **more)
     progress(len(queries), len(queries))
-    return _complete(answers, Packed(entries, len(found), len(queries)))
+    return Packed(entries, len(found), len(queries))
 
 
 def _check_queries(of: Callable[[Path, Any], SubmissionCheck], reader: MomentReader, file: Path) -> SubmissionCheck:
     return of(file, reader.queries())
 
 
-def _complete(answers: Path, packed: Packed) -> Packed:
-    if not packed.answered:
-        raise InputError(f"{answers}: expected answers to the split, got none of {packed.asked}")
-    return packed
+def _some(answers: Path, answered: int) -> None:
+    """Refuse answers of which none is to the split, before anything is written."""
+    if not answered:
+        raise InputError(f"{answers}: expected answers to the split's expressions, got none")
 
 
 _ANSWERS: Final = "answers.json of predict, or its folder"

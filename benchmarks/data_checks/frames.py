@@ -134,6 +134,7 @@ def _true_boxes(video: BenchmarkVideo, truth: BoxTruth, size: rle.Size | None, f
             Fault.MISMATCHED, f"video {video.id!r}: expected frames of {truth.size} pixels, W and H, got {size[::-1]}"
         )
     shown = known if truth.absent is None else known & ~truth.absent
+    shown = shown if truth.cover is None else shown & (truth.cover > 0)
     flat = int((shown & (truth.boxes[:, 2:] <= 0).any(axis=1)).sum())
     if flat:
         found.note(Fault.ODD, f"video {video.id!r}: expected boxes with an area, got {flat} shown without")

@@ -109,6 +109,14 @@ def test_boxes_that_disagree_with_their_frames(name, file, content, sort, words,
     assert words in only(found)
 
 
+def test_what_is_written_in_absent_frames_is_no_fault(tmp_path):
+    tiny = MAKERS["lasot"](tmp_path)
+    write(tmp_path / "cat" / "cat-1" / "groundtruth.txt", "3,3,4,4\n0,0,0,0\n")
+    write(tmp_path / "cat" / "cat-1" / "out_of_view.txt", "0,1")
+    found = check("lasot", tiny)
+    assert (found.good, found.counts["absent"], faults(found)) == (True, 1, {})
+
+
 def test_a_sequence_that_cannot_be_read_does_not_hide_the_next(tmp_path):
     tiny = MAKERS["otb"](tmp_path)
     write(tmp_path / "Aaa" / "groundtruth_rect.txt", "1,2,x\n")

@@ -309,7 +309,7 @@ MAKERS = {
     make.__name__: make
     for make in (
         mevis, ref_youtube_vos, ref_davis, lasot, otb, got10k, elysium_track, rsot, video_reg, charades_sta,
-        activitynet, didemo, qvhighlights, timelens, mmduet_grounding, activitynet_captions, youcook2, msvd_qa, msrvtt_qa, tgif_qa,
-        activitynet_qa, magqa, tvsum, summe, vtg_it, mmduet_narration, mmduet_dialogue,
+        activitynet, didemo, qvhighlights, timelens, mmduet_grounding, activitynet_captions, youcook2, msvd_qa,
+        msrvtt_qa, tgif_qa, activitynet_qa, magqa, tvsum, summe, vtg_it, mmduet_narration, mmduet_dialogue,
     )
 }  # fmt: skip
