@@ -14,7 +14,7 @@ from cache.reader import CacheFile, open_cache, read_cache
 from cache.repair import Moved, quarantine, quarantine_folder, read_list
 from cache.shelf import TokenShelf, fresh_pack
 from cache.survey import Finding, check_file, survey_files
-from cache.verify import CacheState, cache_state, verify_cache
+from cache.verify import CacheState, cache_state, is_current, verify_cache
 from cache.writer import write_cache
 
 __all__ = [
@@ -40,6 +40,7 @@ __all__ = [
     "find_leftovers",
     "find_orphans",
     "fresh_pack",
+    "is_current",
     "list_caches",
     "list_frames",
     "migrate_cache",

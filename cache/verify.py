@@ -3,11 +3,13 @@
 Knows the reader. Does not know what a run's settings mean: it compares their hash.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from cache.frames import verify_frames
 from cache.reader import CacheFile, open_cache
+from core.errors import CacheError, CacheForeignError, CacheVersionError
 from core.hashing import json_sha256
 
 CacheState = Literal["missing", "stale", "complete"]
@@ -44,3 +46,17 @@ def cache_state(path: Path, provenance_sha256: str) -> CacheState:
         return "stale"
     verify_cache(path)
     return "complete"
+
+
+def is_current(path: Path, provenance: Mapping[str, Any]) -> bool:
+    """Whether a file can be kept, being whole and made as `provenance` says; a damaged one cannot, and is replaced.
+
+    Raises:
+        CacheForeignError, CacheVersionError: for a file that is not ours to replace.
+    """
+    try:
+        return cache_state(path, json_sha256(dict(provenance))) == "complete"
+    except (CacheForeignError, CacheVersionError):
+        raise
+    except CacheError:
+        return False

@@ -16,7 +16,7 @@ from typing import Any, Literal
 import torch
 
 from benchmarks.metrics.track_labels import track_labels
-from cache import CacheFile, cache_state, open_cache, verify_cache, write_cache
+from cache import CacheFile, is_current, open_cache, verify_cache, write_cache
 from core.atomic import check_folder
 from core.errors import CacheError, OutputError, TrackSiftError
 from core.frames import VideoReader
@@ -147,7 +147,7 @@ def _generate(
         facts = provenance(reader.meta, tracker, settings, prompts) | {"labels_sha256": _masks_sha256(masks)}
         facts |= extra_facts(job, reader.meta, extra)
         facts = including(_provenance(job), facts) if keep_more else facts
-        if not overwrite and _is_complete(job, json_sha256(facts | look_facts(image_encoder))):
+        if not overwrite and is_current(job.cache, facts | look_facts(image_encoder)):
             return JobResult(job.video_id, "kept", frames=reader.meta.frames)
         if dry_run:
             return JobResult(job.video_id, "planned", frames=reader.meta.frames)
@@ -204,14 +204,6 @@ def _track(
 
 def _without(sources: tuple[Source, ...], keep: tuple[Source, ...]) -> tuple[Source, ...]:
     return tuple(source for source in sources if source not in keep)
-
-
-def _is_complete(job: Job, provenance_sha256: str) -> bool:
-    """Whether the file can be kept; a damaged or foreign one cannot, and is replaced."""
-    try:
-        return cache_state(job.cache, provenance_sha256) == "complete"
-    except CacheError:
-        return False
 
 
 def _provenance(job: Job) -> dict[str, Any]:

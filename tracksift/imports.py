@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from cache import cache_path, cache_state, open_cache, verify_cache, write_cache
+from cache import cache_path, is_current, open_cache, verify_cache, write_cache
 from core.atomic import check_folder
 from core.errors import CacheError, InputError, TrackSiftError
 from core.frames import VideoReader
@@ -138,7 +138,7 @@ def _import(
         masklets = job.masklets(reader)
         facts = import_facts(reader.meta, tracker, masklets)
         path, frames = job.job.cache, reader.meta.frames
-        if not overwrite and _is_complete(path, facts | look_facts(image_encoder)):
+        if not overwrite and is_current(path, facts | look_facts(image_encoder)):
             return JobResult(job.job.video_id, "kept", frames=frames)
         if dry_run:
             return JobResult(job.job.video_id, "planned", frames=frames)
@@ -152,14 +152,6 @@ def _import(
     finally:
         reader.close()
     return JobResult(job.job.video_id, "made", len(tracks.tracks), frames, passes, time.perf_counter() - start)
-
-
-def _is_complete(path: Path, facts: dict[str, object]) -> bool:
-    """Whether the file can be kept; a damaged or foreign one cannot, and is replaced."""
-    try:
-        return cache_state(path, json_sha256(facts)) == "complete"
-    except CacheError:
-        return False
 
 
 def _held(path: Path, facts: dict[str, object]) -> TrackSet | None:

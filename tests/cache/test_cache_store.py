@@ -11,10 +11,20 @@ import h5py
 import numpy as np
 import pytest
 
-from cache import cache_path, cache_state, describe, list_caches, open_cache, read_cache, verify_cache, write_cache
+from cache import (
+    cache_path,
+    cache_state,
+    describe,
+    is_current,
+    list_caches,
+    open_cache,
+    read_cache,
+    verify_cache,
+    write_cache,
+)
 from cache import reader as reader_module
 from core import rle
-from core.errors import CacheError, InputError, OutputError
+from core.errors import CacheError, CacheForeignError, CacheVersionError, InputError, OutputError
 from core.hashing import json_sha256
 from core.types import Prompt, Source
 from tests.factories import make_labels, make_track_set
@@ -127,6 +137,24 @@ def test_state_goes_by_integrity_not_existence(path):
     path.write_bytes(data)
     with pytest.raises(CacheError, match="run `tracksift generate` again"):
         cache_state(path, digest)
+
+
+def test_a_damaged_file_may_be_replaced_and_a_foreign_or_newer_one_may_not(path):
+    facts = make_track_set().provenance
+    assert not is_current(path, facts)
+    write_cache(path, make_track_set())
+    assert is_current(path, facts)
+    assert not is_current(path, {**facts, "model": "other"})
+    with h5py.File(path, "r+", libver="v110") as file:
+        file.attrs.modify("schema_version", 99)
+    with pytest.raises(CacheVersionError, match="upgrade TrackSift"):
+        is_current(path, facts)
+    write_cache(path, make_track_set())
+    path.write_bytes(path.read_bytes()[:-100])
+    assert not is_current(path, facts)
+    path.write_bytes(b"somebody's notes")
+    with pytest.raises(CacheForeignError, match="move it away"):
+        is_current(path, facts)
 
 
 def test_verify_reads_every_dataset(path, monkeypatch):

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+import h5py
 import numpy as np
 import pytest
 
@@ -120,3 +121,18 @@ def test_looks_are_refused_by_flag_for_trackers_without_an_encoder(tmp_path):
     (tmp_path / "v.mp4").write_bytes(b"")
     with pytest.raises(InputError, match="--looks: expected a tracker with an image encoder"):
         main(video=tmp_path / "v.mp4", cache=tmp_path, tracker="facebook/sam2.1-hiera-large", looks=True)
+
+
+@pytest.mark.parametrize("content", [b"somebody's notes", None], ids=["foreign", "newer"])
+def test_a_file_that_is_not_ours_to_replace_fails_its_video_and_stays(world, content):
+    job, tracked, run = world
+    if content is None:
+        write_cache(job.cache, make_track_set(1))
+        with h5py.File(job.cache, "r+", libver="v110") as file:
+            file.attrs.modify("schema_version", 99)
+    else:
+        job.cache.write_bytes(content)
+    before = job.cache.read_bytes()
+    assert run(None) == "failed"
+    assert (job.cache.read_bytes(), tracked) == (before, [])
+    assert run(None, overwrite=True) == "made"

@@ -8,10 +8,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from cache import cache_path, cache_state, write_cache
-from core.errors import CacheError, InputError
+from cache import cache_path, is_current, write_cache
+from core.errors import InputError
 from core.frames import open_video
-from core.hashing import json_sha256
 from core.types import VideoMeta
 from tracksift.cache_tools.sola_read import SolaVideo, read_sola_video
 from tracksift.imports import find_video, holds_videos
@@ -36,10 +35,11 @@ def import_sola(
         InputError: for a video or tracker that nobody says, or frames that are not those of the facts.
         AnnotationError: for files that are not masks and tokens of the video.
         OutputError: when the place cannot be written.
+        CacheForeignError, CacheVersionError: for a file there that is not ours to replace.
     """
     tracks, labels = read_sola_video(source, _meta(source, videos, fps), tracker_sha256)
     path = cache_path(cache_root, source.dataset, source.split, tracks.video.id)
-    if not overwrite and _is_complete(path, json_sha256(tracks.provenance)):
+    if not overwrite and is_current(path, tracks.provenance):
         return "kept"
     if dry_run:
         return "planned"
@@ -58,11 +58,3 @@ def _meta(source: SolaVideo, videos: Path | None, fps: float | None) -> VideoMet
     if source.facts and source.facts["fingerprint"] != reader.meta.fingerprint:
         raise InputError(f"video {name!r}: expected the frames that its tracks were made of, got others at {place}")
     return reader.meta
-
-
-def _is_complete(path: Path, provenance_sha256: str) -> bool:
-    """Whether the file can be kept; a damaged or foreign one cannot, and is replaced."""
-    try:
-        return cache_state(path, provenance_sha256) == "complete"
-    except CacheError:
-        return False
