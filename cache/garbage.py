@@ -19,7 +19,8 @@ from cache.reader import open_cache
 from cache.shelf import stale_cause
 from core.errors import CacheError, OutputError
 
-Kind = Literal["temporary", "pack", "orphan", "stale"]
+Kind = Literal["temporary", "pack", "orphan", "stale", "job", "note"]
+"""job, note: what a job left of itself, or of a video that failed; `tracksift.scheduling.outdated` finds these."""
 YOUNG_S = 3600.0
 _TEMPORARY = re.compile(r"\..{1,80}\.[0-9a-f]{12}\.tmp(\.[a-z0-9]+)?")  # as core.atomic names them
 

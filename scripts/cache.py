@@ -145,24 +145,28 @@ def gc(
     root: Root = Path("caches"),
     data: options.Data = None,
     split: options.Split = "valid",
-    older_than: Annotated[float, typer.Option(help="Hours that a temporary file must be old.", min=0)] = 1.0,
+    older_than: Annotated[float, typer.Option(help="Hours since a write or job must have stopped.", min=0)] = 1.0,
     force: Annotated[
         bool, typer.Option("--force", help="With --data: delete even most of the split's caches.")
     ] = False,
     dry_run: options.DryRun = False,
 ) -> None:
-    """Delete temporary files of writes that never ended and packs of older caches.
+    """Delete temporary files of writes that never ended, packs of older caches, and what jobs left: records of those
+    that ended, notes of failures of videos that were done since.
 
-    With --data also this split's caches of videos that it does not have, or that have other frames now; if those are
-    more than half of its caches, the wrong --data is likelier than so much waste, and --force is needed.
+    With --data also this split's caches and notes of videos that it does not have, and caches of other frames than its
+    videos have now; if those are more than half of its caches, the wrong --data is likelier than so much waste, and
+    --force is needed.
     """
     from cache import delete, find_leftovers
+    from tracksift.scheduling.outdated import find_outdated
 
     if not root.is_dir():
         raise InputError(f"{root}: expected the root of cache files, got no folder")
-    found = find_leftovers(root, older_than * 3600)
+    found = find_leftovers(root, older_than * 3600) + find_outdated(root, older_than * 3600)
     if data is not None:
         found += _orphans(root, data, split, force=force or dry_run)
+    found = list({item.path: item for item in found}.values())  # a note may be of no use for two reasons
     if not dry_run:
         delete(found)
     rows = [(str(item.path), item.kind, item.bytes, item.why) for item in found[:SHOWN]]
@@ -170,15 +174,17 @@ def gc(
     kinds = Counter(item.kind for item in found)
     reporting.emit(
         {"files": len(found), "bytes": sum(item.bytes for item in found), "temporary": kinds["temporary"],
-         "packs": kinds["pack"], "orphans": kinds["orphan"], "stale": kinds["stale"]},
+         "packs": kinds["pack"], "orphans": kinds["orphan"], "stale": kinds["stale"], "jobs": kinds["job"],
+         "notes": kinds["note"]},
         {"root": str(root), "data": data, "split": split, "older_than": older_than, "dry_run": dry_run},
     )  # fmt: skip
 
 
 def _orphans(root: Path, data: Path, split: str, *, force: bool) -> list[Garbage]:
-    """The caches of a split that are of none of its videos; InputError for most of them without `force`."""
+    """The caches and notes of a split that are of none of its videos; InputError for most caches without `force`."""
     from cache import find_caches, find_orphans
     from tracksift.cache_tools import split_fingerprints
+    from tracksift.scheduling.outdated import find_gone
 
     with reporting.progress_bar("videos") as bar:
         known = split_fingerprints(data, split, root, bar)
@@ -190,7 +196,7 @@ def _orphans(root: Path, data: Path, split: str, *, force: bool) -> list[Garbage
             f"--data {data}: expected the videos of most caches in {folder}, got those of {len(files) - len(found)} of "
             f"{len(files)}; look with --dry-run, and insist with --force"
         )
-    return found
+    return found + find_gone(folder, known)
 
 
 @app.command(

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import time
 
 import h5py
 import numpy as np
@@ -13,6 +14,8 @@ from cache import cache_path, open_cache, write_cache
 from core.types import Source
 from scripts.cache import app
 from tests.factories import make_labels, make_track_set
+from tracksift.scheduling.quarantine import Note
+from tracksift.scheduling.record import new_record
 
 NAMES = ("verify", "repair", "info", "gc", "migrate", "pack", "diff", "export", "import")
 WRITES = ("repair", "gc", "migrate", "pack", "export", "import")
@@ -143,6 +146,28 @@ def test_gc_deletes_leftovers_and_with_data_what_the_split_does_not_have(command
     done = command(*words, "--force")
     assert (done.figures["orphans"], done.figures["stale"]) == (2, 1)
     assert list(folder.iterdir()) == []
+
+
+def test_gc_deletes_records_of_ended_jobs_and_notes_of_videos_done_or_gone(command, root, world):
+    folder = root / "mevis" / "valid"
+    now = new_record({}).model_copy(update={"updated": time.time() - 7200})
+    ended = {"state": "stopped"}, {"host": "elsewhere"}
+    for name, record in zip("abc", (now, *(now.model_copy(update=e) for e in ended)), strict=True):
+        (folder / f".job-{name}.json").write_text(record.model_dump_json())
+    for name, when in (("a", 0.0), ("b", time.time() + 60), ("gone", 0.0), ("m200041", 0.0)):
+        note = Note(video=name, cause="no", fault="input", when=when, settings="0")
+        (folder / f"{name}.failed.json").write_text(note.model_dump_json())
+    assert command("cache", "gc", root, "--older-than", "3", "--dry-run").figures["jobs"] == 0
+    planned = command("cache", "gc", root, "--dry-run")
+    assert (planned.figures["jobs"], planned.figures["notes"], planned.figures["files"]) == (2, 1, 3)
+    assert command("cache", "gc", root).figures["files"] == 3
+    left = {".job-a.json", "b.failed.json", "gone.failed.json", "m200041.failed.json", "a.h5", "b.h5"}
+    assert {p.name for p in folder.iterdir()} == left  # the job that runs, and what is not known to be in vain
+    done = command("cache", "gc", root, "--data", world, "--split", "valid", "--force")
+    assert (done.figures["notes"], done.figures["orphans"]) == (2, 2)
+    assert {p.name for p in folder.iterdir()} == {".job-a.json", "m200041.failed.json"}
+    (folder / "x.failed.json").write_text("{}")
+    assert command("cache", "gc", root).code == 2
 
 
 def test_migrate_raises_old_files_once(command, root):
