@@ -1,6 +1,6 @@
-"""Score files: TrackScores and MomentScores as JSON lines, the format of `core/SCORES.md`.
+"""Score files: TrackScores, MomentScores and BoxScores as JSON lines, the format of `core/SCORES.md`.
 
-Knows the two types and their lines. Does not know who scores, or what becomes of a score.
+Knows the three types and their lines. Does not know who scores, or what becomes of a score.
 """
 
 from __future__ import annotations
@@ -15,17 +15,19 @@ from numpy.typing import NDArray
 
 from core.atomic import atomic_path
 from core.errors import InputError
-from core.types import MomentScores, TimeSpan, TrackScores
+from core.types import BoxScores, MomentScores, TimeSpan, TrackScores
 from core.validators import check_rising
 
 FORMAT: Final = 1
-Scores = TrackScores | MomentScores
+Scores = TrackScores | MomentScores | BoxScores
 
 _COMMON: Final = frozenset({"format", "kind", "video", "expression", "scorer", "cache"})
 _KEYS: Final[Mapping[str, frozenset[str]]] = {
     "tracks": _COMMON | {"probability", "presence"},
     "moments": _COMMON | {"times", "relevance", "spans", "text"},
+    "boxes": _COMMON | {"frames", "boxes", "probability"},
 }
+_KINDS: Final[Mapping[type[Scores], str]] = {TrackScores: "tracks", MomentScores: "moments", BoxScores: "boxes"}
 
 
 def write_scores(path: Path, scores: Iterable[Scores]) -> int:
@@ -67,10 +69,13 @@ def read_scores(path: Path) -> Iterator[Scores]:
 
 def to_line(score: Scores) -> dict[str, Any]:
     """The JSON object of one score."""
-    line: dict[str, Any] = {"format": FORMAT, "kind": "tracks" if isinstance(score, TrackScores) else "moments"}
+    line: dict[str, Any] = {"format": FORMAT, "kind": _KINDS[type(score)]}
     line |= {"video": score.video_id, "expression": score.expression_id, "scorer": score.scorer, "cache": score.cache}
     if isinstance(score, TrackScores):
         return line | {"probability": score.probability.tolist(), "presence": score.presence}
+    if isinstance(score, BoxScores):
+        boxes = [None if np.isnan(box).any() else box.tolist() for box in score.boxes]
+        return line | {"frames": score.frames.tolist(), "boxes": boxes, "probability": score.probability.tolist()}
     spans = [[span.start, span.end, span.score] for span in score.spans]
     return line | {
         "times": score.times.tolist(),
@@ -97,6 +102,9 @@ def from_line(line: Mapping[str, Any], place: str) -> Scores:
         if line["kind"] == "tracks":
             presence = float(_numbers([line["presence"]], f"{place}: presence")[0])
             return TrackScores(*ids, read["probability"], presence, **hashes)
+        if line["kind"] == "boxes":
+            frames, boxes = _frames(line["frames"], f"{place}: frames"), _boxes(line["boxes"], f"{place}: boxes")
+            return BoxScores(*ids, frames, boxes, read["probability"], **hashes)
         check_rising("moment times", read["times"])
         text, spans = _text(line["text"], f"{place}: text"), _spans(line["spans"], f"{place}: spans")
         return MomentScores(*ids, read["times"], read["relevance"], spans, text, **hashes)
@@ -165,3 +173,17 @@ def _spans(value: Any, place: str) -> tuple[TimeSpan, ...]:
         number = None if score is None else float(_numbers([score], f"{place}.{i}")[0])
         spans.append(TimeSpan(float(edges[0]), float(edges[1]), number))
     return tuple(spans)
+
+
+def _frames(value: Any, place: str) -> NDArray[np.int64]:
+    if not isinstance(value, list) or any(type(number) is not int or abs(number) >= 2**53 for number in value):
+        raise InputError(f"{place}: expected a list of frame indices, got {str(value)[:80]}")
+    return np.array(value, dtype=np.int64)
+
+
+def _boxes(value: Any, place: str) -> NDArray[np.float64]:
+    """Boxes [K, 4], NaN for null."""
+    if not isinstance(value, list) or any(box is not None and np.shape(box) != (4,) for box in value):
+        raise InputError(f"{place}: expected a list of [x1, y1, x2, y2] or null, got {str(value)[:80]}")
+    rows = [np.full(4, np.nan) if box is None else _numbers(box, f"{place}.{i}") for i, box in enumerate(value)]
+    return np.array(rows, dtype=np.float64).reshape(-1, 4)

@@ -260,6 +260,34 @@ class MomentScores:
 
 
 @dataclass(frozen=True)
+class BoxScores:
+    """A grounder's boxes for one expression on some frames: indices [K] rising, boxes [K, 4] (NaN where it saw none),
+    and a probability of each [K].
+
+    `scorer` and `cache` are content hashes as in TrackScores, "" where there is none.
+    """
+
+    video_id: str
+    expression_id: str
+    frames: NDArray[np.int64]
+    boxes: NDArray[np.float64]
+    probability: NDArray[np.float64]
+    scorer: str = ""
+    cache: str = ""
+
+    def __post_init__(self) -> None:
+        """Refuse arrays of other lengths, values outside 0..1, boxes that are none, and frames that do not rise."""
+        check_array("box frames", self.frames, [None], "i")
+        check_array("boxes", self.boxes, [len(self.frames), 4], "f")
+        check_array("box scores", self.probability, [len(self.frames)], "f")
+        check_boxes("boxes", self.boxes)
+        check_probability("box scores", self.probability)
+        check_rising("box frames", self.frames.astype(np.float64))
+        if len(self.frames) and self.frames[0] < 0:
+            raise InputError(f"box frames: expected indices from 0, got {self.frames[0]}")
+
+
+@dataclass(frozen=True)
 class SelectedTrack:
     """One selected track of an answer: its index in the cache, score, masks, boxes [T, 4] and presence spans."""
 

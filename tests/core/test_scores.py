@@ -9,7 +9,7 @@ import pytest
 
 from core.errors import InputError
 from core.scores import from_line, read_scores, write_scores
-from core.types import MomentScores, TimeSpan, TrackScores
+from core.types import BoxScores, MomentScores, TimeSpan, TrackScores
 
 
 def tracks(**values):
@@ -63,7 +63,7 @@ def test_the_examples_of_the_format_are_read():
     text = (Path(__file__).parents[2] / "core" / "SCORES.md").read_text()
     example = re.search(r"```json\n(.*?)```", text, re.DOTALL).group(1)
     read = [from_line(json.loads(row), "example") for row in example.splitlines()]
-    assert [type(score) for score in read] == [TrackScores, MomentScores]
+    assert [type(score) for score in read] == [TrackScores, MomentScores, BoxScores]
 
 
 @pytest.mark.parametrize(
@@ -74,7 +74,7 @@ def test_the_examples_of_the_format_are_read():
         ("[]", "expected a JSON object, got list"),
         (line(format=2), "format: expected up to 1, got 2 of a newer"),
         (line(format=True), "format: expected 1, got True"),
-        (line(kind="boxes"), "kind: expected one of tracks, moments, got 'boxes'"),
+        (line(kind="masks"), "kind: expected one of tracks, moments, boxes, got 'masks'"),
         (line(kind=[]), "kind: expected one of"),
         (line(extra=1), r"expected the keys of 'tracks', got none named \[\] and unknown \['extra'\]"),
         ({"format": 1, "kind": "moments"}, r"expected the keys of 'moments', got none named \['cache', 'expression'"),
@@ -120,3 +120,40 @@ def test_a_file_that_cannot_be_read_is_refused(tmp_path):
     path.write_bytes(json.dumps(line()).encode("utf-16"))
     with pytest.raises(InputError, match=r"after line 0: expected UTF-8 text"):
         list(read_scores(path))
+
+
+def box_line(**values):
+    whole = {"format": 1, "kind": "boxes", "video": "v", "expression": "e", "scorer": "", "cache": ""}
+    return whole | {"frames": [0, 4], "boxes": [[1, 2, 3, 4.5], None], "probability": [0.5, 0]} | values
+
+
+def test_boxes_come_back_with_nan_where_nothing_was_seen(tmp_path):
+    nan = float("nan")
+    boxes = np.array([[1, 2, 3, 4.5], [nan] * 4])
+    made = BoxScores("v", "e", np.array([0, 4]), boxes, np.array([0.5, 0.0]), cache="ab")
+    write_scores(tmp_path / "boxes.jsonl", [made])
+    (read,) = read_scores(tmp_path / "boxes.jsonl")
+    assert read.frames.tolist() == [0, 4]
+    assert np.array_equal(read.boxes, boxes, equal_nan=True)
+    assert (read.probability.tolist(), read.cache) == ([0.5, 0.0], "ab")
+    assert from_line(box_line(frames=[], boxes=[], probability=[]), "x").boxes.shape == (0, 4)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"frames": [4, 0]}, "x: box frames: expected rising"),
+        ({"frames": [-1, 0]}, "x: box frames: expected indices from 0"),
+        ({"frames": [0, 1.5]}, "x: frames: expected a list of frame indices"),
+        ({"frames": [0, 10**30]}, "x: frames: expected a list of frame indices"),
+        ({"boxes": [[1, 2, 3]]}, "x: boxes: expected a list of"),
+        ({"boxes": [[1, 2, 3, "4"], None]}, "x: boxes.0: expected a list of numbers"),
+        ({"boxes": [[3, 2, 1, 4], None]}, "x: boxes: expected x1 < x2"),
+        ({"boxes": [None]}, "x: boxes: expected shape"),
+        ({"probability": [2, 0]}, "x: box scores: expected probabilities"),
+        ({"probability": [0.5]}, "x: box scores: expected shape"),
+    ],
+)
+def test_malformed_boxes_are_refused_by_key(values, message):
+    with pytest.raises(InputError, match=re.escape(message)):
+        from_line(box_line(**values), "x")
