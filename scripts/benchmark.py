@@ -16,12 +16,12 @@ EPILOG = (
     "Examples: [bold]tracksift benchmark proposals[/]  |  "
     "[bold]tracksift benchmark proposals --row A --size large --objects 64 --frames 60[/]  |  "
     "[bold]tracksift benchmark answers --frames 48[/]  |  [bold]tracksift benchmark cache --frames 100[/]  |  "
-    "[bold]tracksift benchmark metrics --expressions 20[/]"
+    "[bold]tracksift benchmark metrics --expressions 20[/]  |  [bold]tracksift benchmark selector --scale small[/]"
 )
 
 
 def main(
-    name: Annotated[str, typer.Argument(help="proposals, answers, presets, cache or metrics.")] = "proposals",
+    name: Annotated[str, typer.Argument(help="proposals, answers, presets, cache, metrics or selector.")] = "proposals",
     frames: Annotated[
         int | None, typer.Option(help="Frames of the clip; 24, and 60 for metrics, if not given.", min=4, max=600)
     ] = None,
@@ -38,6 +38,9 @@ def main(
         Path | None, typer.Option(help="With cache: a split's folder of cache files in place of made-up tracks.")
     ] = None,
     expressions: Annotated[int, typer.Option(help="metrics: answers that are scored.", min=1)] = 200,
+    scale: Annotated[
+        str, typer.Option(help="selector: full (64 tracks of 200 frames, RoBERTa-large), or small to try it.")
+    ] = "full",
     device: options.Device = "auto",
 ) -> None:
     """Time a part of TrackSift, beside a reference and in one process.
@@ -53,7 +56,12 @@ def main(
     same tracks in SOLA's layout, warm and cold; bytes; verifying. By default of made-up tracks of SAM2's size.
     [bold]metrics[/]: J&F of drawn answers of 480x854, beside the definition word for word in the same process, the
     largest difference, and expressions a second over 1, 2, 4 .. processes.
+    [bold]selector[/]: expressions a second in training, ours and SOLA's module in our loop, beside SOLA's loop to the
+    letter; milliseconds of one new expression about a video in memory, text encoder apart and included, and of 1,000.
     """
+    if name == "selector":
+        _time_selector(scale, repeats, device)
+        return
     if folder is not None and name != "cache":
         raise InputError(f"--folder: expected the benchmark cache, got {name!r}")
     if name == "metrics":
@@ -70,7 +78,9 @@ def main(
     from tracksift.ask import Pipeline
 
     if name not in benchmarks.BENCHMARKS:
-        raise InputError(f"benchmark: expected one of {', '.join(benchmarks.BENCHMARKS)}, cache, metrics, got {name!r}")
+        raise InputError(
+            f"benchmark: expected one of {', '.join(benchmarks.BENCHMARKS)}, cache, metrics, selector, got {name!r}"
+        )
     pipeline = Pipeline(device=device)
     with reporting.progress_bar(f"benchmark {name}", None) as bar:
         figures = benchmarks.BENCHMARKS[name](pipeline, frames, repeats, bar)
@@ -95,6 +105,22 @@ def _time_metrics(expressions: int, frames: int) -> None:
     title = f"J&F: {expressions} expressions of {frames} frames of {SIZE[0]}x{SIZE[1]}"
     reporting.print_table(title, ["figure", "value"], list(figures.items()))
     reporting.emit(figures, {"benchmark": "metrics", "expressions": expressions, "frames": frames, "size": SIZE})
+
+
+def _time_selector(scale: str, repeats: int, device: str) -> None:
+    from dataclasses import asdict
+
+    from core.devices import pick_device
+    from selector.benchmark import SCALES, time_selector
+
+    if scale not in SCALES:
+        raise InputError(f"--scale: expected one of {', '.join(SCALES)}, got {scale!r}")
+    settings = SCALES[scale](repeats)
+    with reporting.progress_bar("benchmark selector") as bar:
+        figures = time_selector(settings, pick_device(device), bar)
+    title = f"selector: {settings.tracks} tracks of {settings.frames} frames"
+    reporting.print_table(title, ["figure", "value"], list(figures.items()))
+    reporting.emit(figures, {"benchmark": "selector", "weights": "random", **asdict(settings)})
 
 
 class RowChoice(NamedTuple):

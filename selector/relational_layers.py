@@ -30,8 +30,10 @@ class LayerMemory:
     told: Tensor
 
     def of(self, video: Tensor) -> LayerMemory:
-        """The same of the videos `video` [B]."""
-        return LayerMemory(*(of_videos(x, video) for x in (self.key, self.value, self.bias, self.told)))
+        """The same of the videos `video` [B]; as it is where there is one, which all expressions then share."""
+        if len(self.key) == 1:
+            return self
+        return LayerMemory(*(x[video] for x in (self.key, self.value, self.bias, self.told)))
 
 
 def of_videos(values: Tensor, video: Tensor) -> Tensor:
@@ -65,13 +67,18 @@ class RelationalLayer(nn.Module):
     def forward(
         self, x: Tensor, words: Tensor, text_mask: Tensor | None, memory: LayerMemory, step_mask: Tensor, there: Tensor
     ) -> Tensor:
-        """x [B, N, E], words [B, L, E], memory of the B videos, step_mask [B, S], there [B, N]."""
+        """x [B, N, E], words [B, L, E], memory of B videos or of one, step_mask [B, S], there [B, N]."""
         y = self.norms[0](x)
         told = self.words(y, words, words, text_mask)
         # The product lets one layer say whether a track is what the words name; without it that is slow to learn.
         x = x + self.dropout(self.agree(torch.cat([told, told * y], dim=-1)))
         query = torch.unflatten(self.step_query(self.norms[1](x)), -1, (self.heads, 1, -1))  # [B, N, h, 1, E / h]
-        seen = F.scaled_dot_product_attention(query, memory.key, memory.value, attn_mask=step_mask[:, None, None, None])
+        steps = step_mask[:, None, None, None]
+        if len(memory.key) == 1:  # one video: its keys are met by all expressions at once, [1, N, h, B, E / h]
+            query, steps = query.transpose(0, 3), steps[:1]
+        seen = F.scaled_dot_product_attention(query, memory.key, memory.value, attn_mask=steps)
+        if len(memory.key) == 1:
+            seen = seen.transpose(0, 3)
         x = x + self.dropout(self.step_out(seen.flatten(2)))
         x = x + self.dropout(self.tracks(self.norms[2](x), memory.bias, memory.told, there))
         return cast(Tensor, x + self.dropout(self.feed_forward(self.norms[3](x))))
@@ -94,13 +101,17 @@ class PairAttention(nn.Module):
         return bias.float().permute(0, 3, 1, 2), told
 
     def forward(self, x: Tensor, bias: Tensor, told: Tensor, there: Tensor) -> Tensor:
-        """x [B, N, E], bias [B, h, N, N] and told [B, N, N, 64] of `read`, there [B, N] -> [B, N, E]."""
+        """x [B, N, E], bias [B, h, N, N] and told [B, N, N, 64] of `read`, B or 1 videos, there [B, N] -> [B, N, E]."""
         query, key, value = torch.unflatten(self.query_key_value(x), -1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
         weight = (query @ key.transpose(-1, -2)).float() / math.sqrt(query.shape[-1]) + bias
         weight = weight.masked_fill(~there[:, None, None], float("-inf")).softmax(-1).to(value.dtype)  # [B, h, N, N]
         weight = F.dropout(weight, self.dropout, self.training)
         mixed = (weight @ value).transpose(1, 2).flatten(2)
-        relations = torch.einsum("bhij,bijp->bihp", weight, told.to(weight.dtype)).flatten(2)
+        told = told.to(weight.dtype)
+        if len(told) == 1:
+            relations = torch.einsum("bhij,ijp->bihp", weight, told[0]).flatten(2)
+        else:
+            relations = torch.einsum("bhij,bijp->bihp", weight, told).flatten(2)
         return cast(Tensor, self.out(torch.cat([mixed, relations], dim=-1)))
 
 
