@@ -54,6 +54,9 @@ def main(
 
     For each expression the most probable tracks of all videos are listed, with the probability that anything in their
     video is meant (presence). Scores are those of `tracksift predict`.
+
+    A line of --json: video, expression, expression_id, no_target, presence, and tracks, each with index, probability,
+    selected, spans [start, end] in seconds, and for selected tracks boxes [x1, y1, x2, y2] in pixels or null a frame.
     """
     from tracksift.ask import Pipeline
     from tracksift.models import Models

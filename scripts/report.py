@@ -61,7 +61,8 @@ def main(
             facts=[f"selector {selector}"], limit=max_megabytes * 1_000_000,
         )  # fmt: skip
     figures = loss_figures(losses)
-    reporting.print_table(f"{split}: J&F, and what lost the rest", ["", "J&F"], list(figures.items()))
+    rows = [("J&F" if name == "jf" else name.replace("_", " "), value) for name, value in figures.items()]
+    reporting.print_table(f"{split}, {len(jobs)} videos", ["", "mean"], rows)
     reporting.emit(
         {"expressions": report.expressions, "videos": len(jobs), "without_pictures": report.bare, **figures,
          "megabytes": report.size / 1e6},
