@@ -59,8 +59,12 @@ def score_caption_split(
     tokeniser: Tokeniser = Tokeniser.TREEBANK,
     meteor: PairScorer | None = None,
     progress: Progress | None = None,
+    *,
+    others: Mapping[str, CaptionedVideo] | None = None,
 ) -> CaptionReport:
     """Score all videos; those without a prediction count as 0 and as failures, in paragraphs too.
+
+    others: what a second annotator said of videos, by id; paragraphs are compared with the first's alone.
 
     Raises:
         InputError: for a prediction of no video, no video at all, or a tokeniser that is not there.
@@ -68,14 +72,17 @@ def score_caption_split(
     strangers = predictions.keys() - {video.id for video in videos}
     if strangers:
         raise InputError(f"captions: expected videos of the split, got one of {min(strangers)!r}")
-    said = [predictions.get(video.id, _NOTHING) for video in videos]
+    said, second = [predictions.get(video.id, _NOTHING) for video in videos], others or {}
     texts = [text for (_, captions), video in zip(said, videos, strict=True) for text in (*captions, *video.captions)]
+    texts += [text for video in second.values() for text in video.captions]
     words = dict(zip(texts, tokeniser.tokens(texts), strict=True))
     totals = CaptionTotals()
     for done, (video, (segments, captions)) in enumerate(zip(videos, said, strict=True), start=1):
         predicted = Captions(segments, [words[c] for c in captions])
-        truth = Captions(video.segments, [words[c] for c in video.captions])
-        totals.update(score_captions(predicted, truth, meteor))
+        truths = [
+            Captions(v.segments, [words[c] for c in v.captions]) for v in (video, second.get(video.id)) if v is not None
+        ]
+        totals.update(score_captions(predicted, truths[0], meteor, others=truths[1:]))
         if progress is not None:
             progress(done, len(videos))
     figures = totals.compute()

@@ -91,7 +91,7 @@ _ALL: Final = (
     ),
     Entry("mmduet_grounding", Kind.MOMENTS, ("train", "test"), "<split>.json or groundings.json", _MOMENTS),
     Entry(
-        "activitynet_captions", Kind.CAPTIONS, ("val_1", "val_2", "train"), "<split>.json",
+        "activitynet_captions", Kind.CAPTIONS, ("val_1+val_2", "val_1", "val_2", "train"), "<split>.json",
         "densevid_eval's submission",
     ),
     Entry(

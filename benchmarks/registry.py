@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-from benchmarks.activitynet.reader import open_activitynet
+from benchmarks.activitynet.reader import ActivityNetReader, TwoAnnotators, open_activitynet
 from benchmarks.activitynet.submission import read_submission
 from benchmarks.catalog import CATALOG, Entry, names
 from benchmarks.charades.reader import open_charades
@@ -102,6 +102,17 @@ def _listed(made: Callable[..., Any], name: str, read: Callable[[Path], Any], *p
     return _file(lambda path, split: made(name, split, partial(read, path)), *patterns)
 
 
+def _annotators(data: Path, split: str) -> ActivityNetReader | TwoAnnotators:
+    """One annotator's file, or both for a split such as val_1+val_2."""
+    one, plus, two = split.partition("+")
+    if not plus:
+        return open_activitynet(text_file(data, f"{split}.json"), split)
+    if not data.is_dir():
+        raise InputError(f"{data}: expected a folder of {one}.json and {two}.json, got a file")
+    first, second = (open_activitynet(text_file(data, f"{name}.json"), name) for name in (one, two))
+    return TwoAnnotators(first, second)
+
+
 def _davis(data: Path, split: str) -> RefVosReader:
     if (data / TEXTS).is_dir() or (data / "DAVIS" / TEXTS).is_dir():
         return open_raw_ref_davis(data, "val" if split == "valid" else split)
@@ -165,7 +176,7 @@ _CODE: Final[Mapping[str, tuple[Opener, Evaluator | None]]] = {
         _listed(QuerySplit, "mmduet_grounding", read_groundings, "{split}.json", "groundings.json"),
         evaluate_moments,
     ),
-    "activitynet_captions": (_file(open_activitynet, "{split}.json"), _dense),
+    "activitynet_captions": (_annotators, _dense),
     "youcook2": (
         _file(open_youcook2, "yc2_{split}.json", "{split}.json"),
         partial(evaluate_dense, read=read_caption_predictions),

@@ -112,5 +112,5 @@ def row(name: str, figures: MevisFigures) -> tuple[object, ...]:
 
 def flat(figures: MevisFigures, oracle: MevisFigures) -> dict[str, reporting.Figure]:
     """Figures under the flat names of the last line."""
-    names = ("jf", "j", "f", "target_jf", "no_target_accuracy", "target_accuracy", "n", "failures")
+    names = ("jf", "j", "f", "target_jf", "no_target_accuracy", "target_accuracy", "final_score", "n", "failures")
     return {name: getattr(figures, name) for name in names} | {"oracle_jf": oracle.jf}

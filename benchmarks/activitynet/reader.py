@@ -56,6 +56,34 @@ def open_activitynet(path: Path, split: str | None = None) -> ActivityNetReader:
     return ActivityNetReader(path, split or path.stem)
 
 
+@dataclass(frozen=True)
+class TwoAnnotators:
+    """Both annotators' files of the same videos (`val_1` and `val_2`), as densevid_eval takes them."""
+
+    first: ActivityNetReader
+    second: ActivityNetReader
+    name: str = "activitynet"
+
+    @property
+    def split(self) -> str:
+        """Both splits' names."""
+        return f"{self.first.split}+{self.second.split}"
+
+    def videos(self) -> Iterator[CaptionedVideo]:
+        """The videos of the first annotator, and those that the second alone described, in file order."""
+        seen = set()
+        for reader in (self.first, self.second):
+            for video in reader.videos():
+                if video.id not in seen:
+                    seen.add(video.id)
+                    yield video
+
+    def others(self) -> dict[str, CaptionedVideo]:
+        """What the second annotator said of the videos that the first described, too."""
+        first = {video.id for video in self.first.videos()}
+        return {video.id: video for video in self.second.videos() if video.id in first}
+
+
 def from_captions(path: Path, videos: Mapping[str, Any]) -> Iterator[CaptionedVideo]:
     """The videos of `{video: {duration, timestamps, sentences}}`, read from `path`."""
     for video, value in videos.items():

@@ -14,6 +14,7 @@ from typing import Final, Protocol
 
 import numpy as np
 
+from benchmarks.activitynet.reader import TwoAnnotators
 from benchmarks.annotation_files import entries
 from benchmarks.caption_scores import CaptionReport, Said, score_caption_split
 from benchmarks.evaluation.report import RESULT, TRUTH, Choices, Figures, Report, plain
@@ -50,6 +51,7 @@ def evaluate_dense(
         AnnotationError: where the split's own file is malformed.
     """
     videos, said = list(reader.videos()), read(predictions)
+    second = reader.others() if isinstance(reader, TwoAnnotators) else None
     answers = {RESULT: said}
     if choices.baselines:
         answers |= {EVEN: _even(videos), TRUTH: {v.id: (v.segments, v.captions) for v in videos}}
@@ -57,10 +59,12 @@ def evaluate_dense(
     with ExitStack() as stack:
         meteor = stack.enter_context(Meteor()) if choices.meteor else None
         for name, captions in answers.items():
-            rows[name] = _row(score_caption_split(videos, captions, choices.tokeniser, meteor, progress))
+            found = score_caption_split(videos, captions, choices.tokeniser, meteor, progress, others=second)
+            rows[name] = _row(found)
     missed = [v.id for v in videos if v.id not in said or not said[v.id][1]]
     failures = tuple(f"video {name!r}: expected captions, got none" for name in missed)
-    return Report(rows, failures, rules=_rules(choices))
+    annotators = 1 if second is None else 2
+    return Report(rows, failures, rules={**_rules(choices), "annotators": annotators})
 
 
 def evaluate_descriptions(reader: DescriptionReader, predictions: Path, choices: Choices, progress: Progress) -> Report:

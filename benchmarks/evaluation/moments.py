@@ -5,7 +5,7 @@ Knows readers of moments and their metrics. Does not know who grounded.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -40,9 +40,8 @@ def evaluate_moments(reader: MomentReader, predictions: Path, choices: Choices, 
     queries = list(reader.queries())
     said = read_moments(predictions, queries)
     failures = tuple(_missed(query, said.get(query.id)) for query in queries if _failed(said.get(query.id)))
-    figures = score_split(queries, said)
+    figures = score_split(_watched(queries, progress), said)
     rows = {RESULT: _row(figures)}
-    progress(len(queries), len(queries))
     if choices.baselines:
         known = all(query.duration is not None for query in queries)
         asked = said.values()
@@ -50,7 +49,7 @@ def evaluate_moments(reader: MomentReader, predictions: Path, choices: Choices, 
         windows = not said or any(p.windows is not None for p in asked)
         for name, answers in ((WHOLE if known else LAST_END, _whole(queries)), (TRUTH, _truth(queries))):
             kept = {i: _asked(p, windows, highlights) for i, p in answers.items()}
-            rows[name] = _row(score_split(queries, kept))
+            rows[name] = _row(score_split(_watched(queries, progress), kept))
     parts: dict[str, Figures] = {n: _moments(f) for n, f in figures.moments.items() if n != "full"}
     parts |= {f"HL {level}": plain(found) for level, found in figures.highlights.items()}
     beyond = sum(query.beyond_duration for query in queries)
@@ -82,6 +81,12 @@ def evaluate_chunks(reader: DidemoReader, predictions: Path, choices: Choices, p
     progress(len(chunks), len(chunks))
     failures = tuple(_missed(query, said.get(query.id)) for query in queries if _failed(said.get(query.id)))
     return Report(rows, failures)
+
+
+def _watched(queries: Sequence[MomentQuery], progress: Progress) -> Iterator[MomentQuery]:
+    for done, query in enumerate(queries, start=1):
+        yield query
+        progress(done, len(queries))
 
 
 def _failed(found: MomentPrediction | None) -> bool:

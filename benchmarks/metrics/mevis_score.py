@@ -46,7 +46,8 @@ class MevisFigures:
 
     jf: (j + f) / 2.   n: all expressions, failures included.   failures: those without an answer, counted as 0.
     target_jf: over expressions with targets alone.   no_target_accuracy: share of no-target expressions answered empty
-    (N-acc.).   target_accuracy: share of the others answered not empty (T-acc.).
+    (N-acc.).   target_accuracy: share of the others answered not empty (T-acc.).   final_score: MeViS v2's, the mean of
+    jf and both accuracies, as the tables of its challenges add up; None where either is.
     """
 
     jf: float
@@ -55,6 +56,7 @@ class MevisFigures:
     target_jf: float | None
     no_target_accuracy: float | None
     target_accuracy: float | None
+    final_score: float | None
     n: int
     failures: int
 
@@ -104,13 +106,17 @@ class MevisScore:
         j, f = _mean([s.j for s in scores]), _mean([s.f for s in scores])
         if j is None or f is None:
             raise InputError("score: expected at least one expression, got none")
+        no_target = _mean([float(s.empty) for s in scores if s.no_target])
+        target = _mean([float(not s.empty) for s in scores if not s.no_target])
+        jf = (j + f) / 2
         return MevisFigures(
-            jf=(j + f) / 2,
+            jf=jf,
             j=j,
             f=f,
             target_jf=_mean([(s.j + s.f) / 2 for s in scores if not s.no_target]),
-            no_target_accuracy=_mean([float(s.empty) for s in scores if s.no_target]),
-            target_accuracy=_mean([float(not s.empty) for s in scores if not s.no_target]),
+            no_target_accuracy=no_target,
+            target_accuracy=target,
+            final_score=None if no_target is None or target is None else (jf + no_target + target) / 3,
             n=len(scores),
             failures=sum(s.failed for s in scores),
         )

@@ -1,13 +1,16 @@
 """ActivityNet and YouCook2: captions read in each form, submissions read and written, or refused with file and key."""
 
 import json
+from functools import partial
 
 import numpy as np
 import pytest
 
 from benchmarks.activitynet.reader import open_activitynet
 from benchmarks.activitynet.submission import read_submission, write_submission
+from benchmarks.evaluation.report import RESULT, Choices
 from benchmarks.moment_protocol import CaptionReader, MomentReader
+from benchmarks.registry import dataset
 from benchmarks.youcook2.reader import open_youcook2, read_caption_predictions
 from core.errors import AnnotationError, InputError
 from tests.real_data import real_data
@@ -137,3 +140,29 @@ def test_predicted_captions_are_read_as_they_were_said(tmp_path):
     for content, message in (({"a": {}}, "a: expected an array"), ({"a": [{}]}, r"a\.0: timestamp: Field required")):
         with pytest.raises(AnnotationError, match=rf"pred\.json: {message}"):
             read_caption_predictions(write(tmp_path, content, "pred.json"))
+
+
+def test_two_annotators_are_one_split_of_every_video(tmp_path):
+    write(tmp_path, video() | {"v_b": video()["v_a"]}, "val_1.json")
+    write(tmp_path, {"v_a": {**video()["v_a"], "sentences": ["Other.", "Words."]}, "v_c": video()["v_a"]}, "val_2.json")
+    reader = dataset("activitynet_captions").open(tmp_path)
+    assert (reader.split, [v.id for v in reader.videos()]) == ("val_1+val_2", ["v_a", "v_b", "v_c"])
+    assert {i: v.captions for i, v in reader.others().items()} == {"v_a": ("Other.", "Words.")}
+    with pytest.raises(InputError, match=r"expected a folder of val_1\.json and val_2\.json, got a file"):
+        dataset("activitynet_captions").open(tmp_path / "val_1.json")
+
+
+def test_what_either_annotator_said_counts(tmp_path):
+    write(tmp_path, {"v_a": {"duration": 20, "timestamps": [[0, 5]], "sentences": ["A man sits."]}}, "val_1.json")
+    write(tmp_path, {"v_a": {"duration": 20, "timestamps": [[10, 20]], "sentences": ["A dog runs."]}}, "val_2.json")
+    write_submission(tmp_path / "said.json", {"v_a": (np.array([[10.0, 20.0]]), ("A dog runs.",))})
+    score = partial(
+        dataset("activitynet_captions").evaluate,
+        tmp_path,
+        predictions=tmp_path / "said.json",
+        choices=Choices(),
+        progress=lambda done, total: None,
+    )
+    both, first = score(split="val_1+val_2"), score(split="val_1")
+    assert (both.rows[RESULT]["recall"], first.rows[RESULT]["recall"]) == (1, 0)
+    assert (both.rules["annotators"], first.rules["annotators"]) == (2, 1)

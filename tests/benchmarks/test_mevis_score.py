@@ -57,6 +57,7 @@ def test_accuracies_are_shares_of_their_own_expressions():
     ]
     figures = MevisScore(rows).compute()
     assert figures.no_target_accuracy == pytest.approx(1 / 3)
+    assert figures.final_score == pytest.approx((figures.jf + 1 / 3 + figures.target_accuracy) / 3)
     assert figures.target_accuracy == pytest.approx(2 / 4)
     assert figures.target_jf == pytest.approx(1 / 4)
     assert figures.jf == pytest.approx(2 / 7)

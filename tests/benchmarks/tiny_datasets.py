@@ -210,7 +210,8 @@ def activitynet_captions(root):
         for name, video in _videos().items()
     }
     said = {"version": "VERSION 1.0", "results": results, "external_data": {"used": False, "details": ""}}
-    return Tiny(root, write(root / "said.json", said), (write(root / "val_1.json", _videos()),))
+    files = tuple(write(root / f"{name}.json", _videos()) for name in ("val_1", "val_2"))
+    return Tiny(root, write(root / "said.json", said), files)
 
 
 def youcook2(root):
