@@ -2,7 +2,7 @@
 
 Knows events and when sentences about them hold. Does not know pixels. B clips, A annotators, M windows.
 
-A clip's saliency is 4 (0.35 + 0.65 q) with q = 0.75 (1 at the middle of the event, falling to 0 at its ends) + 0.25 (1
+A clip's saliency is 4 (0.45 + 0.6 q) with q = 0.75 (1 at the middle of the event, falling to 0 at its ends) + 0.25 (1
 for a large object), plus each annotator's own bias and noise (normal, 0.35 each), rounded into 0..4.
 """
 
@@ -25,7 +25,8 @@ from miniature.world.nouns import Look, name_look
 Rng = np.random.Generator
 BIAS, NOISE = 0.35, 0.35
 QUIET: Final = 0.3  # importance of a clip in which nothing happens, before noise
-_WEIGHTS: Final = {"event": 1.0, "presence": 0.8, "act": 0.8, "order": 1.5}
+_WEIGHTS: Final = {"event": 1.0, "presence": 0.8, "act": 1.0, "order": 0.8}
+SEVERAL: Final = 2.0  # how much rather sentences of several windows are asked
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,8 @@ def draw_moments(rng: Rng, teller: Teller, most: int | None) -> tuple[Moment, ..
     """`most` sentences about moments, or else 6 to 10; fewer where the clip has no more."""
     meanings = _meanings(teller)
     count = min(int(rng.integers(6, 11)) if most is None else most, len(meanings))
-    weights = np.array([_WEIGHTS[m.kind] for m in meanings])
+    several = np.array([len(windows_of(m.events)) > 1 for m in meanings])
+    weights = np.array([_WEIGHTS[m.kind] for m in meanings]) * np.where(several, SEVERAL, 1.0)
     chosen = rng.choice(len(meanings), size=count, replace=False, p=weights / weights.sum())
     return tuple(_moment(rng, teller, str(i), meanings[int(k)]) for i, k in enumerate(chosen))
 
@@ -126,7 +128,7 @@ def rate(rng: Rng, teller: Teller, events: Iterable[Event], quiet: float) -> NDA
     """Each annotator's score of each clip, int [B, A] in 0..4; a clip without an event gets `quiet` and noise, or 0."""
     q = quality(teller, events)
     happens = ~np.isnan(q)
-    base = np.where(happens, TOP * (0.35 + 0.65 * np.nan_to_num(q)), quiet)[:, None]
+    base = np.where(happens, TOP * (0.45 + 0.6 * np.nan_to_num(q)), quiet)[:, None]
     bias = rng.normal(0, BIAS, ANNOTATORS)
     scores = np.clip(np.round(base + bias + rng.normal(0, NOISE, (len(q), ANNOTATORS))), 0, TOP).astype(np.int64)
     return scores if quiet > 0 else np.where(happens[:, None], scores, 0)

@@ -15,7 +15,7 @@ from miniature.long_world.moments import clear_acts
 from miniature.long_world.motion import MOTIONS
 from miniature.long_world.spec import Caption, Event, Question, TimedQuestion
 from miniature.long_world.tell import Teller, act_key, act_name, plain_name
-from miniature.long_world.words import ACTS, COUNTS, fill
+from miniature.long_world.words import ACTS, COUNTS, fill, forms
 from miniature.world.nouns import Look, name_look, near_miss
 from miniature.world.spec import COLOURS, SHAPES
 
@@ -23,6 +23,7 @@ Rng = np.random.Generator
 Asked = tuple[str, str, tuple[str, ...]]
 """Text, answer, all answers there could be (() for none to choose from)."""
 
+ONCE: Final = 0.85  # share of counting questions that are not asked because the answer is "one", as it mostly is
 NOW: Final = 0.7  # share of timed questions that are asked at the start
 
 
@@ -82,14 +83,16 @@ def _count_act(rng: Rng, teller: Teller) -> Asked | None:
         return None
     key = teller.pick(rng, keys)
     number = len({e.object_id for e in teller.events if act_key(e) == key})
+    if number == 1 and rng.random() < ONCE:
+        return None
     return fill(_ask(rng, teller, "count_act"), teller.phrase(rng, key)), COUNTS[number], COUNTS[1:6]
 
 
 def _count_times(rng: Rng, teller: Teller) -> Asked | None:
     event = _event(rng, teller)
     number = sum(act_key(e) == act_key(event) for e in teller.of(event.object_id))
-    if event.act == "stay" or (number == 1 and rng.random() < 0.6):
-        return None  # once is the usual answer
+    if event.act == "stay" or (number == 1 and rng.random() < ONCE):
+        return None
     noun = teller.noun(rng, teller.thing(event.object_id))
     return fill(_ask(rng, teller, "count_times"), teller.act(rng, event), s=noun), COUNTS[number], COUNTS[1:6]
 
@@ -150,19 +153,33 @@ def _options(rng: Rng, answer: str, among: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def draw_timed(rng: Rng, teller: Teller, most: int | None) -> tuple[TimedQuestion, ...]:
-    """`most` timed questions, or else 2 to 4; those with several answers come first."""
+    """`most` timed questions, or else 2 to 4, those with several answers first; no two answers of one are the same.
+
+    Fewer where the clip has no more; who says the same twice has said it once too often.
+    """
     sets: list[tuple[str, str, list[Event]]] = [("timed_look", o.id, teller.of(o.id)) for o in teller.objects]
+    sets.append(("timed_all", "", list(teller.events)))
     sets += [("timed_act", k, [e for e in teller.events if act_key(e) == k]) for k in clear_acts(teller.events)]
     order = rng.permutation(len(sets))
-    ranked = sorted((sets[int(i)] for i in order if sets[int(i)][2]), key=lambda s: len(s[2]) == 1)
-    count = int(rng.integers(2, 5)) if most is None else most
+    ranked = sorted((sets[int(i)] for i in order if _distinct(sets[int(i)][2])), key=lambda s: len(s[2]) == 1)
+    several = sum(len(s[2]) > 1 for s in ranked)
+    count = min(max(several, 2), int(rng.integers(2, 5))) if most is None else most
     return tuple(_timed(rng, teller, str(i), *chosen) for i, chosen in enumerate(ranked[:count]))
+
+
+def _distinct(events: list[Event]) -> bool:
+    """Whether there are answers, and all different: no act of the object, no object of the act, or no pair twice."""
+    said = [(e.object_id, act_key(e)) for e in events]
+    return 0 < len(set(said)) == len(said)
 
 
 def _timed(rng: Rng, teller: Teller, identifier: str, kind: str, key: str, events: list[Event]) -> TimedQuestion:
     if kind == "timed_look":
         text = fill(_ask(rng, teller, kind), s=teller.noun(rng, teller.thing(key)))
         said = [act_name(e) for e in events]
+    elif kind == "timed_all":
+        text = _ask(rng, teller, kind)
+        said = [f"the {plain_name(teller.thing(e.object_id))} {forms(act_name(e))[1]}" for e in events]
     else:
         text = fill(_ask(rng, teller, kind), teller.phrase(rng, key))
         said = [plain_name(teller.thing(e.object_id)) for e in events]

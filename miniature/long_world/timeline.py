@@ -21,9 +21,9 @@ SHIFTED_EVENTS: Final = (5, 10)
 AT_ONCE: Final = 3  # events that may overlap
 GAP: Final = 4  # seconds between two events of one object
 TRIES: Final = 60
-REPEAT, OTHER_ACT = 0.3, 0.3  # shares of events: what was done before again; a known object does something else
+REPEAT, OTHER_ACT = 0.25, 0.4  # shares of events: what was done before again; a known object does something else
 # Those that suit few lengths and actors come more often when they can, so that all occur about equally often.
-WEIGHTS: Final = {"cross": 6.0, "grow": 2.5, "shrink": 2.0, "stay": 0.7, "pulse": 0.7, "spin": 0.8}
+WEIGHTS: Final = {"cross": 7.0, "grow": 3.0, "shrink": 2.5, "stay": 1.2, "pulse": 0.7, "spin": 0.8}
 VISITOR: Final = 0.6  # share of new actors that are visitors
 
 
@@ -80,7 +80,8 @@ def _propose(rng: Rng, duration: int, kind: str, actors: tuple[Actor, ...], even
     able = [act for act in MOTIONS if _able(act, length) and _does(actor, act) and MOTIONS[act].group not in done]
     if not able:
         return None
-    weights = np.array([WEIGHTS.get(act, 1.0) / (1 + sum(e.act == act for e in events)) for act in able])
+    # What others did already comes a little more often, so that several objects do the same at different times.
+    weights = np.array([WEIGHTS.get(act, 1.0) * (1.5 if any(e.act == act for e in events) else 1.0) for act in able])
     act = able[int(rng.choice(len(able), p=weights / weights.sum()))]
     heading = int(rng.choice([0, 2, 4, 6])) if act == "cross" else None
     return Event(str(actor.number), act, start, start + length, actor.visitor, heading)

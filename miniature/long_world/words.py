@@ -50,8 +50,8 @@ class Dialect:
 
     event: someone does something.   act: anything that does.   presence: someone is there at all.   order: first,
     second ({n}).   caption: a statement.   target, target_act: noun phrases for expressions.   Questions: yesno,
-    colour, shape, count_act, count_times, order, act; timed ones: timed_look (what
-    does it do), timed_act (who does it).
+    colour, shape, count_act, count_times, order, act; timed ones: timed_look (what does it do), timed_act (who does
+    it), timed_all (what happens).
     """
 
     acts: dict[str, tuple[str, ...]]
@@ -100,6 +100,7 @@ TRAIN: Final = Dialect(
         "act": ("what does the {s} do?", "what is the {s} doing?"),
         "timed_look": ("what does the {s} do?", "what is the {s} doing?", "tell me what the {s} does"),
         "timed_act": ("what {v}?", "which objects {b}?", "tell me what {v}"),
+        "timed_all": ("what happens?", "tell me all that happens", "what do the objects do?"),
     },
 )
 
@@ -137,6 +138,7 @@ SHIFTED: Final = Dialect(
         "act": ("what can the {s} be seen doing?",),
         "timed_look": ("tell me what the {s} is doing", "what can the {s} be seen doing?"),
         "timed_act": ("tell me which objects {b}", "which are the objects that {b}?"),
+        "timed_all": ("tell me what the objects do", "tell me everything that happens"),
     },
 )
 
