@@ -132,6 +132,53 @@ class Where:
         return lambda number: JobResult("v", "made", cause=os.environ["CUDA_VISIBLE_DEVICES"])
 
 
+class Sharing:
+    """A worker that notes when it begins and ends a job, on which node and GPU, once there are `wanted` workers."""
+
+    def __init__(self, folder, wanted):
+        self.folder, self.wanted = folder, wanted
+
+    def __call__(self):
+        self.place = f"{ray.get_runtime_context().get_node_id()} {os.environ['CUDA_VISIBLE_DEVICES']}"
+        Path(self.folder, f"ready{os.getpid()}").touch()
+        return self.work
+
+    def work(self, number):
+        while len(list(Path(self.folder).glob("ready*"))) < self.wanted:
+            time.sleep(0.05)
+        begun = time.time()
+        time.sleep(0.3)
+        Path(self.folder, str(number)).write_text(f"{self.place} {begun} {time.time()}")
+        return JobResult(str(number), "made", cause=self.place)
+
+
+@pytest.mark.parametrize(("share", "most"), [(0.4, 2), (1.0, 1)])
+def test_workers_of_two_nodes_share_their_gpus_and_no_gpu_has_more_than_fit(tmp_path, share, most):
+    from ray.cluster_utils import Cluster
+
+    made = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
+    try:
+        for _ in range(2):
+            made.add_node(num_cpus=4, num_gpus=1)
+        made.wait_for_nodes()
+        with ray_lanes(made.address, Sharing(str(tmp_path), 2 * most), share) as make:
+            schedule = Schedule(range(12), make, 2 * most + 1, names=[str(n) for n in range(12)])  # one finds no room
+            results = dict(schedule.run())
+    finally:
+        ray.shutdown()
+        made.shutdown()
+    assert sorted(results) == list(range(12))
+    assert {r.state for r in results.values()} == {"made"}
+    by_gpu = collections.defaultdict(list)
+    for path in tmp_path.glob("[0-9]*"):
+        node, gpu, begun, ended = path.read_text().split()
+        by_gpu[node, gpu].append((float(begun), float(ended)))
+    assert len(by_gpu) == 2
+    for times in by_gpu.values():
+        together = [sum(a <= begun < b for a, b in times) for begun, _ in times]
+        assert max(together) == most
+
+
 @pytest.mark.parametrize("address", ["127.0.0.1:1", "ray://127.0.0.1:1", "127.0.0.1:99999", "auto"])
 def test_an_address_where_no_cluster_answers_is_named(address):
     with pytest.raises(InputError, match="--ray-address"), ray_lanes(address, Where(), 0.0):

@@ -11,12 +11,15 @@ import numpy as np
 import pytest
 import torch
 
-from cache import open_cache
+from cache import open_cache, verify_cache
 from core.errors import CheckpointError, InputError, OutputError
+from miniature.clips import SPLIT, write_clips
 from proposals.settings import ProposalSettings, Resources
+from tests.conftest import SEEDS
 from tracksift.generate import JobResult
 from tracksift.jobs import Job
 from tracksift.scheduling import RayChoice, run_jobs
+from tracksift.scheduling.lanes import InlineLane
 from tracksift.scheduling.quarantine import note_path, read_note
 from tracksift.scheduling.worker import Recipe, Worker, halved
 
@@ -240,3 +243,49 @@ def test_workers_of_this_machine_are_executors_of_the_standard_library(jobs):
     from tracksift.scheduling.lanes import ProcessLane
 
     assert isinstance(ProcessLane(recipe(jobs).open)._pool, ProcessPoolExecutor)
+
+
+@pytest.mark.parametrize(
+    ("share", "device", "devices"),
+    [
+        (None, "auto", ["cuda:0", "cuda:1", "cuda:0"]),
+        (0.5, "cuda", ["cuda:0", "cuda:1", "cuda:0"]),
+        (0.3, "cuda:1", ["cuda:1"] * 3),
+    ],
+)
+def test_every_process_of_a_machine_is_told_its_gpu(jobs, monkeypatch, share, device, devices):
+    opened = []
+
+    class Lane(InlineLane):
+        def __init__(self, opener):
+            recipe = opener.__self__
+            opened.append(recipe.device)
+            super().__init__(lambda: lambda number: JobResult(recipe.jobs[number].video_id, "made"))
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr("tracksift.scheduling.run.ProcessLane", Lane)
+    ended = run_jobs(recipe(jobs, device=device), workers=3, gpu_share=share)
+    assert [result.state for result in ended.results] == ["made"] * 3
+    assert opened == devices
+    with pytest.raises(InputError, match="--workers: expected at most"):
+        run_jobs(recipe(jobs, device=device), workers=7, gpu_share=share or 0.5)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_workers_that_share_a_real_gpu_make_what_one_makes(command, tmp_path):
+    write_clips(tmp_path / "data", range(SEEDS[0], SEEDS[0] + 4), 4)
+    words = ("generate", "--data", tmp_path / "data", "--split", SPLIT, "--points", 4, "--device", "cuda")
+    one = command(*words, "--cache", tmp_path / "one")
+    shared = command(*words, "--cache", tmp_path / "two", "--workers", 2, "--gpu-share", 0.5)
+    assert (one.code, shared.code, shared.figures["made"]) == (0, 0, 4), one.err + shared.err
+    for path in sorted((tmp_path / "one").rglob("*.h5")):
+        ours, theirs = (verify_cache(p) for p in (path, tmp_path / "two" / path.relative_to(tmp_path / "one")))
+        assert ours.video == theirs.video
+        assert len(ours) == len(theirs) > 0
+        apart = np.abs(ours.tokens().astype(np.float32) - theirs.tokens())
+        assert np.median(apart) < 0.01  # batches of a GPU round in their own order
+    room = torch.cuda.device_count() * 2 + 1
+    refused = command(*words, "--cache", tmp_path / "three", "--workers", room, "--gpu-share", 0.5)
+    assert (refused.code, "--workers: expected at most" in refused.err) == (2, True)
