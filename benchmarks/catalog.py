@@ -121,6 +121,6 @@ _ALL: Final = (
 CATALOG: Final[Mapping[str, Entry]] = {entry.name: entry for entry in _ALL}
 
 
-def names(*kinds: Kind) -> str:
-    """The names of all datasets, or of those kinds, for help and messages."""
-    return ", ".join(entry.name for entry in _ALL if not kinds or entry.kind in kinds)
+def names() -> str:
+    """The names of all datasets, for help and messages."""
+    return ", ".join(CATALOG)

@@ -182,3 +182,20 @@ def test_meteor_that_is_asked_for_and_not_there_is_said(command, tmp_path, monke
     refused = command(*words, "--meteor")
     assert (refused.code, refused.err.count("\n")) == (2, 1)
     assert "meteor" in refused.err.lower() or "Java" in refused.err
+
+
+@pytest.mark.slow
+def test_answers_as_files_and_as_a_submission_score_as_the_caches_do(command, world, caches, tmp_path):
+    place = ("--data", world, "--split", "valid")
+    whole = command("evaluate", *place, "--cache", caches, "--no-baselines", "--device", "cpu")
+    assert command("predict", *place, "--cache", caches, "--out", tmp_path / "answers", "--device", "cpu").code == 0
+    packed = command(
+        "submit", "pack", "--format", "mevis", *place, "--answers", tmp_path / "answers", "--out", tmp_path / "s.zip"
+    )
+    assert (packed.code, packed.figures["failures"], packed.figures["n"]) == (0, 0, whole.figures["n"])
+    assert command("submit", "check", tmp_path / "s.zip", "--format", "mevis", *place).figures["good"]
+    for said in (tmp_path / "answers", tmp_path / "s.zip"):
+        found = command("evaluate", *place, "--predictions", said).figures
+        for name in ("jf", "j", "f", "target_jf", "no_target_accuracy", "target_accuracy", "n", "failures"):
+            assert found[name] == pytest.approx(whole.figures[name], abs=1e-12), name
+        assert found["empty_masks_jf"] < found["the_truth_itself_jf"] == 1
