@@ -67,6 +67,8 @@ def main(
     if video is not None and only:
         raise InputError("--id: expected none with VIDEO, which has no annotations; see --expression")
     jobs = choose_jobs(video, data, split, cache, fps, limit)
+    if video is None and not only and not all(job.reader and job.reader.has_masks for job in jobs):
+        raise InputError(f"--split {split}: expected ground-truth masks to know failures by, got none; see --id")
     pipeline = Pipeline(Models(text_encoder=text_encoder, selector=selector), device)
     if video is not None:
         phrases = text_expressions(options.read_expressions(expression, None))

@@ -1,6 +1,7 @@
 """`explain` and `report` tell and write what they are asked for, and say in one sentence what they cannot."""
 
 import re
+import shutil
 
 import pytest
 
@@ -81,3 +82,15 @@ def test_what_cannot_be_explained_is_one_sentence(command, world, caches, tmp_pa
 def test_a_video_has_no_annotated_expressions_to_name(command, tiny_video, tmp_path):
     outcome = command("explain", tiny_video, "--id", "clip/0", "--out", tmp_path / "out.html")
     assert (outcome.code, "--id: expected none with VIDEO" in outcome.err) == (2, True)
+
+
+def test_a_split_that_hides_its_targets_is_told_without_them(command, world, caches, tmp_path):
+    hidden = shutil.copytree(world, tmp_path / "world")
+    (hidden / "valid" / "mask_dict.json").unlink()
+    words = ("--data", hidden, "--cache", caches, "--out", tmp_path / "out.html")
+    refused = command("explain", *words)
+    assert (refused.code, "see --id" in refused.err) == (2, True)
+    assert command("explain", *words, "--id", f"{VIDEOS[0]}/0").figures["explained"] == 1
+    report = command("report", *words)
+    assert (report.code, "jf" in report.figures) == (0, False)
+    assert report.figures["expressions"] == len(rows(tmp_path / "out.html"))
