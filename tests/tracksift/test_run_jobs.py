@@ -282,7 +282,7 @@ def test_workers_that_share_a_real_gpu_make_what_one_makes(command, tmp_path):
     assert (one.code, shared.code, shared.figures["made"]) == (0, 0, 4), one.err + shared.err
     for path in sorted((tmp_path / "one").rglob("*.h5")):
         ours, theirs = (verify_cache(p) for p in (path, tmp_path / "two" / path.relative_to(tmp_path / "one")))
-        assert ours.video == theirs.video
+        assert ours.video.fingerprint == theirs.video.fingerprint
         assert len(ours) == len(theirs) > 0
         apart = np.abs(ours.tokens().astype(np.float32) - theirs.tokens())
         assert np.median(apart) < 0.01  # batches of a GPU round in their own order
