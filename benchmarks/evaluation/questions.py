@@ -6,14 +6,14 @@ Knows readers of questions and their metrics. Does not know who answered.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final, Protocol
 
 from benchmarks.evaluation.report import RESULT, TRUTH, Choices, Figures, Report, plain
 from benchmarks.judges import SharedWords, read_ratings
 from benchmarks.magqa.reader import TimelyQuestion, read_replies, score_split
-from benchmarks.metrics.question_answers import AnswerScore, AnswerTotals, choice_match, exact_match
+from benchmarks.metrics.question_answers import AnswerScore, AnswerTotals, choice_match, exact_match, read_verdict
 from benchmarks.metrics.timely_answers import HIGHEST, LOWEST, Reply, TimelyFigures
 from benchmarks.video_qa.predictions import read_answers
 from benchmarks.video_qa.reader import VideoQuestion
@@ -21,6 +21,7 @@ from core.errors import InputError
 from core.reporting import Progress
 
 MAJORITY: Final = "the commonest answer"
+JUDGED: Final = "as a judge says"
 FIRST_OPTION: Final = "the first option"
 SILENCE: Final = "silence"
 
@@ -42,15 +43,15 @@ class TimelyReader(Protocol):
 def evaluate_answers(reader: QuestionReader, predictions: Path, choices: Choices, progress: Progress) -> Report:
     """Accuracy: exact words for open questions, the option named where there is a choice; by kind as parts.
 
+    With `choices.ratings`, a language model's verdicts ({"pred": "yes", "score": 4}) by question id in the forms of
+    answers, the row JUDGED stands beside the result's; an answer without a readable verdict is wrong there.
+
     Raises:
         InputError: for unreadable predictions, one of no question, or a split without questions.
         AnnotationError: where the split's own files are malformed.
     """
     questions, said = list(reader.questions()), read_answers(predictions)
-    strangers = said.keys() - {q.id for q in questions}
-    if strangers or not questions:
-        got = f"one of {min(strangers)!r}" if strangers else "a split without any"
-        raise InputError(f"answers: expected questions of the split, got {got}")
+    _known(said, questions, "answers")
     (common, _), *_ = Counter(q.answer for q in questions).most_common(1)
     answers: dict[str, Mapping[str, str]] = {RESULT: said}
     if choices.baselines:
@@ -62,6 +63,10 @@ def evaluate_answers(reader: QuestionReader, predictions: Path, choices: Choices
         for name, given in answers.items():
             totals[name].update(_score(question, given.get(question.id, "")))
         progress(done, len(questions))
+    if choices.ratings is not None:
+        verdicts = read_answers(choices.ratings)
+        _known(verdicts, questions, "verdicts")
+        totals[JUDGED] = AnswerTotals([read_verdict(verdicts.get(q.id, ""), q.kind) for q in questions])
     rows: dict[str, Figures] = {name: plain(t.compute(), "accuracy", "n", "failures") for name, t in totals.items()}
     parts = {k: plain(f, "accuracy", "n", "failures") for k, f in totals[RESULT].by_kind().items() if k}
     missed = [q for q in questions if not said.get(q.id, "").strip()]
@@ -93,6 +98,14 @@ class _Same:
 
     def rate(self, question: str, truth: str, reply: str) -> int:
         return HIGHEST if truth == reply else LOWEST
+
+
+def _known(said: Mapping[str, str], questions: Sequence[VideoQuestion], name: str) -> None:
+    """Refuse what is said of no question of the split, and a split without questions."""
+    strangers = said.keys() - {q.id for q in questions}
+    if strangers or not questions:
+        got = f"one of {min(strangers)!r}" if strangers else "a split without any"
+        raise InputError(f"{name}: expected questions of the split, got {got}")
 
 
 def _score(question: VideoQuestion, answer: str) -> AnswerScore:

@@ -1,14 +1,16 @@
 """Judges without a model: shared words by hand, ratings from a file, and no guess where one is missing."""
 
 import json
+from functools import partial
 
 import pytest
 
+from benchmarks.evaluation.questions import JUDGED
 from benchmarks.evaluation.report import RESULT, Choices
 from benchmarks.judges import SHARED_WORDS, SharedWords, read_ratings
 from benchmarks.registry import dataset
 from core.errors import AnnotationError, InputError
-from tests.benchmarks.tiny_datasets import magqa
+from tests.benchmarks.tiny_datasets import magqa, msvd_qa
 
 RATED = {"question": "What is shown?", "truth": "a dog", "reply": "a dog", "rating": 4}
 
@@ -56,3 +58,17 @@ def test_a_pair_that_nobody_rated_is_an_error(tmp_path):
 def test_malformed_ratings_are_named_by_line(tmp_path, rows, message):
     with pytest.raises(AnnotationError, match=message):
         read_ratings(ratings(tmp_path, *rows))
+
+
+def test_verdicts_on_short_answers_stand_beside_exact_words(tmp_path):
+    tiny = msvd_qa(tmp_path)
+    tiny.predictions.write_text(json.dumps({"0": "a kitten", "1": "man", "2": "dog"}))
+    path = tmp_path / "verdicts.json"
+    path.write_text(json.dumps({"0": "{'pred': 'yes', 'score': 4}", "1": "Yes.", "2": '{"pred": "no", "score": 1}'}))
+    score = partial(dataset("msvd_qa").evaluate, tiny.data, None, tiny.predictions, progress=lambda done, total: None)
+    rows = score(choices=Choices(ratings=path)).rows
+    assert rows[RESULT]["accuracy"] == pytest.approx(1 / 3)
+    assert rows[JUDGED] == {"accuracy": pytest.approx(1 / 3), "n": 3, "failures": 1}  # "Yes." is no verdict
+    path.write_text(json.dumps({"9": "{'pred': 'yes', 'score': 4}"}))
+    with pytest.raises(InputError, match="verdicts: expected questions of the split, got one of '9'"):
+        score(choices=Choices(ratings=path))
