@@ -12,6 +12,7 @@ from scripts import (
     evaluate,
     explain,
     extract_features,
+    fuse,
     generate,
     import_tracks,
     predict,
@@ -38,6 +39,7 @@ app.command("extract-features", epilog=extract_features.EPILOG)(extract_features
 app.command("train-selector", epilog=train_selector.EPILOG)(train_selector.main)
 app.command("evaluate", epilog=evaluate.EPILOG)(evaluate.main)
 app.command("predict")(predict.main)
+app.command("fuse", epilog=fuse.EPILOG)(fuse.main)
 app.command("query", epilog=query.EPILOG)(query.main)
 app.command("explain", epilog=explain.EPILOG)(explain.main)
 app.command("report", epilog=report.EPILOG)(report.main)

@@ -11,6 +11,7 @@ import typer
 from core import reporting
 from core.atomic import check_folder
 from core.errors import InputError
+from core.scores import write_scores
 from core.types import Answer, Expression
 from scripts import options
 from scripts.results import refuse_failures
@@ -30,6 +31,9 @@ def main(
     imported: Annotated[
         str | None, typer.Option(help="Answer from the tracks that `import` made of the masks of this name.")
     ] = None,
+    scores: Annotated[
+        Path | None, typer.Option(help="Also write the track scores of all answers to this .jsonl, for `fuse`.")
+    ] = None,
     pictures: Annotated[bool, typer.Option(help="Also write overlay.mp4 and page.html a video.")] = True,
     fps: options.Fps = None,
     limit: options.Limit = None,
@@ -45,6 +49,7 @@ def main(
     Videos without a current cache are tracked first; everything else comes from the cache. Writes, for each video,
     answers.json, overlay.mp4 and page.html.
     """
+    from fusion.score_files import scores_of
     from tracksift.ask import Pipeline, as_expressions
     from tracksift.generate import generate
     from tracksift.imports import imported_jobs
@@ -80,6 +85,9 @@ def main(
         prediction = predict(job, asked, pipeline, out, pictures=pictures)
         answers += prediction.answers
         files += prediction.files
+    if scores is not None and not dry_run:
+        write_scores(scores, (scores_of(answer) for answer in answers))
+        files.append(scores)
     reporting.print_table("answers", ["video", "expression", "tracks", "when", "no target"], [_row(a) for a in answers])
     reporting.emit(
         {

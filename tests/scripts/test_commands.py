@@ -18,6 +18,7 @@ COMMANDS = {
     "train-selector": {"--data", "--valid-split", "--calib-split", "--recipe", "--epochs", "--seed"}
     | {"--set", "--devices", "--nodes", "--bf16", "--stop-after", "--fast-dev-run", "--dry-run"},
     "evaluate": {"--data", "--split", "--cache", "--baselines", "--selector"},
+    "fuse": {"--tracks", "--moments", "--reranks", "--mode", "--weights", "--fit", "--data", "--out", "--dry-run"},
     "predict": {"--expression", "--expressions-file", "--data", "--out", "--fps", "--selector"},
     "query": {"--expressions-file", "--top", "--json", "--out", "--video", "--memory", "--dry-run"},
     "explain": {"--expression", "--data", "--split", "--id", "--below", "--out", "--max-megabytes", "--dry-run"},
@@ -26,7 +27,7 @@ COMMANDS = {
     "benchmark": {"--frames", "--repeats"},
     "convert-detector": {"--out", "--tokenizer", "--dry-run"},
 }
-WITHOUT_DEVICE = {"convert-detector", "status"}
+WITHOUT_DEVICE = {"convert-detector", "fuse", "status"}
 SPLIT_OF = "mevis/valid"
 
 
