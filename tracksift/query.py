@@ -8,24 +8,22 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from cache import CacheFile, find_caches, open_cache
 from core.candidates import candidates
 from core.errors import InputError
 from core.reporting import Progress
-from core.text import TextEncoder, TextFeatures
 from core.types import Answer, Expression, TimeSpan, TrackScores, TrackSet, VideoMeta
 from fusion.fuse import TrackFacts, describe, fuse
 from selector.calibration import choose
 from selector.inputs import VideoTracks
 from tracksift.ask import Pipeline
+from tracksift.memories import Readings, RememberedTexts
 from tracksift.sources import text_expressions
 
 LIMIT = 8 << 30
@@ -121,7 +119,7 @@ class Index:
             self._videos[held.tracks.video_id] = held
             if progress is not None:
                 progress(done, len(files))
-        self._readings = _Readings(limit - self._held if remember else 0)
+        self._readings = Readings(limit - self._held if remember else 0)
 
     def __len__(self) -> int:
         """The number of videos."""
@@ -157,7 +155,7 @@ class Index:
             InputError: for none, a blank one, or one that is too long for the text encoder.
         """
         asked = _as_expressions([expressions] if isinstance(expressions, str) else expressions)
-        encoder = _Remembering(self.pipeline.text_encoder)
+        encoder = RememberedTexts(self.pipeline.text_encoder)
         rows = []
         for done, held in enumerate(self._videos.values(), start=1):
             able = [_able(held.tracks, expression) for expression in asked]
@@ -209,46 +207,6 @@ class Index:
         chosen = choose(probability, scores.presence, settings.threshold, settings.no_target_threshold)
         ranking, tracks = (tuple(int(i) for i in indices) for indices in (order, order[chosen]))
         return Found(held.file.video, expression, scores, ranking, tracks)
-
-
-class _Readings(dict[tuple[str, tuple[int, ...]], Any]):
-    """The selector's memory of videos; what does not fit into its room is not kept."""
-
-    def __init__(self, room: int) -> None:
-        super().__init__()
-        self._room, self.nbytes = room, 0
-
-    def __setitem__(self, key: tuple[str, tuple[int, ...]], value: Any) -> None:
-        """Keep a reading where there is room for it."""
-        size = _tensor_bytes(value)
-        if self.nbytes + size <= self._room:
-            self.nbytes += size
-            super().__setitem__(key, value)
-
-
-def _tensor_bytes(value: Any) -> int:
-    """Bytes of the tensors in nested tuples and dataclasses."""
-    if isinstance(value, torch.Tensor):
-        return value.nbytes
-    if is_dataclass(value):
-        return sum(_tensor_bytes(getattr(value, field.name)) for field in fields(value))
-    return sum(map(_tensor_bytes, value)) if isinstance(value, tuple) else 0
-
-
-class _Remembering:
-    """A text encoder that answers a batch of texts again from memory, for one batch asked about many videos."""
-
-    def __init__(self, encoder: TextEncoder) -> None:
-        self.name, self.sha256, self.width = encoder.name, encoder.sha256, encoder.width
-        self._encoder = encoder
-        self._known: dict[tuple[str, ...], TextFeatures] = {}
-
-    def encode(self, texts: Sequence[str]) -> TextFeatures:
-        """See `TextEncoder`."""
-        key = tuple(texts)
-        if key not in self._known:
-            self._known[key] = self._encoder.encode(texts)
-        return self._known[key]
 
 
 def _able(tracks: VideoTracks, expression: Expression) -> NDArray[np.intp]:
