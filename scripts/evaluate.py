@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 EPILOG = (
     "Examples: [bold]tracksift evaluate --data world --split valid[/]  |  "
     "[bold]tracksift evaluate --dataset qvhighlights --data highlight_val_release.jsonl --predictions scores.jsonl[/]"
-    "  |  [bold]tracksift evaluate --dataset lasot --data LaSOT --predictions results --out lasot.json[/]"
+    "  |  [bold]tracksift evaluate --dataset lasot --data LaSOT --predictions results --out lasot.json[/]  |  "
+    "[bold]tracksift evaluate --data world --split test --checkpoints seed0,seed1,seed2[/]"
 )
 COLUMNS = ["", "J&F", "J", "F", "J&F, targets", "no-target acc.", "n"]
 
@@ -47,9 +48,19 @@ def main(
     meteor: Annotated[bool, typer.Option("--meteor", help="Captions: METEOR and SODA_c as well (Java).")] = False,
     ratings: Annotated[
         Path | None,
-        typer.Option(help="magqa: JSON lines {question, truth, reply, rating} of a judge; else shared words judge."),
+        typer.Option(
+            help="A judge's words. magqa: JSON lines {question, truth, reply, rating}; without, shared words judge. "
+            "Questions: JSON {id: verdict}."
+        ),
     ] = None,
     out: Annotated[Path | None, typer.Option(help="With --predictions: also write the figures to this JSON.")] = None,
+    checkpoints: Annotated[
+        str | None, typer.Option(help="Selectors with commas between, such as three seeds: mean and spread of figures.")
+    ] = None,
+    reliability: Annotated[Path | None, typer.Option(help="Also draw reliability diagrams to this PNG.")] = None,
+    zero_shot: Annotated[
+        bool, typer.Option("--zero-shot", help="Refuse a selector that was trained or tuned on this very split.")
+    ] = False,
     limit: options.Limit = None,
     tracker: options.Tracker = "miniature",
     text_encoder: options.TextEncoder = "miniature",
@@ -60,7 +71,8 @@ def main(
 
     With --predictions the files of any program by the dataset's official rules, beside baselines that look at nothing
     and the truth itself. Without: caches of `tracksift generate` with public ground truth, by MeViS's rules (J,
-    boundary F and J&F an expression); the oracle line is the best J&F that the cached tracks allow.
+    boundary F and J&F an expression); the oracle line is the best J&F that the cached tracks allow. Then no-target F1,
+    calibration error (ECE) where the caches have labels, and what 1 - J&F is owed to.
     """
     if predictions is not None:
         score_files(
@@ -75,11 +87,31 @@ def main(
     from tracksift.ask import Pipeline
     from tracksift.jobs import split_jobs
     from tracksift.models import Models
+    from tracksift.transfer import check_zero_shot
 
     _, jobs = split_jobs(data, split, cache, limit)
-    pipeline = Pipeline(Models(tracker, text_encoder, selector), device)
-    with reporting.progress_bar("videos", len(jobs)) as bar:
-        result = pipeline_of.evaluate(jobs, pipeline, baselines=baselines, progress=bar)
+    selectors = checkpoints.split(",") if checkpoints is not None else [selector]
+    settings = {"data": data, "split": split, "tracker": tracker, "selector": checkpoints or selector}
+    settings["zero_shot"] = zero_shot
+    if reliability is not None and len(selectors) > 1:
+        raise InputError("--reliability: expected one selector, got --checkpoints with several")
+    lines = []
+    for name in selectors:
+        pipeline = Pipeline(Models(tracker, text_encoder, name), device)
+        if zero_shot:
+            check_zero_shot(pipeline.selector, jobs)
+        with reporting.progress_bar("videos", len(jobs)) as bar:
+            result = pipeline_of.evaluate(jobs, pipeline, baselines=baselines, progress=bar)
+        lines.append(print_result(f"{split}: {len(jobs)} videos", result, baselines=baselines))
+        if reliability is not None:
+            result.reliability.draw(reliability)
+    reporting.emit(lines[0] if len(lines) == 1 else print_spread(selectors, lines), settings)
+
+
+def print_result(title: str, result: Evaluation, *, baselines: bool) -> dict[str, reporting.Figure]:
+    """Print one selector's tables; its figures under flat names."""
+    from tracksift import evaluate as pipeline_of
+
     figures = result.figures(pipeline_of.SELECTOR)
     oracle = result.figures(pipeline_of.ORACLE)
     rows = kind_rows(result, pipeline_of.SELECTOR)
@@ -92,10 +124,29 @@ def main(
         rows += [row("a random track", random), row(f"best text-blind: {blind}", best)]
         rows.append(row("shuffled expressions", shuffled))
         line |= {"random_jf": random.jf, "blind_jf": best.jf, "blind_choice": blind, "shuffled_jf": shuffled.jf}
-    reporting.print_table(f"{split}: {len(jobs)} videos", COLUMNS, rows)
+    reporting.print_table(title, COLUMNS, rows)
+    selection = result.selection()
+    reporting.print_table("the selector's answers", ["figure", "value"], list(selection.items()))
     for video_id, cause in result.failures.items():
         typer.echo(f"failed: {video_id}: {cause}", err=True)
-    reporting.emit(line, {"data": str(data), "split": split, "tracker": tracker, "selector": selector})
+    return line | selection
+
+
+def print_spread(names: list[str], lines: list[dict[str, reporting.Figure]]) -> dict[str, reporting.Figure]:
+    """Print every figure of several selectors with mean and spread (the sample's standard deviation); both, flat."""
+    import statistics
+
+    rows, flat_figures = list[tuple[object, ...]](), dict[str, reporting.Figure]()
+    for name in lines[0]:
+        values = [line.get(name) for line in lines]
+        numbers = [float(v) for v in values if isinstance(v, int | float)]
+        if len(numbers) == len(lines):
+            mean, spread = statistics.mean(numbers), statistics.stdev(numbers)
+            rows.append((name, *values, mean, spread))
+            flat_figures |= {name: mean, f"{name}_spread": spread}
+    columns = ["figure", *(str(i + 1) for i in range(len(names))), "mean", "spread"]
+    reporting.print_table(f"{len(names)} selectors", columns, rows)
+    return flat_figures
 
 
 def kind_rows(result: Evaluation, policy: str) -> list[tuple[object, ...]]:

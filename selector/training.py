@@ -119,7 +119,8 @@ def train_selector(
         examples, encoder, settings, training, device, workers=workers, stream=stream, progress=read_progress
     )
     _check_widths(settings, splits.train, encoder)
-    run = _Run(splits, encoder, settings, device, spread, recipe, resume)
+    named = tuple(sorted({"/".join(path.parts[-3:-1]) for part in examples for path, _ in part}))
+    run = _Run(splits, encoder, settings, device, spread, recipe, named, resume)
     if rates:
         return _search(run, training, sorted(rates), out, progress)
     return run.train(training, out, progress)
@@ -153,6 +154,7 @@ class _Run:
     device: torch.device
     spread: Spread
     recipe: str
+    named: tuple[str, ...]
     resume: bool
 
     def train(self, training: TrainingSettings, out: Path, progress: Progress | None) -> Trained | None:
@@ -177,6 +179,7 @@ class _Run:
         model.load_state_dict(model_state(best))
         record: dict[str, Any] = {
             "recipe": self.recipe,
+            "splits": list(self.named),  # dataset and split, as a cache's place says
             "identity": self.identity(training),
             "training": asdict(training),
             "history": module.history,

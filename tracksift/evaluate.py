@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from benchmarks.metrics.mevis_score import (
     ExpressionScore,
@@ -19,15 +20,19 @@ from benchmarks.metrics.mevis_score import (
     MevisScore,
     failed_expression,
 )
-from benchmarks.protocol import target_masks
-from cache import read_cache
+from benchmarks.metrics.no_target import no_target_f1
+from cache import open_cache
 from core.candidates import competing
 from core.errors import InputError, ScorerMismatchError, TrackSiftError
 from core.reporting import Progress
-from core.types import Expression, TrackSet
+from core.types import Answer, Expression, Labels, TrackSet
 from selector.baselines import BLIND_CHOICES, random_track
+from selector.labels import positives
 from tracksift.ask import Pipeline
+from tracksift.explain import judge
 from tracksift.jobs import Job
+from tracksift.losses import Loss, loss_figures, lost_by
+from tracksift.reliability import Reliability
 from tracksift.video_scores import VideoScorer
 
 SELECTOR, ORACLE, RANDOM, SHUFFLED = "selector", "oracle", "random track", "shuffled expressions"
@@ -35,14 +40,27 @@ SELECTOR, ORACLE, RANDOM, SHUFFLED = "selector", "oracle", "random track", "shuf
 
 @dataclass
 class Evaluation:
-    """Scores by policy, and the videos that could not be scored, with their cause."""
+    """Scores by policy, and the videos that could not be scored, with their cause.
+
+    answered, losses, reliability: of the selector alone, by expression; the last of videos with labels.
+    """
 
     scores: dict[str, MevisScore] = field(default_factory=dict)
     failures: dict[str, str] = field(default_factory=dict)
+    answered: list[ExpressionScore] = field(default_factory=list)
+    losses: list[Loss] = field(default_factory=list)
+    reliability: Reliability = field(default_factory=Reliability)
 
     def add(self, policy: str, score: ExpressionScore) -> None:
         """Add one expression's score of one policy."""
         self.scores.setdefault(policy, MevisScore()).update(score)
+        if policy == SELECTOR:
+            self.answered.append(score)
+
+    def selection(self) -> dict[str, float | None]:
+        """Of the selector's answers: `no_target_f1`, `ece` of tracks and of presence, and what the loss is owed to."""
+        shares = {name: share for name, share in loss_figures(self.losses).items() if name != "jf"}
+        return {"no_target_f1": no_target_f1(self.answered), **self.reliability.figures(), **shares}
 
     def figures(self, policy: str) -> MevisFigures:
         """The means of one policy."""
@@ -87,19 +105,32 @@ def evaluate(
         except TrackSiftError as error:
             result.failures[job.video_id] = str(error)
             found = _failed(expressions, policies)
-        for policy, score in found:
+        for policy, score in found.scores:
             result.add(policy, score)
+        result.losses += found.losses
+        for case in found.cases:
+            result.reliability.add(*case)
         if progress is not None:
             progress(number, len(jobs))
     _check_scored(result, len(jobs))
     return result
 
 
-def _failed(expressions: Sequence[Expression], policies: Sequence[str]) -> list[tuple[str, ExpressionScore]]:
+@dataclass(frozen=True)
+class _Found:
+    """What one video adds to an evaluation; cases: what `Reliability.add` takes."""
+
+    scores: list[tuple[str, ExpressionScore]]
+    losses: list[Loss]
+    cases: list[tuple[NDArray[np.float64], NDArray[np.bool_], float, bool]]
+
+
+def _failed(expressions: Sequence[Expression], policies: Sequence[str]) -> _Found:
     """A score of 0 of every expression under every policy."""
-    return [
+    scores = [
         (policy, failed_expression(no_target=not e.target_ids, kind=e.kind)) for e in expressions for policy in policies
     ]
+    return _Found(scores, [lost_by(0.0, 0.0, 0.0, no_target=False, empty=False)] * len(expressions), [])
 
 
 def _check_scored(result: Evaluation, videos: int) -> None:
@@ -130,24 +161,39 @@ def _score_video(
     expressions: Sequence[Expression],
     pipeline: Pipeline,
     borrowed: Sequence[Expression] | None,
-) -> list[tuple[str, ExpressionScore]]:
-    """Policy and score of every expression of a video under every policy."""
-    track_set = read_cache(job.cache)
+) -> _Found:
+    """Every expression of a video under every policy."""
+    file = open_cache(job.cache).load()
+    track_set, labels = file.track_set(), file.labels()
     truth = job.ground_truth()
     if truth is None:
         raise InputError(f"video {job.video_id!r}: expected ground-truth masks, got a split that hides them")
     answers = pipeline.answer(job.cache, expressions)
     misled = pipeline.answer(job.cache, borrowed) if borrowed is not None else None
     scorer = VideoScorer(track_set)
-    found: list[tuple[str, ExpressionScore]] = []
+    found = _Found([], [], [])
     for i, expression in enumerate(expressions):
-        target = target_masks(truth, expression, track_set.video.frames, track_set.video.size)
-        picks = {SELECTOR: tuple(t.index for t in answers[i].tracks)}
+        judged = judge(scorer, answers[i], truth)
+        if judged is None:
+            raise InputError(f"expression {expression.id!r}: expected annotated targets, got none")
+        picks: dict[str, tuple[int, ...]] = {ORACLE: judged.oracle}
         if misled is not None:
             picks |= {SHUFFLED: tuple(t.index for t in misled[i].tracks)} | _blind(track_set, expression)
-        found += [(policy, scorer.score(chosen, target, expression)) for policy, chosen in picks.items()]
-        found.append((ORACLE, scorer.score(scorer.oracle(target, expression), target, expression)))
+        found.scores.append((SELECTOR, judged.score))
+        found.scores.extend((p, scorer.score(chosen, judged.target, expression)) for p, chosen in picks.items())
+        found.losses.append(judged.loss)
+        if labels is not None:
+            found.cases.append(_case(answers[i], labels))
     return found
+
+
+def _case(answer: Answer, labels: Labels) -> tuple[NDArray[np.float64], NDArray[np.bool_], float, bool]:
+    """The probabilities of an answer beside what its tracks' labels say."""
+    rows = [row for row in answer.why["ranking"] if row["competes"]]
+    able = np.array([row["index"] for row in rows], dtype=np.intp)
+    meant = positives(labels, answer.expression)[able]
+    there = bool(answer.expression.target_ids)
+    return np.array([row["score"] for row in rows], dtype=np.float64), meant, 1 - answer.no_target_probability, there
 
 
 def _blind(track_set: TrackSet, expression: Expression) -> dict[str, tuple[int, ...]]:

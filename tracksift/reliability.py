@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from benchmarks.metrics.calibration import CalibrationFigures, CalibrationTotals
 from core.charts import Panel, draw_panels
@@ -26,29 +27,30 @@ class Reliability:
         """Nothing counted."""
         self.tracks, self.presence = CalibrationTotals(), CalibrationTotals()
 
-    def add(self, scored: Scored, calibration: Calibration) -> None:
-        """Count one expression's competing tracks, and whether it has a target; without tracks only the latter."""
-        if len(scored.logits):
-            probability = calibration.probability(scored.logits)
-            self.tracks.update(probability, positives(scored.labels, scored.expression))
-        there = np.array([bool(scored.expression.target_ids)])
-        self.presence.update(np.array([calibration.presence(scored.logits)]), there)
+    def add(self, probability: NDArray[np.float64], meant: NDArray[np.bool_], presence: float, there: bool) -> None:
+        """Count one expression: the probabilities of the N competing tracks, which are meant, and of a target."""
+        if len(probability):
+            self.tracks.update(probability, meant)
+        self.presence.update(np.array([presence]), np.array([there]))
 
     def figures(self) -> dict[str, float]:
-        """`ece` of tracks and `presence_ece`; InputError where nothing was counted."""
-        return {"ece": self.tracks.compute().ece, "presence_ece": self.presence.compute().ece}
+        """`ece` of tracks and `presence_ece`; without those that nothing was counted for."""
+        named = {"ece": self.tracks, "presence_ece": self.presence}
+        return {name: totals.compute().ece for name, totals in named.items() if totals.n}
 
     def draw(self, path: Path) -> None:
-        """Both diagrams as a PNG."""
-        parts = {"track is meant": self.tracks.compute(), "target is there": self.presence.compute()}
-        draw_panels(path, [_panel(f"{name} (ECE {found.ece:.3f})", found) for name, found in parts.items()])
+        """Both diagrams as a PNG; InputError where nothing was counted."""
+        parts = {"track is meant": self.tracks, "target is there": self.presence}
+        found = {name: totals.compute() for name, totals in parts.items() if totals.n}
+        draw_panels(path, [_panel(f"{name} (ECE {figures.ece:.3f})", figures) for name, figures in found.items()])
 
 
 def write_reliability(folder: Path, scored: Sequence[Scored], calibration: Calibration) -> dict[str, float]:
     """Draw RELIABILITY of expressions that calibration never saw into `folder`; their `valid_ece` and the like."""
     counted = Reliability()
     for item in scored:
-        counted.add(item, calibration)
+        meant, there = positives(item.labels, item.expression), bool(item.expression.target_ids)
+        counted.add(calibration.probability(item.logits), meant, calibration.presence(item.logits), there)
     counted.draw(folder / RELIABILITY)
     return {f"valid_{name}": round(value, 4) for name, value in counted.figures().items()}
 

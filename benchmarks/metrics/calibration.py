@@ -72,6 +72,11 @@ class CalibrationTotals:
         self._sums += np.bincount(place, weights=probability, minlength=bins)
         self._squares += float(((probability - event) ** 2).sum())
 
+    @property
+    def n(self) -> int:
+        """Cases counted."""
+        return int(self._counts.sum())
+
     def merge(self, other: CalibrationTotals) -> None:
         """Add all that `other` has counted; InputError when its bins differ."""
         if len(other._counts) != len(self._counts):
@@ -83,7 +88,7 @@ class CalibrationTotals:
 
     def compute(self) -> CalibrationFigures:
         """The figures of all cases; InputError when there is none."""
-        n = int(self._counts.sum())
+        n = self.n
         if not n:
             raise InputError("calibration: expected at least one case, got none")
         full = np.maximum(self._counts, 1)

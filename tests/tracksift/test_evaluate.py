@@ -66,3 +66,16 @@ def test_a_model_that_cannot_be_used_is_not_a_videos_failure(jobs, tmp_path):
 def test_a_video_without_annotations_is_refused(pipeline, tiny_video, tmp_path):
     with pytest.raises(InputError, match="'clip': expected"):
         evaluate([video_job(tiny_video, tmp_path)], pipeline)
+
+
+def test_the_selectors_losses_add_up_and_its_probabilities_are_judged(jobs, pipeline, tmp_path):
+    result = evaluate(jobs, pipeline, baselines=False)
+    found = result.selection()
+    assert {"no_target_f1", "ece", "presence_ece"} < set(found)
+    lost = sum(value for name, value in found.items() if name.startswith("lost_by_"))
+    assert lost == pytest.approx(1 - result.figures(SELECTOR).jf, abs=1e-6)
+    assert result.reliability.presence.n == result.figures(SELECTOR).n
+    part = evaluate([replace(jobs[0], cache=tmp_path / "none.h5"), jobs[1]], pipeline, baselines=False)
+    lost = sum(value for name, value in part.selection().items() if name.startswith("lost_by_"))
+    assert lost == pytest.approx(1 - part.figures(SELECTOR).jf, abs=1e-6)
+    assert part.reliability.presence.n < result.reliability.presence.n
