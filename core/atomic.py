@@ -58,7 +58,8 @@ def atomic_folder(target: Path) -> Iterator[Path]:
         with _full_disk(target):
             yield temporary
         with _named_errors(target):
-            for path in sorted(temporary.rglob("*")):
+            # A file with several names is synced once.
+            for path in {_identity(path): path for path in temporary.rglob("*")}.values():
                 _sync(path)
             if target.exists():
                 target.rename(old)  # a folder that is not empty cannot be replaced in one step
@@ -87,6 +88,11 @@ def check_folder(target: Path) -> None:
 
 def _beside(target: Path, suffix: str) -> Path:
     return target.with_name(f".{target.stem[:80]}.{secrets.token_hex(6)}.tmp{suffix}")
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    found = path.stat()
+    return found.st_dev, found.st_ino
 
 
 def _sync(path: Path) -> None:

@@ -45,12 +45,12 @@ def describe_tracks(rng: Rng, teller: Teller) -> tuple[Description, ...]:
 def _description(rng: Rng, teller: Teller, thing: ObjectSpec) -> Description:
     known = thing.texture in TEXTURES
     keys = list(dict.fromkeys(act_key(e) for e in teller.of(thing.id)))
-    attributes = {"size": thing.size, "colour": thing.colour, "shape": thing.shape, "acts": " ".join(keys)}
-    if known:
-        attributes["texture"] = thing.texture
+    size = thing.size if float(np.ptp(thing.path.radius)) <= 1 else None  # who grows is neither small nor large
+    said = {"size": size, "colour": thing.colour, "texture": thing.texture if known else None, "shape": thing.shape}
+    attributes = {name: value for name, value in said.items() if value is not None} | {"acts": " ".join(keys)}
     texts = []
     for number in range(3):
-        noun = name_look(rng, Look(thing.size, thing.colour, thing.texture if known else None, thing.shape)).singular
+        noun = name_look(rng, Look(size, thing.colour, said["texture"], thing.shape)).singular
         texts.append(fill("a {s} that {d}", s=noun, d=_doings(rng, teller, keys, plain=number == 0)))
     article = ("the {s}", "a {s}")
     looks = tuple(fill(a, s=name_look(rng, Look(None, thing.colour, None, thing.shape)).singular) for a in article)

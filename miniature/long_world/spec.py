@@ -110,8 +110,8 @@ class TimedQuestion:
 class Description:
     """How a track is described: reference sentences, and the attributes that each of them says.
 
-    looks: two phrases of its look alone, which fit no other object.   attributes: size, colour,
-    texture (absent where it has no name), shape; acts: keys of `words.ACTS` parted by blanks.
+    looks: two phrases of its look alone, which fit no other object.   attributes: size (absent where
+    it changes), colour, texture (absent where it has no name), shape; acts: keys of `words.ACTS` parted by blanks.
     """
 
     object_id: str
