@@ -21,7 +21,7 @@ from core.text import masked_mean
 from selector.calibration import Calibration, Scored, mean_score
 from selector.data import Batch, SelectorData, select_rows
 from selector.loading import EVALUATION_BATCH, Batches, Index, Prepared
-from selector.loss import alignment_losses, ramp_labels, selection_loss, total_loss
+from selector.loss import alignment_losses, presence_loss, ramp_labels, selection_loss, total_loss
 from selector.modules import Module
 from selector.rows import moments
 from selector.settings import TrainingSettings
@@ -75,6 +75,8 @@ class SelectorModule(lightning.LightningModule):  # type: ignore[misc]  # the li
             if recipe.label_ramp:
                 wanted = ramp_labels(batch.overlap, recipe.positive_iou, recipe.label_ramp)
             loss = selection_loss(logits, wanted, batch.track_mask, recipe.positive_weight)
+            if recipe.presence_weight:
+                loss = loss + recipe.presence_weight * presence_loss(logits, batch.labels, batch.track_mask)
             if recipe.alignment_weight and isinstance(self.model, SolaSelector):
                 sentence, negatives = masked_mean(words.float(), batch.text_mask), self.model.negative_token.weight
                 aligned = alignment_losses(objects, sentence, negatives, batch.labels, batch.track_mask)

@@ -22,6 +22,17 @@ def selection_loss(logits: Tensor, labels: Tensor, mask: Tensor, positive_weight
     return _mean(F.binary_cross_entropy_with_logits(logits, labels.float(), pos_weight=weight, reduction="none"), mask)
 
 
+def presence_loss(logits: Tensor, labels: Tensor, mask: Tensor) -> Tensor:
+    """Cross-entropy of whether any track is meant, from the soft best logit: logits, labels, mask [B, N] -> scalar.
+
+    The soft best is the softmax-weighted mean: it lies between the mean and the best, and does not grow with N.
+    """
+    masked = logits.masked_fill(~mask, float("-inf"))
+    best = (masked.softmax(-1) * logits.masked_fill(~mask, 0.0)).sum(-1)
+    there = (labels.bool() & mask).any(-1).float()
+    return F.binary_cross_entropy_with_logits(best, there)
+
+
 def ramp_labels(overlap: Tensor, middle: float, half: float) -> Tensor:
     """Labels 0..1 that rise over the IoU from `middle` - `half` to `middle` + `half`: overlap [B, N] -> [B, N]."""
     return ((overlap - middle + half) / (2 * half)).clamp(0, 1)

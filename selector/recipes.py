@@ -60,10 +60,14 @@ RECIPES: Mapping[str, Recipe] = {
     ),
 }
 SIZES = ("miniature", "full")
+UNTRAINED = "clip_zeroshot"
+"""The recipe without training (`selector.zeroshot`)."""
 
 
 def find_recipe(name: str, size: str) -> tuple[Settings, Recipe]:
     """Shape and recipe of a name and a size; InputError naming those that there are."""
+    if name == UNTRAINED:
+        raise InputError(f"--recipe {name}: expected one that is trained; run `tracksift evaluate --selector {name}`")
     if name not in RECIPES:
         raise InputError(f"--recipe: expected one of {', '.join(RECIPES)}, got {name!r}")
     if size not in SIZES:

@@ -111,6 +111,7 @@ class TrainingSettings:
     word_dropout: chance that a word is left out of a step; an expression keeps at least one.
     truth_share: share of expressions that also see the ground-truth tracks.
     token_noise: deviation of noise on the object tokens, in units of each channel's deviation.
+    presence_weight: of the cross-entropy of "any target is there" with the soft best of an expression's logits.
     label_ramp: 0 for SOLA's hard labels; else labels rise from 0 to 1 over IoU positive_iou -+ label_ramp.
     stop_after: epochs without a better score on the validation split after which training ends; 0 never.
     """
@@ -131,6 +132,7 @@ class TrainingSettings:
     truth_share: float = 1.0
     token_noise: float = 0.0
     word_dropout: float = 0.0
+    presence_weight: float = 0.0
     label_ramp: float = 0.0
     stop_after: int = 0
     seed: int = 42
@@ -149,8 +151,8 @@ class TrainingSettings:
             and 0 <= self.truth_share <= 1
         ):
             raise InputError(f"training settings: expected a rate above 0, shares in 0..1, got {self}")
-        if self.label_ramp < 0 or self.stop_after < 0 or self.token_noise < 0:
-            raise InputError(f"training settings: expected ramp, noise and patience of at least 0, got {self}")
+        if min(self.label_ramp, self.stop_after, self.token_noise, self.presence_weight) < 0:
+            raise InputError(f"training settings: expected ramp, noise, weight, patience of at least 0, got {self}")
 
 
 MODULES: dict[str, type[SolaSettings] | type[RelationalSettings]] = {

@@ -23,11 +23,10 @@ from core.hashing import json_sha256
 from core.text import TextEncoder
 from core.types import Expression, TrackScores, TrackSet
 from selector.inputs import VideoTracks, read_tracks
+from selector.recipes import UNTRAINED
 from selector.relations import sightings, speeds
 from selector.scoring import Memory
 from selector.settings import GEOMETRY_WIDTH
-
-ZERO_SHOT = "clip_zeroshot"
 
 # A pattern, the number that it speaks of, and which way. The first of a group that is found speaks alone.
 Rule = tuple[str, str, float]
@@ -75,7 +74,7 @@ class ZeroShotSelector:
     @property
     def sha256(self) -> str:
         """The hash of what decides a score."""
-        return json_sha256([ZERO_SHOT, asdict(self.settings), RULES])
+        return json_sha256([UNTRAINED, asdict(self.settings), RULES])
 
     def read(self, source: CacheFile | TrackSet) -> VideoTracks:
         """Looks and boxes of a video's tracks; ScorerMismatchError where they have no looks."""

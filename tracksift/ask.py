@@ -25,8 +25,9 @@ from proposals.generate import Progress
 from proposals.grounding_dino import DetectorSettings
 from proposals.settings import GridSettings, ProposalSettings, Resources
 from selector.checkpoints import load_selector
+from selector.recipes import UNTRAINED
 from selector.scoring import Selector
-from selector.zeroshot import ZERO_SHOT, ZeroShotSelector
+from selector.zeroshot import ZeroShotSelector
 from tracksift.generate import generate
 from tracksift.jobs import video_job
 from tracksift.models import MINIATURE, Models
@@ -76,7 +77,7 @@ class Pipeline:
     @cached_property
     def selector(self) -> Selector | ZeroShotSelector:
         """The selector; CheckpointError when its weights cannot be used."""
-        if self.models.selector == ZERO_SHOT:
+        if self.models.selector == UNTRAINED:
             return ZeroShotSelector()
         return load_selector(self.models.selector_path, pick_device(self.device))
 

@@ -3,7 +3,14 @@ import math
 import pytest
 import torch
 
-from selector.loss import LOGIT_SCALE, alignment_losses, selection_loss, total_loss
+from selector.loss import (
+    LOGIT_SCALE,
+    alignment_losses,
+    presence_loss,
+    ramp_labels,
+    selection_loss,
+    total_loss,
+)
 
 
 def bce(x, y):
@@ -49,3 +56,24 @@ def test_padded_tracks_and_company_do_not_change_the_losses():
 def test_the_total_is_solas_sum():
     parts = (torch.tensor(1.0), torch.tensor(2.0), torch.tensor(4.0))
     assert total_loss(*parts, 0.3).item() == pytest.approx(1 + 0.3 * (1.5 * 2 + 4))
+
+
+def test_labels_rise_over_the_ramp():
+    overlap = torch.tensor([[0.0, 0.5, 0.6, 0.7, 0.9]])
+    torch.testing.assert_close(ramp_labels(overlap, 0.6, 0.1), torch.tensor([[0.0, 0.0, 0.5, 1.0, 1.0]]))
+
+
+def test_presence_follows_the_best_logit_of_the_real_tracks():
+    labels, mask = torch.tensor([[False, True, True]]), torch.tensor([[True, True, False]])
+    seen = presence_loss(torch.tensor([[-20.0, 20.0, -9.0]]), labels, mask)
+    assert seen.item() == pytest.approx(0.0, abs=1e-6)
+    unseen = presence_loss(torch.tensor([[-20.0, -20.0, 20.0]]), labels, mask)  # the padded track says nothing
+    assert unseen.item() == pytest.approx(20.0, abs=1e-3)
+    none = presence_loss(torch.tensor([[-20.0, 20.0, 0.0]]), torch.zeros_like(labels), mask)
+    assert none.item() == pytest.approx(20.0, abs=1e-3)
+
+
+def test_presence_does_not_grow_with_the_number_of_equal_tracks():
+    few, many = (presence_loss(torch.full((1, n), -1.0), torch.zeros(1, n), torch.ones(1, n, dtype=torch.bool))
+                 for n in (1, 50))  # fmt: skip
+    torch.testing.assert_close(few, many)

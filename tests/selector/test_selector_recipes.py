@@ -50,6 +50,11 @@ def test_changes_that_mean_nothing_are_refused(change, message):
         changed(shape, recipe.training, [change])
 
 
+def test_the_recipe_without_training_says_what_to_run():
+    with pytest.raises(InputError, match="evaluate --selector clip_zeroshot"):
+        find_recipe("clip_zeroshot", "miniature")
+
+
 @pytest.mark.parametrize(("name", "size"), [("best", "full"), ("default", "huge")])
 def test_unknown_recipes_and_sizes_are_refused_with_those_that_there_are(name, size):
     with pytest.raises(InputError, match=r"default, sola, sola-tuned|miniature, full"):
