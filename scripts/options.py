@@ -39,7 +39,10 @@ Selector = Annotated[
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
 Data = Annotated[
     Path | None,
-    typer.Option(help="A folder in MeViS's layout: DIR/SPLIT/meta_expressions.json, mask_dict.json, JPEGImages/."),
+    typer.Option(
+        help="A folder in MeViS's layout (DIR/SPLIT/meta_expressions.json, mask_dict.json, JPEGImages/), or in that of "
+        "Ref-YouTube-VOS and Ref-DAVIS17."
+    ),
 ]
 Split = Annotated[str, typer.Option(help="The split's folder under --data.")]
 Cache = Annotated[Path, typer.Option(help="Root of the cache files, one <dataset>/<split>/<video>.h5 a video.")]

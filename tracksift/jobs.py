@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 
 from benchmarks.mevis.reader import MevisReader, open_mevis
 from benchmarks.protocol import BenchmarkVideo, Reader
+from benchmarks.ref_davis.reader import open_ref_davis
+from benchmarks.ref_youtube_vos.reader import RefVosReader, open_ref_youtube_vos
 from cache import cache_path
 from core import rle
 from core.errors import InputError
@@ -48,8 +50,23 @@ class Job:
         return self.reader.masks(self.annotated)
 
 
-def split_jobs(data: Path, split: str, cache_root: Path, limit: int | None = None) -> tuple[MevisReader, list[Job]]:
-    """A split in MeViS's layout and its jobs, in the order of the annotation file.
+def open_split(data: Path, split: str) -> MevisReader | RefVosReader:
+    """A split of a dataset of referred masks, by the layout of its folder: MeViS's, or that of Ref-YouTube-VOS, which
+    Ref-DAVIS17 shares (a folder named so is read as such, for its frames a second).
+
+    Raises:
+        InputError: for a folder without the split.
+        AnnotationError: for malformed annotations.
+    """
+    if not (data / "meta_expressions").is_dir():
+        return open_mevis(data, split)
+    return (open_ref_davis if "davis" in data.resolve().name.lower() else open_ref_youtube_vos)(data, split)
+
+
+def split_jobs(
+    data: Path, split: str, cache_root: Path, limit: int | None = None
+) -> tuple[MevisReader | RefVosReader, list[Job]]:
+    """A split that `open_split` opens and its jobs, in the order of the annotation file.
 
     Raises:
         InputError: for a folder without the split, or a limit below 1.
@@ -57,7 +74,7 @@ def split_jobs(data: Path, split: str, cache_root: Path, limit: int | None = Non
     """
     if limit is not None and limit < 1:
         raise InputError(f"--limit: expected 1 or more videos, got {limit}")
-    reader = open_mevis(data, split)
+    reader = open_split(data, split)
     jobs = [
         Job(
             video.id,

@@ -1,5 +1,6 @@
 """Jobs of videos and splits: where caches lie, which part a shard takes, what is refused."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -63,3 +64,20 @@ def test_training_needs_the_cache_of_every_video(world, caches, tmp_path):
     assert all(expressions for _, expressions in found)
     with pytest.raises(InputError, match=r"none of 2 of 2 videos .*m200041"):
         labelled_caches(world, "valid", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("folder", "dataset", "fps"), [("rvos", "ref_youtube_vos", 6.0), ("Ref-DAVIS17", "ref_davis", 24.0)]
+)
+def test_a_folder_in_the_layout_of_ref_youtube_vos_is_read_as_such(tmp_path, folder, dataset, fps):
+    meta = tmp_path / folder / "meta_expressions" / "valid"
+    meta.mkdir(parents=True)
+    video = {"frames": ["00000", "00005"], "expressions": {"0": {"exp": "a dog", "obj_id": "1"}}}
+    (meta / "meta_expressions.json").write_text(json.dumps({"videos": {"v1": video}}))
+    reader, (job,) = split_jobs(tmp_path / folder, "valid", tmp_path / "caches")
+    assert (reader.name, job.fps) == (dataset, fps)
+    assert job.cache == tmp_path / "caches" / dataset / "valid" / "v1.h5"
+    assert job.annotated.expressions[0].target_ids == ("1",)
+    assert job.ground_truth() is None  # there are no label maps
+    with pytest.raises(InputError, match="expected meta_expressions/train"):
+        split_jobs(tmp_path / folder, "train", tmp_path)
