@@ -88,6 +88,11 @@ def union(counts: Sequence[bytes], size: Size) -> bytes:
     return bytes(coco.merge(_objects(counts, size), intersect=False)["counts"])
 
 
+def without(counts: bytes, other: bytes, size: Size) -> bytes:
+    """The pixels of a mask that are not those of another mask of the same frame."""
+    return bytes(coco.merge(_objects([counts, _complement(other)], size), intersect=True)["counts"])
+
+
 def to_json(counts: bytes, size: Size) -> dict[str, Any]:
     """COCO's JSON form: {"size": [H, W], "counts": text}."""
     return {"size": list(size), "counts": counts.decode("ascii")}
@@ -117,6 +122,46 @@ def from_json(value: Any, size: Size) -> bytes:
 
 def _objects(counts: Sequence[bytes], size: Size) -> list[dict[str, Any]]:
     return [{"size": list(size), "counts": c} for c in counts]
+
+
+def _complement(counts: bytes) -> bytes:
+    """A mask's run lengths beginning with the other colour: a run of none in front comes, or goes.
+
+    As numbers are differences (`_runs`), all but the first few stay as they are.
+    """
+    numbers, ends = _head(counts, 4)
+    if numbers[0]:
+        kept, moved, rest = numbers[:2], [third - numbers[0] for third in numbers[2:3]], ends[2:3]
+        return b"".join(map(_code, [0, *kept, *moved])) + (counts[rest[0] :] if rest else b"")
+    kept, moved, rest = numbers[1:3], [fourth + numbers[1] for fourth in numbers[3:4]], ends[3:4]
+    return b"".join(map(_code, [*kept, *moved])) + (counts[rest[0] :] if rest else b"")
+
+
+def _head(counts: bytes, most: int) -> tuple[list[int], list[int]]:
+    """The first numbers of compressed counts, and where each ends."""
+    numbers, ends, value, place = list[int](), list[int](), 0, 0
+    for at, byte in enumerate(counts, start=1):
+        code = byte - 48
+        value |= (code & 31) << place
+        place += 5
+        if not code & _MORE:
+            numbers.append(value - (1 << place) if code & 16 else value)
+            ends.append(at)
+            value, place = 0, 0
+            if len(numbers) == most:
+                break
+    return numbers, ends
+
+
+def _code(number: int) -> bytes:
+    """One number of compressed counts."""
+    out = bytearray()
+    while True:
+        part, number = number & 31, number >> 5
+        done = number == (-1 if part & 16 else 0)
+        out.append(48 + part + (0 if done else _MORE))
+        if done:
+            return bytes(out)
 
 
 def _runs(codes: NDArray[np.int64], mask_of_code: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

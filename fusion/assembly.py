@@ -43,7 +43,7 @@ def assemble(
     """
     video = given.track_set.video
     kept = [_kept(given, i, choice.frames) for i in choice.chosen]
-    apart = disjoint(kept, video.size)
+    apart = disjoint(kept, [given.track_set.tracks[i].boxes for i in choice.chosen], video.size)
     selected = tuple(
         _selected(given.track_set.tracks[i], i, float(choice.probability[i]), masks, own, video)
         for i, masks, own in zip(choice.chosen, apart, kept, strict=True)

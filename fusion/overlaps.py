@@ -8,11 +8,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from core import rle
 from core.types import Track
 
 Masks = Sequence[bytes]
+Boxes = NDArray[np.float32]
 
 
 def distinct(tracks: Sequence[Track], order: Sequence[int], same_iou: float) -> tuple[int, ...]:
@@ -30,30 +32,31 @@ def mean_iou(first: Track, second: Track) -> float:
     if not (first.present & second.present).any():
         return 0.0
     size, empty = first.size, rle.union([], first.size)
-    pairs = [
-        [track.masks[t] if track.present[t] else empty for track in (first, second)] for t in frames.tolist()
-    ]  # fmt: skip
+    pairs = [[track.masks[t] if track.present[t] else empty for track in (first, second)] for t in frames.tolist()]
     union = rle.areas([rle.union(pair, size) for pair in pairs], size)
     both = rle.areas([mask for pair in pairs for mask in pair], size).reshape(-1, 2).sum(axis=1) - union
     return float((both / np.maximum(union, 1)).mean())
 
 
-def disjoint(tracks: Sequence[Masks], size: rle.Size) -> list[tuple[bytes, ...]]:
-    """Masks of tracks, best first, in which no pixel of a frame belongs to two: it is the better one's."""
-    out = [tuple(masks) for masks in tracks[:1]]
-    for masks in tracks[1:]:
-        taken = [rle.union([better[t] for better in out], size) for t in range(len(masks))]
-        whole = [rle.union([mask, other], size) for mask, other in zip(masks, taken, strict=True)]
-        alone = rle.areas(taken, size) + rle.areas(masks, size) == rle.areas(whole, size)
-        out.append(
-            tuple(
-                mask if free else _without(mask, other, size)
-                for mask, other, free in zip(masks, taken, alone.tolist(), strict=True)
-            )
-        )
+def disjoint(masks: Sequence[Masks], boxes: Sequence[Boxes], size: rle.Size) -> list[tuple[bytes, ...]]:
+    """Masks of tracks, best first, in which no pixel of a frame belongs to two: it is the better one's.
+
+    boxes: [T, 4] of each track, around its masks; where two do not meet, nothing needs to be compared.
+    """
+    out: list[tuple[bytes, ...]] = []
+    for number, own in enumerate(masks):
+        cut = list(own)
+        meets = np.zeros((number, len(own)), dtype=bool)
+        for other in range(number):
+            meets[other] = _meet(boxes[number], boxes[other])
+        for t in np.flatnonzero(meets.any(axis=0)).tolist():
+            better = rle.union([masks[other][t] for other in np.flatnonzero(meets[:, t]).tolist()], size)
+            cut[t] = rle.without(own[t], better, size)
+        out.append(tuple(cut))
     return out
 
 
-def _without(mask: bytes, other: bytes, size: rle.Size) -> bytes:
-    pixels = rle.decode([mask, other], size)  # [2, H, W]
-    return rle.encode(pixels[:1] & ~pixels[1:])[0]
+def _meet(first: Boxes, second: Boxes) -> NDArray[np.bool_]:
+    """[T]: where two boxes have a common pixel; not where either is absent."""
+    low, high = np.maximum(first[:, :2], second[:, :2]), np.minimum(first[:, 2:], second[:, 2:])
+    return np.asarray((low < high).all(axis=1))

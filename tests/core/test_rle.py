@@ -121,3 +121,15 @@ def test_a_damaged_mask_is_refused_or_still_a_mask():
         except InputError:
             refused += 1
     assert refused > 450
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 9), (9, 1), (4, 5), (64, 300)])
+def test_the_pixels_of_one_mask_without_anothers(size):
+    random = np.random.default_rng(0)
+    masks = np.stack([random.random(size) > share for share in (-1.0, 0.05, 0.5, 0.6, 0.95, 2.0)])  # full to empty
+    masks = np.concatenate([masks, np.ones((2, *size), dtype=bool)])
+    masks[-2, :, : size[1] // 2], masks[-1, :, size[1] // 2 :] = False, False  # halves: few runs
+    counts = rle.encode(masks)
+    for i, first in enumerate(masks):
+        for j, second in enumerate(masks):
+            assert rle.without(counts[i], counts[j], size) == rle.encode((first & ~second)[None])[0], (i, j)

@@ -45,8 +45,12 @@ def test_the_better_one_of_two_tracks_of_an_object_stands_for_it():
 
 def test_disjoint_masks_have_the_same_union_and_no_common_pixel():
     stacks = np.random.default_rng(0).random((3, 2, *SIZE)) < 0.5
-    out = np.stack([rle.decode(m, SIZE) for m in disjoint([rle.encode(masks) for masks in stacks], SIZE)])
+    stacks[1, 0, :, :4], stacks[0, 0, :, 4:] = False, False  # boxes that do not meet, in frame 0
+    counts = [rle.encode(masks) for masks in stacks]
+    boxes = [rle.boxes(masks, SIZE) for masks in counts]
+    out = np.stack([rle.decode(m, SIZE) for m in disjoint(counts, boxes, SIZE)])
     assert (out.sum(axis=0) <= 1).all()
     assert (out.any(axis=0) == stacks.any(axis=0)).all()
     assert (out[0] == stacks[0]).all()
-    assert disjoint([], SIZE) == []
+    assert (out[1, 0] == stacks[1, 0]).all()
+    assert disjoint([], [], SIZE) == []
