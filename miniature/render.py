@@ -88,7 +88,7 @@ def main(
     if not re.fullmatch(r"\w[\w.-]*", split):
         raise InputError(f"--split: expected a plain folder name, got {split!r}")
     folder, wanted = out / split, dataset.Wanted(names, long, shifted, expressions, seconds)
-    (dataset if names else layout).check_target(folder, overwrite)
+    layout.check_target(folder, overwrite, dataset.NOTE if names else layout.META)
     size = dataset.expected_megabytes(len(chosen), wanted) if names else layout.expected_megabytes(len(chosen))
     about = f"{len(chosen)} clips, seeds {chosen.start}:{chosen.stop}, about {size:.0f} MB"
     about += f", formats {', '.join(names)}" if names else ""

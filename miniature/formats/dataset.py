@@ -9,17 +9,14 @@ Knows workers and media. Does not know any format.
 
 from __future__ import annotations
 
-import multiprocessing
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from contextlib import nullcontext
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 from core.atomic import atomic_folder
-from core.errors import InputError, OutputError
+from core.errors import InputError
 from core.reporting import Progress
 from miniature import world
 from miniature.formats.catalogue import FORMATS, Media
@@ -27,7 +24,7 @@ from miniature.formats.files import Role, role_of, write_json
 from miniature.formats.footage import Footage, from_clip, from_long
 from miniature.formats.media import link, write_frames, write_video
 from miniature.long_world import make_long_clip
-from miniature.world.layout import video_id
+from miniature.world.layout import check_target, in_order, video_id
 
 NOTE: Final = "world.json"
 
@@ -70,13 +67,13 @@ def write_formats(
             f"render: expected at least one seed, one format and one worker, got {len(seeds)}, "
             f"{len(wanted.formats)} and {workers}"
         )
-    check_target(folder, overwrite)
+    check_target(folder, overwrite, NOTE)
     role = role_of(split)
     parts: dict[str, list[Any]] = {name: [] for name in wanted.formats}
     with atomic_folder(folder) as temporary:
         for name in wanted.formats:
             (temporary / name).mkdir()
-        for done, found in enumerate(_all(partial(_render, temporary, role, wanted), seeds, workers), start=1):
+        for done, found in enumerate(in_order(partial(_render, temporary, role, wanted), seeds, workers), start=1):
             for name, part in found.items():
                 parts[name].append(part)
             if on_progress is not None:
@@ -84,22 +81,6 @@ def write_formats(
         for name, listed in parts.items():
             FORMATS[name].finish(temporary / name, role, listed)
         write_json(temporary / NOTE, {"split": split, "seeds": list(seeds), **vars(wanted)})
-
-
-def check_target(folder: Path, overwrite: bool) -> None:
-    """Refuse a folder that holds something, unless it may be replaced and was written here.
-
-    Raises:
-        OutputError: for a folder that is not empty, or that does not look like ours.
-    """
-    if not folder.is_dir() or not any(folder.iterdir()):
-        return
-    if not overwrite:
-        raise OutputError(
-            f"output {folder}: expected an empty or new folder, got one with files (overwrite replaces it)"
-        )
-    if not (folder / NOTE).is_file():
-        raise OutputError(f"output {folder}: expected a rendered world to replace, got a folder without {NOTE}")
 
 
 def make_footage(seed: int, wanted: Wanted) -> Footage:
@@ -125,14 +106,6 @@ def _render(folder: Path, role: Role, wanted: Wanted, seed: int) -> dict[str, An
             link(video, place / "videos" / video.name)
         parts[name] = chosen.part(footage, frames if chosen.media is Media.FRAMES else [video], place, role)
     return parts
-
-
-def _all(render: Callable[[int], dict[str, Any]], seeds: Sequence[int], workers: int) -> Iterator[dict[str, Any]]:
-    """The parts in the order of `seeds`, by `workers` processes."""
-    # Spawned, because a caller may hold threads (torch) that a forked child would inherit locked.
-    several = ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) if workers > 1 else None
-    with several or nullcontext():
-        yield from (map if several is None else several.map)(render, seeds)
 
 
 def expected_megabytes(videos: int, wanted: Wanted) -> float:

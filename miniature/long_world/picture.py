@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from miniature.world.backdrop import make_backdrop
-from miniature.world.paint import stamp
+from miniature.world.paint import draw_film, stamp
 from miniature.world.spec import SIDE, ObjectSpec
 
 Painted = tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.int64]]
@@ -20,9 +20,7 @@ Painted = tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.int64]]
 def paint_story(rng: np.random.Generator, objects: Sequence[ObjectSpec], frames: int, shifted: bool) -> Painted:
     """Frames [T, 256, 256, 3], labels [T, 256, 256] and each object's pixels before covering [O, T]."""
     backdrop = make_backdrop(rng, shifted)
-    light = 1 + rng.uniform(0.02, 0.06) * np.sin(rng.uniform(0, 2 * np.pi) + np.arange(frames) * rng.uniform(0.05, 0.2))
-    grain = (rng.standard_normal((SIDE + 32, SIDE + 32, 3)) * rng.uniform(1.5, 4.0)).astype(np.float32)
-    jumps = rng.integers(0, 33, (frames, 2))
+    film = draw_film(rng, frames)
     order = sorted(range(len(objects)), key=lambda i: -objects[i].depth)
     out = np.empty((frames, SIDE, SIDE, 3), dtype=np.uint8)
     labels = np.zeros((frames, SIDE, SIDE), dtype=np.uint8)
@@ -38,8 +36,5 @@ def paint_story(rng: np.random.Generator, objects: Sequence[ObjectSpec], frames:
             solid = drawn.alpha >= 0.5
             whole[i, t] = int(solid.sum())
             labels[t][drawn.box][solid] = i + 1
-        jy, jx = jumps[t]
-        canvas *= np.float32(light[t])
-        canvas += grain[jy : jy + SIDE, jx : jx + SIDE]
-        out[t] = np.clip(canvas, 0, 255)
+        out[t] = film.expose(canvas, t)
     return out, labels, whole

@@ -15,7 +15,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +29,7 @@ from miniature.world import Clip, make_clip
 META, MASKS, FRAMES = "meta_expressions.json", "mask_dict.json", "JPEGImages"
 JPEG_QUALITY = 95
 
+Result = TypeVar("Result")
 RunLengths = list[dict[str, Any] | None]
 
 
@@ -79,8 +80,8 @@ def _render(folder: Path, shifted: bool, expressions: int | None, seed: int) -> 
     return write_clip(clip, video_id(seed, shifted), folder)
 
 
-def _all(render: Callable[[int], Written], seeds: Sequence[int], workers: int) -> Iterator[Written]:
-    """The clips in the order of `seeds`, drawn by `workers` processes."""
+def in_order(render: Callable[[int], Result], seeds: Sequence[int], workers: int) -> Iterator[Result]:
+    """What `render` gives for each seed, in the order of `seeds`, by `workers` processes."""
     if workers == 1:
         yield from map(render, seeds)
         return
@@ -89,8 +90,8 @@ def _all(render: Callable[[int], Written], seeds: Sequence[int], workers: int) -
         yield from pool.map(render, seeds)
 
 
-def check_target(folder: Path, overwrite: bool) -> None:
-    """Refuse a folder that holds something, unless it may be replaced and is a rendered split.
+def check_target(folder: Path, overwrite: bool, sign: str = META) -> None:
+    """Refuse a folder that holds something, unless it may be replaced and is a rendered split, which has a file `sign`.
 
     Raises:
         OutputError: for a folder that is not empty, or that does not look like a split.
@@ -101,8 +102,8 @@ def check_target(folder: Path, overwrite: bool) -> None:
         raise OutputError(
             f"output {folder}: expected an empty or new folder, got one with files (overwrite replaces it)"
         )
-    if not (folder / META).is_file():
-        raise OutputError(f"output {folder}: expected a rendered split to replace, got a folder without {META}")
+    if not (folder / sign).is_file():
+        raise OutputError(f"output {folder}: expected a rendered split to replace, got a folder without {sign}")
 
 
 def write_split(
@@ -130,7 +131,7 @@ def write_split(
     videos: dict[str, Any] = {}
     masks: dict[str, RunLengths] = {}
     with atomic_folder(folder) as temporary:
-        for done, clip in enumerate(_all(partial(_render, temporary, shifted, expressions), seeds, workers), 1):
+        for done, clip in enumerate(in_order(partial(_render, temporary, shifted, expressions), seeds, workers), 1):
             first = len(masks)
             for e in clip.expressions.values():
                 e["anno_id"] = [first + i for i in e["anno_id"]]

@@ -65,12 +65,34 @@ def stamp(thing: ObjectSpec, frame: int) -> Stamp | None:
     return Stamp((slice(y0, y1), slice(x0, x1)), alpha, colour * (1 - rim) + edge * rim)
 
 
-def paint(rng: np.random.Generator, objects: tuple[ObjectSpec, ...], frames: int, shifted: bool) -> Picture:
-    """Draw every frame; light drifts slowly and noise changes each frame."""
-    backdrop = make_backdrop(rng, shifted)
+@dataclass(frozen=True)
+class Film:
+    """What the light [T] and the noise do to a picture; the noise lies elsewhere (jumps [T, 2]) in each frame."""
+
+    light: NDArray[np.float64]
+    grain: NDArray[np.float32]
+    jumps: NDArray[np.int64]
+
+    def expose(self, canvas: NDArray[np.float32], frame: int) -> NDArray[np.float32]:
+        """A canvas [256, 256, 3], which it changes, as seen in a frame, 0..255."""
+        y, x = self.jumps[frame]
+        canvas *= np.float32(self.light[frame])
+        canvas += self.grain[y : y + SIDE, x : x + SIDE]
+        return np.clip(canvas, 0, 255)
+
+
+def draw_film(rng: np.random.Generator, frames: int) -> Film:
+    """Light that drifts slowly, and noise."""
     light = 1 + rng.uniform(0.02, 0.06) * np.sin(rng.uniform(0, 2 * np.pi) + np.arange(frames) * rng.uniform(0.05, 0.2))
     grain = (rng.standard_normal((SIDE + 32, SIDE + 32, 3)) * rng.uniform(1.5, 4.0)).astype(np.float32)
     jumps = rng.integers(0, 33, (frames, 2))
+    return Film(light, grain, jumps)
+
+
+def paint(rng: np.random.Generator, objects: tuple[ObjectSpec, ...], frames: int, shifted: bool) -> Picture:
+    """Draw every frame; light drifts slowly and noise changes each frame."""
+    backdrop = make_backdrop(rng, shifted)
+    film = draw_film(rng, frames)
     count = len(objects)
     masks = np.zeros((count, frames, SIDE, SIDE), dtype=bool)
     area = np.zeros((count, frames), dtype=np.int64)
@@ -93,10 +115,7 @@ def paint(rng: np.random.Generator, objects: tuple[ObjectSpec, ...], frames: int
             masks[:, t, placed.box[0], placed.box[1]] &= ~solid
             masks[i, t, placed.box[0], placed.box[1]] = solid
             drawn.append((i, placed.box, solid))
-        jy, jx = jumps[t]
-        canvas *= np.float32(light[t])
-        canvas += grain[jy : jy + SIDE, jx : jx + SIDE]
-        out[t] = np.clip(canvas, 0, 255)
+        out[t] = film.expose(canvas, t)
     return Picture(out, masks, area, hidden)
 
 

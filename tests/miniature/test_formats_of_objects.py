@@ -237,7 +237,7 @@ def test_only_a_world_is_replaced_and_only_when_asked(tmp_path):
     assert [p.name for p in (tmp_path / "a" / "frames").iterdir()] == ["ml000002"]
     (tmp_path / "thesis").mkdir()
     (tmp_path / "thesis" / "thesis.tex").write_text("mine")
-    with pytest.raises(OutputError, match="expected a rendered world to replace"):
+    with pytest.raises(OutputError, match="expected a rendered split to replace"):
         write_formats(tmp_path / "thesis", "valid", [1], wanted, overwrite=True)
 
 
