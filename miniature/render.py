@@ -77,7 +77,9 @@ def main(
         str | None, typer.Option(help="all, or names with commas, each OUT/SPLIT/NAME; short clips: MeViS's alone.")
     ] = None,
     seconds: Annotated[int | None, typer.Option(min=8, help="Length of long videos, even; for a quick look.")] = None,
-    expressions: Annotated[int | None, typer.Option(min=1, help="Expressions a video; default 8 to 12.")] = None,
+    expressions: Annotated[
+        int | None, typer.Option(min=1, help="Expressions a video, long: of each sort; default 8-12.")
+    ] = None,
     workers: Annotated[int, typer.Option(min=1, help="Processes that draw.")] = 1,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a rendered split.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be written, and write nothing.")] = False,

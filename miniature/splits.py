@@ -16,7 +16,7 @@ RESERVED = 900_000
 class Split:
     """A named range of seeds [first_seed, first_seed + count), of shifted clips or not.
 
-    expressions: of a clip at most so many, instead of the usual 8 to 12.
+    expressions: of a clip at most so many, instead of the usual 8 to 12; of a long one so many of each sort.
     """
 
     name: str
@@ -45,7 +45,7 @@ SPLITS: dict[str, Split] = {
 }
 # Of the long world; its clips share nothing with the others but the numbers of their seeds.
 LONG_SPLITS: dict[str, Split] = {
-    name: replace(SPLITS[name], count=count, expressions=None)
+    name: replace(SPLITS[name], count=count)
     for name, count in (
         ("train", 1500),
         ("calib", 60),

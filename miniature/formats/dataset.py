@@ -113,5 +113,5 @@ def expected_megabytes(videos: int, wanted: Wanted) -> float:
     frames = videos * ((wanted.seconds or 130) * 2 if wanted.long else 44)
     media = wanted.media()
     kilobytes = 30.0 * (Media.FRAMES in media) + 8.5 * (Media.VIDEOS in media)
-    kilobytes += 8.5 * ("didemo" in wanted.formats) + 2.0 * ("ref_youtube_vos" in wanted.formats)
-    return frames * (kilobytes + 2.0 * ("ref_davis" in wanted.formats)) / 1000
+    kilobytes += 8.5 * ("didemo" in wanted.formats) + 5.0 * ("ref_youtube_vos" in wanted.formats)
+    return frames * (kilobytes + 5.0 * ("ref_davis" in wanted.formats)) / 1000
