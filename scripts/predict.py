@@ -65,6 +65,8 @@ def main(
     elif expression or expressions_file:
         raise InputError("--expression: expected none with --data, whose annotations have their own")
     check_folder(out)
+    if scores is not None:
+        check_folder(scores.parent)
     jobs = choose_jobs(video, data, split, cache, fps, limit)
     if imported is not None:
         if detect:
