@@ -56,7 +56,7 @@ RECIPES: Mapping[str, Recipe] = {
     "default": Recipe({"miniature": SMALL_RELATIONAL, "full": RELATIONAL}, RELATIONAL_TRAINING),
     "sola": Recipe({"miniature": SMALL_SOLA, "full": SOLA}, SOLA_TRAINING),
     "sola-tuned": Recipe(
-        {"miniature": SMALL_SOLA, "full": SOLA}, TUNED_SOLA_TRAINING, (3e-5, 1e-4, 3e-4, 6e-4, 1.2e-3)
+        {"miniature": SMALL_SOLA, "full": SOLA}, TUNED_SOLA_TRAINING, (1e-4, 3e-4, 6e-4, 1.2e-3, 2.4e-3)
     ),
 }
 SIZES = ("miniature", "full")

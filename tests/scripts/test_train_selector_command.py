@@ -27,7 +27,7 @@ def test_a_search_of_the_baseline_leaves_a_selector_and_the_tried_rates(command,
     small = ("--set", "embed_width=64", "--set", "motion_widths=32,32,32,64,64,64")
     outcome = command("train-selector", *places, *SPLITS, "--recipe", "sola-tuned", "--epochs", 1, *small)
     assert outcome.code == 0, outcome.err
-    assert outcome.figures["learning_rate"] in (3e-5, 1e-4, 3e-4, 6e-4, 1.2e-3)
+    assert outcome.figures["learning_rate"] in (1e-4, 3e-4, 6e-4, 1.2e-3, 2.4e-3)
     files = {p.name for p in (tmp_path / "out").iterdir() if p.is_file()}
     assert files == {
         "selector.safetensors", "selector.json", "selector.csv", "selector.curves.png", "selector.reliability.png",
