@@ -6,6 +6,8 @@ the device. Axis letters: B images, S proposals, Q queries, M objects, L text to
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -14,6 +16,14 @@ ALPHA, GAMMA = 0.25, 2.0
 CLASS, DISTANCE, OVERLAP = 4.0, 5.0, 2.0  # weights of the three terms
 PER_OBJECT = 8  # proposals that learn one object
 FAR = 1e4
+
+
+@dataclass(frozen=True)
+class Said:
+    """Of each text's tokens, bool [B, L]: which are the phrase's words, and which are there at all, so no padding."""
+
+    words: Tensor
+    tokens: Tensor
 
 
 def corners(boxes: Tensor) -> Tensor:
@@ -37,24 +47,22 @@ def _area(sizes: Tensor) -> Tensor:
     return sizes[..., 0] * sizes[..., 1]
 
 
-def focal(logits: Tensor, wanted: Tensor, words: Tensor) -> Tensor:
-    """Focal loss (Lin et al. 2017, arXiv 1708.02002) of each query, the mean over the phrase's words: [B, Q].
+def focal(logits: Tensor, wanted: Tensor, said: Said) -> Tensor:
+    """Focal loss (Lin et al. 2017, arXiv 1708.02002) of each query, all tokens' sum over the count of words: [B, Q].
 
-    logits: [B, Q, L].   wanted: bool [B, Q], whether every word of the phrase shall fire, or none.
-    words: bool [B, L], the phrase's words.
+    logits: [B, Q, L].   wanted: bool [B, Q], whether every word of the phrase shall fire, or none. The tokens that
+    are no words never shall: the package takes the best of all tokens for a box's score, and for the choice of queries.
     """
-    truth = wanted[..., None].to(logits.dtype).expand_as(logits)
+    truth = (wanted[..., None] & said.words[:, None]).to(logits.dtype)
     entropy = F.binary_cross_entropy_with_logits(logits, truth, reduction="none")
     chance = logits.sigmoid()
     miss = chance + truth - 2 * chance * truth  # 1 - p of the truth
     balance = ALPHA * truth + (1 - ALPHA) * (1 - truth)
-    each = balance * miss.pow(GAMMA) * entropy * words[:, None]
-    return each.sum(dim=2) / words.sum(dim=1, keepdim=True).clamp(min=1)
+    each = balance * miss.pow(GAMMA) * entropy * said.tokens[:, None]
+    return each.sum(dim=2) / said.words.sum(dim=1, keepdim=True).clamp(min=1)
 
 
-def proposal_loss(
-    logits: Tensor, boxes: Tensor, truth: Tensor, visible: Tensor, match: Tensor, words: Tensor
-) -> Tensor:
+def proposal_loss(logits: Tensor, boxes: Tensor, truth: Tensor, visible: Tensor, match: Tensor, said: Said) -> Tensor:
     """Class, distance and overlap [3] of proposals: logits [B, S, L], boxes [B, S, 4]; truth [B, M, 4].
 
     Of the proposals inside a visible object's box, the PER_OBJECT that overlap it best learn it; of one that two
@@ -72,39 +80,40 @@ def proposal_loss(
         taken = chosen.any(dim=2)
         wanted = taken & match.gather(1, owner)
     return torch.stack([
-        focal(logits, wanted, words).sum() / wanted.sum().clamp(min=1),
+        focal(logits, wanted, said).sum() / wanted.sum().clamp(min=1),
         *_box_terms(boxes, truth.gather(1, owner[..., None].expand(-1, -1, 4)), taken),
     ])  # fmt: skip
 
 
-def query_loss(logits: Tensor, boxes: Tensor, truth: Tensor, match: Tensor, words: Tensor) -> Tensor:
+def query_loss(logits: Tensor, boxes: Tensor, truth: Tensor, match: Tensor, said: Said) -> Tensor:
     """Class, distance and overlap [3] of the model's own queries [B, Q, ...], each object that fits having one."""
     with torch.no_grad():
-        taken, owner = assign(cost(logits, boxes, truth, words), match)
+        taken, owner = assign(cost(logits, boxes, truth, said), match)
     return torch.stack([
-        focal(logits, taken, words).sum() / match.sum().clamp(min=1),
+        focal(logits, taken, said).sum() / match.sum().clamp(min=1),
         *_box_terms(boxes, truth.gather(1, owner[..., None].expand(-1, -1, 4)), taken),
     ])  # fmt: skip
 
 
-def jitter_loss(logits: Tensor, boxes: Tensor, truth: Tensor, visible: Tensor, match: Tensor, words: Tensor) -> Tensor:
+def jitter_loss(logits: Tensor, boxes: Tensor, truth: Tensor, visible: Tensor, match: Tensor, said: Said) -> Tensor:
     """Class, distance and overlap [3] of jittered boxes [B, G * M, ...], which know their object."""
     groups = boxes.shape[1] // truth.shape[1]
     there, fitting = visible.repeat(1, groups), match.repeat(1, groups)
-    each = focal(logits, fitting, words) * there
+    each = focal(logits, fitting, said) * there
     return torch.stack([
         each.sum() / fitting.sum().clamp(min=1), *_box_terms(boxes, truth.repeat(1, groups, 1), there),
     ])  # fmt: skip
 
 
-def cost(logits: Tensor, boxes: Tensor, truth: Tensor, words: Tensor) -> Tensor:
+def cost(logits: Tensor, boxes: Tensor, truth: Tensor, said: Said) -> Tensor:
     """What it costs to give an object to a query, [B, Q, M]: the words' focal cost, the distance, the overlap."""
     chance = logits.sigmoid()
     gain = ALPHA * (1 - chance).pow(GAMMA) * -(chance + 1e-8).log()
     pain = (1 - ALPHA) * chance.pow(GAMMA) * -(1 - chance + 1e-8).log()
-    said = ((gain - pain) * words[:, None]).sum(dim=2) / words.sum(dim=1, keepdim=True).clamp(min=1)
+    words = said.words
+    spoken = ((gain - pain) * words[:, None]).sum(dim=2) / words.sum(dim=1, keepdim=True).clamp(min=1)
     distance = (boxes[:, :, None] - truth[:, None]).abs().sum(dim=-1)
-    return CLASS * said[..., None] + DISTANCE * distance - OVERLAP * overlaps(boxes[:, :, None], truth[:, None])[1]
+    return CLASS * spoken[..., None] + DISTANCE * distance - OVERLAP * overlaps(boxes[:, :, None], truth[:, None])[1]
 
 
 def assign(cost: Tensor, match: Tensor) -> tuple[Tensor, Tensor]:

@@ -150,17 +150,18 @@ class Trainer:
                 self.model, self._geometry, batch.pixels, batch.ids, batch.attend, batch.positions, batch.old,
                 batch.noisy, GROUPS,
             )  # fmt: skip
-        words = (batch.ids != PAD) & (batch.ids != START) & (batch.ids != END) & (batch.ids != STOP)
+        tokens = batch.ids != PAD
+        said = losses.Said(tokens & (batch.ids != START) & (batch.ids != END) & (batch.ids != STOP), tokens)
         boxes, match, queries = batch.boxes, batch.match, self.settings.size.queries
         proposals = losses.proposal_loss(
-            outputs.encoder_logits, outputs.encoder_boxes, boxes, batch.visible, match, words
+            outputs.encoder_logits, outputs.encoder_boxes, boxes, batch.visible, match, said
         )
         own = torch.stack([
-            losses.query_loss(logits[:, :queries], found[:, :queries], boxes, match, words)
+            losses.query_loss(logits[:, :queries], found[:, :queries], boxes, match, said)
             for logits, found in zip(outputs.logits, outputs.boxes, strict=True)
         ])  # fmt: skip
         jittered = torch.stack([
-            losses.jitter_loss(logits[:, queries:], found[:, queries:], boxes, batch.visible, match, words)
+            losses.jitter_loss(logits[:, queries:], found[:, queries:], boxes, batch.visible, match, said)
             for logits, found in zip(outputs.logits, outputs.boxes, strict=True)
         ])  # fmt: skip
         parts = torch.stack([losses.weigh(proposals), losses.weigh(own).sum(), losses.weigh(jittered).sum()])
