@@ -67,8 +67,8 @@ def write_page(
             {"frame": i, "time": float(video.timestamps[i]), "image": picture}
             for i, picture in zip(indices, pictures, strict=True)
         ],
-        "tracks": {i: _track(track_set.tracks[i], video, indices, size) for i in shown},
-        "answers": [_answer(a) for a in answers],
+        "tracks": {i: track_data(track_set.tracks[i], video, indices, size) for i in shown},
+        "answers": [answer_data(a) for a in answers],
         "overlay": _overlay(overlay),
     }
     head, tail = template("page.html", f"{video.id} · TrackSift")
@@ -127,7 +127,7 @@ def _shown(answer: Answer) -> list[int]:
     return selected + others[: max(0, _ROWS - len(selected))]
 
 
-def _track(track: Track, video: VideoMeta, indices: list[int], size: tuple[int, int]) -> dict[str, object]:
+def track_data(track: Track, video: VideoMeta, indices: list[int], size: tuple[int, int]) -> dict[str, object]:
     """A track's masks at the pictures' size, when it is there, and a crop [key, x, y, side] to know it by."""
     present = track.present
     empty = rle.union([], video.size)
@@ -146,7 +146,8 @@ def _track(track: Track, video: VideoMeta, indices: list[int], size: tuple[int, 
     }
 
 
-def _answer(answer: Answer) -> dict[str, object]:
+def answer_data(answer: Answer) -> dict[str, object]:
+    """An answer in plain values: words, verdict, rule, moments, and its ranking as far as it is shown."""
     shown = _shown(answer)
     rows = {r["index"]: r for r in answer.why["ranking"]}
     return {

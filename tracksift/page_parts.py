@@ -20,6 +20,7 @@ from core import rle
 
 Frame = NDArray[np.uint8]
 Size = tuple[int, int]
+_TOGETHER = 32  # masks decoded at a time: a large video's are 2 MB each
 
 
 def template(name: str, title: str) -> tuple[str, str]:
@@ -51,7 +52,10 @@ def jpeg(frame: Frame, size: Size, quality: int = 80) -> str:
 
 def small_masks(counts: Sequence[bytes], video: Size, size: Size) -> list[bytes]:
     """COCO masks of a video's size as masks of a picture's."""
-    masks = rle.decode(counts, video)  # [K, H, W]
-    rows = (np.arange(size[0]) + 0.5) * video[0] / size[0]
-    columns = (np.arange(size[1]) + 0.5) * video[1] / size[1]
-    return list(rle.encode(masks[:, rows.astype(int)][:, :, columns.astype(int)]))
+    rows = ((np.arange(size[0]) + 0.5) * video[0] / size[0]).astype(int)
+    columns = ((np.arange(size[1]) + 0.5) * video[1] / size[1]).astype(int)
+    small: list[bytes] = []
+    for start in range(0, len(counts), _TOGETHER):
+        masks = rle.decode(counts[start : start + _TOGETHER], video)  # [K, H, W]
+        small += rle.encode(masks[:, rows][:, :, columns])
+    return small
