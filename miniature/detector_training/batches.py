@@ -11,7 +11,7 @@ from dataclasses import dataclass, fields
 import torch
 from torch import Generator, Tensor
 
-from miniature.detector_training.phrases import PhraseBank, constant, draw_looks, fits
+from miniature.detector_training.phrases import UNSAID, PhraseBank, constant, draw_looks, fits
 from miniature.detector_training.pool import FRAMES, Pool
 
 SHOWN = 40
@@ -26,6 +26,7 @@ class Batch:
     """pixels: float32 [B, 3, H, W], normalised.   ids: int64 [B, L].   attend: bool [B, L, L].   positions: int64
     [B, L] for the text encoder.   old: bool [B], whether the text positions follow the package's 5.17.
     boxes: float32 [B, M, 4] (centre, size).   visible, match: bool [B, M].   noisy: float32 [B, G * M, 4], jittered.
+    facts: int64 [B, M, 4], the objects' looks.   asked: int64 [B, 4], the phrase's, UNSAID where it says nothing.
     """
 
     pixels: Tensor
@@ -37,6 +38,8 @@ class Batch:
     visible: Tensor
     match: Tensor
     noisy: Tensor
+    facts: Tensor
+    asked: Tensor
 
     def tensors(self) -> list[Tensor]:
         """All fields in order, the inputs of a captured step."""
@@ -64,6 +67,8 @@ def draw_batch(pool: Pool, bank: PhraseBank, frames: int, generator: Generator) 
         visible=visible,
         match=fits(looks, facts) & visible & ~bank.strange[row, None],
         noisy=jitter(boxes, visible, generator),
+        facts=facts,
+        asked=torch.where(bank.strange[row, None], UNSAID, looks),
     )
 
 

@@ -42,12 +42,16 @@ class Outputs:
     """encoder_logits [B, S, L], encoder_boxes [B, S, 4]; logits [layers, B, Q + J, L], boxes [layers, B, Q + J, 4].
 
     Boxes are centre and size as shares of the image, in float32; the first Q queries are the model's own.
+    proposed [B, S, d], text [B, L, d] and states [layers, B, Q + J, d] are what the logits are products of.
     """
 
     encoder_logits: Tensor
     encoder_boxes: Tensor
     logits: Tensor
     boxes: Tensor
+    proposed: Tensor
+    text: Tensor
+    states: Tensor
 
 
 @torch.no_grad()
@@ -120,8 +124,8 @@ def forward(
     encoder_logits = _match(proposed, text)
     coordinates = base.encoder_output_bbox_embed(proposed).float() + geometry.proposals
     start = _best(encoder_logits, coordinates, real, geometry, int(model.config.num_queries))
-    logits, boxes = _decode(model, image, text, real, geometry, torch.cat([start, noisy], dim=1), groups)
-    return Outputs(encoder_logits, coordinates.sigmoid(), logits, boxes)
+    logits, boxes, states = _decode(model, image, text, real, geometry, torch.cat([start, noisy], dim=1), groups)
+    return Outputs(encoder_logits, coordinates.sigmoid(), logits, boxes, proposed, text, states)
 
 
 def _read(encoder: Part, ids: Tensor, attend: Tensor, positions: Tensor) -> Tensor:
@@ -204,8 +208,8 @@ def _best(logits: Tensor, coordinates: Tensor, real: Tensor, geometry: Geometry,
 def _decode(
     model: GroundingDinoForObjectDetection, image: Tensor, text: Tensor, real: Tensor, geometry: Geometry,
     boxes: Tensor, groups: int,
-) -> tuple[Tensor, Tensor]:  # fmt: skip
-    """Logits and boxes of every layer."""
+) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
+    """Logits, boxes and normed states of every layer."""
     decoder, queries = model.model.decoder, int(model.config.num_queries)
     learnt = model.model.query_position_embeddings.weight
     jittered = boxes.shape[1] - queries
@@ -215,7 +219,7 @@ def _decode(
     group = torch.where(rows < queries, -1, (rows - queries) // max(jittered // max(groups, 1), 1))
     apart = torch.where(group[:, None] == group[None, :], 0.0, LOWEST)[None, None]
     unread = torch.where(real, 0.0, LOWEST)[:, None, None]
-    logits, found = [], []
+    logits, found, kept = [], [], []
     for index, layer in enumerate(decoder.layers):
         code = torch.cat([sine_code(boxes[..., k], int(model.config.d_model) // 2) for k in (1, 0, 2, 3)], dim=-1)
         place = decoder.reference_points_head(code)
@@ -224,9 +228,10 @@ def _decode(
         before = torch.logit(boxes, eps=1e-5)
         normed = decoder.layer_norm(states)
         logits.append(_match(normed, text))
+        kept.append(normed)
         found.append((model.bbox_embed[index](normed).float() + before).sigmoid())
         boxes = (decoder.bbox_embed[index](states).float() + before).sigmoid().detach()
-    return torch.stack(logits), torch.stack(found)
+    return torch.stack(logits), torch.stack(found), torch.stack(kept)
 
 
 def _refine(

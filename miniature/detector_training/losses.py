@@ -6,6 +6,7 @@ the device. Axis letters: B images, S proposals, Q queries, M objects, L text to
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -62,23 +63,30 @@ def focal(logits: Tensor, wanted: Tensor, said: Said) -> Tensor:
     return each.sum(dim=2) / said.words.sum(dim=1, keepdim=True).clamp(min=1)
 
 
-def proposal_loss(logits: Tensor, boxes: Tensor, truth: Tensor, visible: Tensor, match: Tensor, said: Said) -> Tensor:
-    """Class, distance and overlap [3] of proposals: logits [B, S, L], boxes [B, S, 4]; truth [B, M, 4].
+@torch.no_grad()
+def own(boxes: Tensor, truth: Tensor, visible: Tensor) -> tuple[Tensor, Tensor]:
+    """Which proposals [B, S] learn an object, and which object; boxes [B, S, 4], truth [B, M, 4].
 
     Of the proposals inside a visible object's box, the PER_OBJECT that overlap it best learn it; of one that two
-    objects want, the better overlap decides. Only objects that the phrase fits get their words.
+    objects want, the better overlap decides.
     """
-    with torch.no_grad():
-        iou, _ = overlaps(boxes[:, :, None], truth[:, None])  # [B, S, M]
-        gap = (boxes[:, :, None, :2] - truth[:, None, :, :2]).abs()
-        inside = (gap < truth[:, None, :, 2:] / 2).all(dim=-1) & visible[:, None]
-        worth = torch.where(inside, iou + 1e-3, 0.0)
-        best = worth.topk(min(PER_OBJECT, worth.shape[1]), dim=1).indices
-        chosen = torch.zeros_like(inside).scatter(1, best, True) & inside
-        worth = torch.where(chosen, worth, 0.0)
-        owner = worth.argmax(dim=2)  # [B, S]
-        taken = chosen.any(dim=2)
-        wanted = taken & match.gather(1, owner)
+    iou, _ = overlaps(boxes[:, :, None], truth[:, None])  # [B, S, M]
+    gap = (boxes[:, :, None, :2] - truth[:, None, :, :2]).abs()
+    inside = (gap < truth[:, None, :, 2:] / 2).all(dim=-1) & visible[:, None]
+    worth = torch.where(inside, iou + 1e-3, 0.0)
+    best = worth.topk(min(PER_OBJECT, worth.shape[1]), dim=1).indices
+    chosen = torch.zeros_like(inside).scatter(1, best, True) & inside
+    return chosen.any(dim=2), torch.where(chosen, worth, 0.0).argmax(dim=2)
+
+
+def proposal_loss(
+    logits: Tensor, boxes: Tensor, truth: Tensor, taken: Tensor, owner: Tensor, match: Tensor, said: Said
+) -> Tensor:
+    """Class, distance and overlap [3] of proposals: logits [B, S, L], boxes [B, S, 4]; truth [B, M, 4].
+
+    taken, owner: [B, S] of `own`. Only objects that the phrase fits get their words.
+    """
+    wanted = taken & match.gather(1, owner)
     return torch.stack([
         focal(logits, wanted, said).sum() / wanted.sum().clamp(min=1),
         *_box_terms(boxes, truth.gather(1, owner[..., None].expand(-1, -1, 4)), taken),
@@ -103,6 +111,25 @@ def jitter_loss(logits: Tensor, boxes: Tensor, truth: Tensor, visible: Tensor, m
     return torch.stack([
         each.sum() / fitting.sum().clamp(min=1), *_box_terms(boxes, truth.repeat(1, groups, 1), there),
     ])  # fmt: skip
+
+
+def naming_loss(states: Tensor, table: Tensor, sorts: Sequence[int], numbers: Tensor, counted: Tensor) -> Tensor:
+    """Cross entropy of the words that states [..., d] shall name, the mean over what is counted and said.
+
+    table: [V, d], a vector of each word, `sorts` words of each attribute one after another.   numbers: int64 [..., A],
+    each attribute's word; negative where there is none.   counted: bool [...]. Objects and phrases that name the same
+    words by the same table lie near each other, which is what a logit, the product of the two, needs to begin with.
+    """
+    terms, counts, start = [], [], 0
+    for attribute, words in enumerate(sorts):
+        scores = states.float() @ table[start : start + words].T
+        number = numbers[..., attribute].expand(scores.shape[:-1])
+        known = (number >= 0) & counted
+        surprise = -scores.log_softmax(dim=-1).gather(-1, number.clamp(min=0)[..., None])[..., 0]
+        terms.append((surprise * known).sum())
+        counts.append(known.expand(scores.shape[:-1]).sum())
+        start += words
+    return torch.stack(terms).sum() / torch.stack(counts).sum().clamp(min=1)
 
 
 def cost(logits: Tensor, boxes: Tensor, truth: Tensor, said: Said) -> Tensor:

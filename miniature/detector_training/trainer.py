@@ -19,17 +19,19 @@ from core.devices import autocast
 from core.errors import CheckpointError
 from miniature.detector_training import losses
 from miniature.detector_training.batches import GROUPS, Batch, draw_batch
-from miniature.detector_training.forward import forward, make_geometry
-from miniature.detector_training.model import FULL, Size, average_of, make_model
-from miniature.detector_training.phrases import LENGTH, make_bank
+from miniature.detector_training.forward import Outputs, forward, make_geometry
+from miniature.detector_training.model import FULL, WIDTH, Size, average_of, make_model
+from miniature.detector_training.phrases import LENGTH, WORDS, make_bank
 from miniature.detector_training.pool import Pool
 from miniature.detector_training.vocabulary import END, PAD, START, STOP, make_vocabulary
 from miniature.sam2_training.capture import CapturedStep
 from miniature.world.spec import SIDE
 
 CLIP_NORM = 1.0
-TERMS = ("total", "proposals", "queries", "jittered", "class", "distance", "overlap")
-"""What a step tells: the loss, its three sources, and the last layer's three terms before weighing."""
+SORTS = tuple(len(words) for words in WORDS)
+NAMES = 2.0  # weight of naming
+TERMS = ("total", "proposals", "queries", "jittered", "names", "class", "distance", "overlap")
+"""What a step tells: the loss, its four sources, and the last layer's three terms before weighing."""
 
 
 @dataclass(frozen=True)
@@ -63,17 +65,19 @@ class Trainer:
         self.settings, self.device, self.capture = settings, device, capture
         self.model = make_model(settings.size).to(device)
         self.average = average_of(self.model)
+        self.names = nn.Parameter(0.3 * torch.randn(sum(SORTS), WIDTH).to(device))
         self.step, self.progress, self.drawn = 0, 0.0, 0
         self.generator = torch.Generator(device).manual_seed(settings.seed)
         self.bank = make_bank(make_vocabulary(), settings.wordings, settings.seed, device)
         self._geometry = make_geometry(self.model, SIDE, LENGTH)
         self._captured: CapturedStep | None = None
-        self._parameters = list(self.model.parameters())
+        self._parameters = [*self.model.parameters(), self.names]
         self._learnt, self._kept = _floats(self.model), _floats(self.average)
         named = list(self.model.named_parameters())
         offsets = [p for name, p in named if "sampling_offsets" in name]
         flat = [p for name, p in named if p.ndim < 2 and "sampling_offsets" not in name]
         rest = [p for name, p in named if p.ndim > 1 and "sampling_offsets" not in name]
+        flat.append(self.names)
         decay = settings.weight_decay
         groups = [
             {"params": rest, "weight_decay": decay, "share": 1.0},
@@ -107,6 +111,7 @@ class Trainer:
         state = {
             "model": self.model.state_dict(),
             "average": self.average.state_dict(),
+            "names": self.names.detach(),
             "optimizer": self.optimizer.state_dict(),
             "settings": asdict(self.settings),
             "step": self.step,
@@ -130,6 +135,8 @@ class Trainer:
             )
         self.model.load_state_dict(state["model"])
         self.average.load_state_dict(state["average"])
+        with torch.no_grad():
+            self.names.copy_(state["names"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.step, self.progress, self.drawn = state["step"], state["progress"], state["drawn"]
         self.generator.set_state(state["generator"])
@@ -153,8 +160,9 @@ class Trainer:
         tokens = batch.ids != PAD
         said = losses.Said(tokens & (batch.ids != START) & (batch.ids != END) & (batch.ids != STOP), tokens)
         boxes, match, queries = batch.boxes, batch.match, self.settings.size.queries
+        taken, owner = losses.own(outputs.encoder_boxes, boxes, batch.visible)
         proposals = losses.proposal_loss(
-            outputs.encoder_logits, outputs.encoder_boxes, boxes, batch.visible, match, said
+            outputs.encoder_logits, outputs.encoder_boxes, boxes, taken, owner, match, said
         )
         own = torch.stack([
             losses.query_loss(logits[:, :queries], found[:, :queries], boxes, match, said)
@@ -164,8 +172,20 @@ class Trainer:
             losses.jitter_loss(logits[:, queries:], found[:, queries:], boxes, batch.visible, match, said)
             for logits, found in zip(outputs.logits, outputs.boxes, strict=True)
         ])  # fmt: skip
-        parts = torch.stack([losses.weigh(proposals), losses.weigh(own).sum(), losses.weigh(jittered).sum()])
+        names = self._name(outputs, batch, said.words, taken, owner)
+        parts = torch.stack([losses.weigh(proposals), losses.weigh(own).sum(), losses.weigh(jittered).sum(), names])
         return torch.cat([parts.sum()[None], parts.detach(), own[-1].detach()])
+
+    def _name(self, outputs: Outputs, batch: Batch, words: Tensor, taken: Tensor, owner: Tensor) -> Tensor:
+        """What proposals, jittered boxes of every layer and the phrase's words say of looks, against the truth."""
+        looks = batch.facts.gather(1, owner[..., None].expand(-1, -1, len(SORTS)))
+        proposed = losses.naming_loss(outputs.proposed, self.names, SORTS, looks, taken)
+        objects = outputs.states[:, :, self.settings.size.queries :]
+        pictured = losses.naming_loss(
+            objects, self.names, SORTS, batch.facts.repeat(1, GROUPS, 1), batch.visible.repeat(1, GROUPS)
+        )
+        read = losses.naming_loss(outputs.text, self.names, SORTS, batch.asked[:, None], words)
+        return NAMES * (proposed + pictured + read)
 
     @torch.no_grad()
     def _follow(self) -> None:
