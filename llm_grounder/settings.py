@@ -63,8 +63,11 @@ class GrounderSettings:
                 f"grounder settings: expected visual_tokens of {self.patches} patches at most for {self.compressor}, "
                 f"got {self.visual_tokens}"
             )
-        if self.compressor == "none" and self.group != 1:
-            raise InputError(f"grounder settings: expected group 1 without a compressor, got {self.group}")
+        if (self.compressor == "none" and self.group != 1) or (self.compressor == "t_selector" and not self.group):
+            raise InputError(
+                f"grounder settings: expected group {'1' if self.compressor == 'none' else '1 or more'} "
+                f"for the compressor {self.compressor}, got {self.group}"
+            )
 
     @property
     def tokens_a_group(self) -> int:

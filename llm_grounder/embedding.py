@@ -1,0 +1,141 @@
+"""What the language model reads, as vectors: words, visual tokens, objects, boxes and times of a batch of samples.
+
+All that is not a word is scaled like the model's own embeddings. Knows tensors and layouts. Does not know what is
+asked.
+Axis letters: T frames, P patches, C feature width, N tracks, D object-token width, H width, X objects.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from core.errors import InputError
+from llm_grounder.backbone import FRAME, OBJECT, REGION, VISUAL, Backbone, track_token
+from llm_grounder.compressors import group_frames, make_compressor
+from llm_grounder.sequence import Batch, Layout
+from llm_grounder.settings import GrounderSettings
+from llm_grounder.times import TIME_TOKENS, ComposedTime, FrameTimes
+from llm_grounder.types import Clip
+
+OCTAVES = 6
+
+
+class Scaled(nn.Sequential):
+    """Layers and then a norm whose vectors have the spread of a language model's embeddings."""
+
+    def __init__(self, spread: float, width: int, *layers: nn.Module) -> None:
+        norm = nn.LayerNorm(width)
+        nn.init.constant_(norm.weight, spread)
+        super().__init__(*layers, norm)
+
+
+class Inputs(nn.Module):
+    """Everything between features and the language model."""
+
+    def __init__(self, settings: GrounderSettings, backbone: Backbone) -> None:
+        super().__init__()
+        self.settings = settings
+        width, channels = backbone.width, settings.feature_width
+        with torch.no_grad():
+            spread = float(backbone.lm.get_input_embeddings().weight.float().std())
+        self.norm = nn.LayerNorm(channels)
+        self.place = nn.Parameter(torch.zeros(settings.patches, channels))
+        self.times = FrameTimes(channels, settings.sequence_rows, settings.second_rows)
+        self.compressor = make_compressor(settings)
+        self.visual = Scaled(
+            spread, width, nn.Linear(channels, width), nn.GELU(), nn.Linear(width, width)
+        )  # fmt: skip
+        self.region = Scaled(spread, width, nn.Linear(8 * OCTAVES, width), nn.GELU(), nn.Linear(width, width))
+        self.composed = Scaled(spread, width) if settings.frame_times == "composed" else None
+        self.digits = ComposedTime(width) if settings.frame_times == "composed" else None
+        self.object = None
+        if settings.track_width:
+            self.token_norm = nn.LayerNorm(settings.track_width)
+            self.object = Scaled(
+                spread, width, nn.Linear(settings.track_width + 8 * OCTAVES, width), nn.GELU(), nn.Linear(width, width)
+            )
+
+    def forward(
+        self, batch: Batch, layouts: Sequence[Layout], clips: Sequence[Clip], backbone: Backbone
+    ) -> Tensor:  # fmt: skip
+        """Embeddings [B, L, H] of a batch, on the backbone's device and in its dtype."""
+        device = backbone.row_of.device
+        ids = batch.ids.to(device)
+        embeds = backbone.embed(ids)
+        groups = [[piece.group for piece in layout.pieces if piece.group >= 0] for layout in layouts]
+        marked = [torch.unique(layout.frame[layout.frame >= 0]) for layout in layouts]
+        embeds = _put(embeds, ids == backbone.ids[VISUAL], self.visual_tokens(clips, groups, device))
+        if self.object is not None:
+            embeds = _put(embeds, ids == backbone.ids[OBJECT], self.objects(layouts, clips, backbone))
+        regions = torch.cat([layout.regions for layout in layouts]).to(device)
+        embeds = _put(embeds, ids == backbone.ids[REGION], self.region(waves(regions)))
+        if self.digits is not None and self.composed is not None:
+            times = np.concatenate([clip.times[t.numpy()] for clip, t in zip(clips, marked, strict=True)])
+            spelt = self.composed(self.digits(backbone.rows_of(TIME_TOKENS).float(), times))
+            frame = ids == backbone.ids[FRAME]
+            embeds = _put(embeds, frame, embeds[frame] + spelt.to(embeds.dtype))
+        return embeds
+
+    def visual_tokens(self, clips: Sequence[Clip], groups: Sequence[Sequence[int]], device: torch.device) -> Tensor:
+        """Visual tokens [all, H] of the named groups of each clip, one after another."""
+        made, real, counts = [], [], []
+        for clip, wanted in zip(clips, groups, strict=True):
+            self._check(clip)
+            patches = self.norm(clip.features.to(device, self.place.dtype)) + self.place
+            if (times := self.times(clip.times, device)) is not None:
+                patches = patches + times[:, None]
+            cut, there = group_frames(patches, self.settings.group)
+            if len(wanted) != len(cut):
+                pick = torch.tensor(list(wanted), device=device, dtype=torch.long)
+                cut, there = cut[pick], there[pick]
+            made.append(cut)
+            real.append(there)
+            counts.append(len(cut))
+        if self.settings.group:  # groups of one size can go together
+            made, real = [torch.cat(made)], [torch.cat(real)]
+        tokens = torch.cat([self.compressor(cut, there).flatten(0, 1) for cut, there in zip(made, real, strict=True)])
+        return torch.as_tensor(self.visual(tokens))
+
+    def objects(self, layouts: Sequence[Layout], clips: Sequence[Clip], backbone: Backbone) -> Tensor:
+        """Object tokens [X, H] of all layouts: the tracker's token, the box, and the name of the track."""
+        assert self.object is not None
+        device = backbone.row_of.device
+        width, tokens, boxes, names = self.settings.track_width, [], [], []
+        for layout, clip in zip(layouts, clips, strict=True):
+            if clip.tracks and clip.track_tokens.shape[-1] != width:
+                raise InputError(
+                    f"clip {clip.id!r}: expected track tokens of width {width}, got {clip.track_tokens.shape[-1]}"
+                )
+            t, n = layout.objects.unbind(1)
+            if clip.tracks:
+                where = n.to(clip.track_tokens.device), t.to(clip.track_tokens.device)
+                tokens.append(clip.track_tokens[where].to(device, torch.float32))
+                boxes.append(clip.track_boxes[where].to(device, torch.float32))
+            names.append(n.to(device))
+        if not tokens:
+            return torch.zeros(0, backbone.width, device=device)
+        seen = torch.cat([self.token_norm(torch.cat(tokens)), waves(torch.cat(boxes))], -1)
+        rows = backbone.rows_of(map(track_token, range(self.settings.tracks))).float()
+        return torch.as_tensor(self.object(seen)) + rows[torch.cat(names)]
+
+    def _check(self, clip: Clip) -> None:
+        wanted, got = [self.settings.patches, self.settings.feature_width], list(clip.features.shape[1:])
+        if got != wanted:
+            raise InputError(f"clip {clip.id!r}: expected features of {wanted} patches and width, got {got}")
+
+
+def waves(boxes: Tensor) -> Tensor:
+    """Sines and cosines [X, 8 * OCTAVES] of the centres and sides of boxes [X, 4] (shares of the picture)."""
+    centre, side = (boxes[:, :2] + boxes[:, 2:]) / 2, boxes[:, 2:] - boxes[:, :2]
+    rates = math.pi * 2.0 ** torch.arange(OCTAVES, device=boxes.device)
+    angles = (torch.cat([centre, side], -1)[..., None] * rates).flatten(1)
+    return torch.cat([angles.sin(), angles.cos()], -1)
+
+
+def _put(embeds: Tensor, where: Tensor, values: Tensor) -> Tensor:
+    return embeds.masked_scatter(where[..., None], values.to(embeds.dtype))

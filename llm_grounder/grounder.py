@@ -1,0 +1,234 @@
+"""The grounder: clips and words into a language model, read-outs and words out of it.
+
+Composes inputs, backbone and heads; losses have names. Does not know wordings, data sets, optimisers or when to speak.
+Axis letters: B samples, L tokens, T frames, K span queries, N tracks, H width, V tokens of the vocabulary.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.nn.utils.rnn import pad_sequence
+
+from core.errors import InputError
+from core.types import TimeSpan
+from llm_grounder.backbone import CLOSE, Backbone
+from llm_grounder.decoding import Processor, decode
+from llm_grounder.embedding import Inputs
+from llm_grounder.readouts.boxes import BoxHead, BoxOutput, box_losses
+from llm_grounder.readouts.frames import HEADS, FrameHead, frame_losses
+from llm_grounder.readouts.spans import SpanHead, SpanOutput, span_losses
+from llm_grounder.readouts.tracks import TrackHead, track_losses
+from llm_grounder.sequence import Batch, Layout, Piece, Template, arrange, collate, lay_out
+from llm_grounder.settings import GrounderSettings
+from llm_grounder.types import Clip, Reply, Sample
+
+WEIGHTS: Final[Mapping[str, float]] = {
+    "text": 1.0, "spans.l1": 5.0, "spans.giou": 2.0, "spans.score": 1.0, "spans.pointer": 1.0,
+    "frames.relevance": 1.0, "frames.informative": 1.0, "boxes.l1": 5.0, "boxes.giou": 2.0, "boxes.score": 1.0,
+    "tracks.score": 1.0, "tracks.presence": 1.0,
+}  # fmt: skip
+"""Every loss there is, and what it weighs in the total."""
+
+
+@dataclass(frozen=True, eq=False)
+class Outputs:
+    """What the heads say of B samples, as logits, seconds and shares; a head that was not asked gives None.
+
+    frames: for each of HEADS one [T] a sample.   spans: of the samples `spanned` alone, in their order; edges and real:
+    [B', T, 2] seconds and [B', T] bool of their frames.
+    """
+
+    frames: Mapping[str, list[Tensor]] | None
+    spans: SpanOutput | None
+    spanned: tuple[int, ...]
+    edges: Tensor
+    real: Tensor
+    boxes: list[BoxOutput] | None
+    tracks: list[tuple[Tensor, Tensor] | None]
+
+
+class Grounder(nn.Module):
+    """See the module. `losses` and `outputs` see whole samples; `embed` serves streams; `generate` writes replies."""
+
+    def __init__(self, settings: GrounderSettings, backbone: Backbone) -> None:
+        super().__init__()
+        self.settings, self.backbone = settings, backbone
+        self.template = Template(backbone, settings)
+        self.inputs = Inputs(settings, backbone)
+        width = backbone.width
+        self.span_head = SpanHead(width, settings.span_rule) if settings.spans else None
+        self.frame_head = FrameHead(width) if settings.frame_heads else None
+        self.box_head = BoxHead(width, settings.boxes) if settings.boxes else None
+        self.track_head = TrackHead(width) if settings.track_width else None
+
+    @property
+    def device(self) -> torch.device:
+        """Where its weights are."""
+        return self.backbone.row_of.device
+
+    def forward(self, samples: Sequence[Sample], weights: Mapping[str, float] = WEIGHTS) -> dict[str, Tensor]:
+        """`losses`, so that wrappers of modules work."""
+        return self.losses(samples, weights)
+
+    def losses(self, samples: Sequence[Sample], weights: Mapping[str, float] = WEIGHTS) -> dict[str, Tensor]:
+        """Named losses of a batch, those alone that something is known for, and their weighted sum `total`.
+
+        Raises:
+            InputError: where weights name losses that are none, or nothing in the batch can be learnt.
+        """
+        if unknown := set(weights) - set(WEIGHTS):
+            raise InputError(f"loss weights: expected names among {sorted(WEIGHTS)}, got {sorted(unknown)}")
+        layouts, batch = self.lay_out(samples)
+        states, _ = self.read(samples, layouts, batch)
+        out = self.heads(samples, layouts, batch, states)
+        terms: dict[str, Tensor] = {}
+        if (batch.labels >= 0).any():
+            terms["text"] = self._text_loss(batch, states)
+        if out.spans is not None:
+            truth = [samples[b].targets.spans for b in out.spanned]
+            terms |= span_losses(out.spans, truth, out.edges, out.real)
+        if out.frames is not None:
+            known = {name: [getattr(sample.targets, name) for sample in samples] for name in HEADS}
+            terms |= frame_losses(out.frames, known)
+        if out.boxes is not None:
+            targets = [sample.targets for sample in samples]
+            terms |= box_losses(out.boxes, [t.boxes for t in targets], [t.boxed for t in targets])
+        terms |= track_losses(out.tracks, [sample.targets.tracks for sample in samples])
+        if not terms:
+            raise InputError("batch: expected a sample with words or targets to learn, got none")
+        return {**terms, "total": torch.stack([weights.get(name, 0.0) * term for name, term in terms.items()]).sum()}
+
+    @torch.no_grad()
+    def outputs(self, samples: Sequence[Sample]) -> list[Reply]:
+        """What the heads say, without words."""
+        layouts, batch = self.lay_out(samples)
+        states, _ = self.read(samples, layouts, batch)
+        return self._replies(samples, self.heads(samples, layouts, batch, states))
+
+    @torch.no_grad()
+    def generate(
+        self, samples: Sequence[Sample], *, most: int = 256,
+        processors: Callable[[Sample], Sequence[Processor]] | None = None,
+    ) -> list[Reply]:  # fmt: skip
+        """What the heads say, and the likeliest words of the assistant's next turn, `most` tokens at most.
+
+        processors: of each sample, called with what it has said so far [1, n] (n is 0 at first) and the logits [1, V].
+        """
+        layouts, batch = self.lay_out(samples, answer=True)
+        states, past = self.read(samples, layouts, batch, use_cache=True)
+        replies = self._replies(samples, self.heads(samples, layouts, batch, states))
+        rules = [list(processors(sample)) if processors is not None else [] for sample in samples]
+        said = decode(
+            self.backbone, states[:, -1], past, batch.real.to(self.device), batch.positions[:, -1], rules, most
+        )
+        words = [self.backbone.tokenizer.decode(ids, skip_special_tokens=False) for ids in said]
+        return [replace(reply, text=text) for reply, text in zip(replies, words, strict=True)]
+
+    def lay_out(self, samples: Sequence[Sample], *, answer: bool = False) -> tuple[list[Layout], Batch]:
+        """Samples as tokens; with `answer` each ends where a reply goes on, so they are filled up at their starts."""
+        layouts = [arrange(sample, self.template, answer=answer) for sample in samples]
+        return layouts, collate(layouts, self.backbone.ids[CLOSE], left=answer)
+
+    def read(
+        self, samples: Sequence[Sample], layouts: Sequence[Layout], batch: Batch, *, mask: Tensor | None = None,
+        use_cache: bool = False,
+    ) -> tuple[Tensor, Any]:  # fmt: skip
+        """Last states [B, L, H] of a batch, and keys and values.   mask: as of `Backbone.forward`; None: all real."""
+        embeds = self.inputs(batch, layouts, [sample.clip for sample in samples], self.backbone)
+        states, past = self.backbone(
+            embeds, batch.real.to(self.device) if mask is None else mask, batch.positions.to(self.device),
+            use_cache=use_cache,
+        )  # fmt: skip
+        return states, past
+
+    def embed(self, pieces: Sequence[Piece], clip: Clip) -> tuple[Tensor, Layout]:
+        """Embeddings [1, L, H] of pieces alone, which follow others; frames and tracks in them are those of `clip`."""
+        layout = lay_out(pieces, self.template)
+        batch = collate([layout], self.backbone.ids[CLOSE])
+        return self.inputs(batch, [layout], [clip], self.backbone), layout
+
+    def heads(
+        self, samples: Sequence[Sample], layouts: Sequence[Layout], batch: Batch, states: Tensor
+    ) -> Outputs:  # fmt: skip
+        """All read-outs of the states [B, L, H]."""
+        states = states.float()
+
+        def at(places: Tensor, row: int) -> Tensor:
+            return states[row, (places + batch.start[row]).to(states.device)]
+
+        frames = [at(layout.frame_at, b) for b, layout in enumerate(layouts)]
+        tracks: list[tuple[Tensor, Tensor] | None] = []
+        for b, layout in enumerate(layouts):
+            asked = self.track_head is not None and len(layout.presence_at)
+            tracks.append(
+                self.track_head(at(layout.track_at, b), at(layout.presence_at, b)[0])
+                if self.track_head is not None and asked
+                else None
+            )
+        spanned = tuple(b for b, layout in enumerate(layouts) if len(layout.span_at))
+        edges, real, spans = torch.zeros(0, 0, 2), torch.zeros(0, 0, dtype=torch.bool), None
+        if spanned and self.span_head is not None:
+            edges, real = _edges([samples[b].clip for b in spanned], states.device)
+            queries = torch.stack([at(layouts[b].span_at, b) for b in spanned])
+            shown = pad_sequence([frames[b] for b in spanned], batch_first=True)
+            spans = self.span_head(queries, shown, real, edges)
+        said = None
+        if self.frame_head is not None:
+            each = [self.frame_head(shown) for shown in frames]
+            said = {name: [one[name] for one in each] for name in HEADS}
+        boxes = [self.box_head(shown) for shown in frames] if self.box_head is not None else None
+        return Outputs(said, spans, spanned, edges, real, boxes, tracks)
+
+    def _text_loss(self, batch: Batch, states: Tensor) -> Tensor:
+        labels = batch.labels[:, 1:].to(states.device)
+        learnt = labels >= 0
+        logits = self.backbone.logits(states[:, :-1][learnt])
+        return F.cross_entropy(logits.float(), labels[learnt])
+
+    def _replies(self, samples: Sequence[Sample], out: Outputs) -> list[Reply]:
+        replies = []
+        for b, sample in enumerate(samples):
+            reply = Reply()
+            if out.frames is not None:
+                relevance, informative = (_numbers(out.frames[name][b].sigmoid()) for name in HEADS)
+                reply = replace(reply, relevance=relevance, informative=informative)
+            if out.spans is not None and b in out.spanned:
+                row = out.spanned.index(b)
+                reply = replace(reply, spans=_spans(out.spans.ends[row], out.spans.score[row], sample.clip))
+            if out.boxes is not None:
+                score, order = out.boxes[b].score.sigmoid().sort(-1, descending=True)
+                boxes = out.boxes[b].boxes.gather(1, order[..., None].expand(-1, -1, 4))
+                reply = replace(reply, boxes=_numbers(boxes), box_scores=_numbers(score))
+            if (tracks := out.tracks[b]) is not None:
+                reply = replace(reply, tracks=_numbers(tracks[0].sigmoid()), presence=float(tracks[1].sigmoid()))
+            replies.append(reply)
+        return replies
+
+
+def _edges(clips: Sequence[Clip], device: torch.device) -> tuple[Tensor, Tensor]:
+    """When each frame begins and ends, [B, T, 2] seconds, and which frames are there, [B, T] bool."""
+    each = [torch.as_tensor(np.append(clip.times, clip.end), dtype=torch.float32) for clip in clips]
+    edges = pad_sequence([torch.stack([edge[:-1], edge[1:]], -1) for edge in each], batch_first=True)
+    lengths = torch.tensor([clip.frames for clip in clips])
+    return edges.to(device), (torch.arange(edges.shape[1]) < lengths[:, None]).to(device)
+
+
+def _spans(ends: Tensor, score: Tensor, clip: Clip) -> tuple[TimeSpan, ...]:
+    """Spans in seconds, best first; those that a float makes empty are as long as a thousandth of a second."""
+    found = []
+    for (start, end), chance in zip(ends.tolist(), score.sigmoid().tolist(), strict=True):
+        start = min(max(start, float(clip.times[0]), 0.0), clip.end - 1e-3)
+        found.append(TimeSpan(start, min(max(end, start + 1e-3), clip.end), chance))
+    return tuple(sorted(found, key=lambda span: -(span.score or 0.0)))
+
+
+def _numbers(values: Tensor) -> NDArray[np.float64]:
+    return values.detach().double().cpu().numpy()

@@ -1,0 +1,47 @@
+"""Two heads on each frame's marker, as MMDuet's: whether it is informative (time to speak) and whether it is relevant.
+
+Knows states and labels. Does not know when to speak. Axis letters: T frames, H width.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+HEADS = ("relevance", "informative")
+"""Names of labels (`Targets`), heads, losses and replies alike."""
+
+
+class FrameHead(nn.Module):
+    """One Linear for each of HEADS."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.heads = nn.ModuleDict({name: nn.Linear(width, 1) for name in HEADS})
+
+    def forward(self, frames: Tensor) -> dict[str, Tensor]:
+        """Logits [..] of each head for states [.., H]."""
+        return {name: head(frames).squeeze(-1) for name, head in self.heads.items()}
+
+
+def frame_losses(
+    logits: Mapping[str, Sequence[Tensor]], truth: Mapping[str, Sequence[Tensor | None]]
+) -> Mapping[str, Tensor]:
+    """Named binary cross-entropies over all frames with a label in 0..1; None and NaN are no label.
+
+    logits and truth: for each of HEADS one [T] a sample.
+    """
+    losses = {}
+    for name in HEADS:
+        pairs = [
+            (said, true.to(said)) for said, true in zip(logits[name], truth[name], strict=True) if true is not None
+        ]
+        if pairs:
+            said, true = torch.cat([pair[0] for pair in pairs]), torch.cat([pair[1] for pair in pairs])
+            known = ~true.isnan()
+            if known.any():
+                losses[f"frames.{name}"] = F.binary_cross_entropy_with_logits(said[known], true[known])
+    return losses
