@@ -1,0 +1,63 @@
+"""What is trained between a frozen encoder's patches and the compressor: it reads how patches lie beside each other.
+
+A frozen encoder's patch says what colour something is, but the shape of a thing larger than a patch lies in the layout of
+several. Blocks of convolutions over the square grid read it; frames stay apart, so that streams see the same. Knows
+tensors. Does not know encoders. Axis letters: T frames, P patches, C width of the features, W width of the front end.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from core.errors import InputError
+
+KERNEL = 3
+WIDER = 2  # of a block's middle
+
+
+class PatchFrontEnd(nn.Module):
+    """Normalised features with a place each, brought to a width, then `layers` residual blocks; [T, P, C] -> [T, P, W].
+
+    Raises:
+        InputError: for blocks over patches that are no square grid.
+    """
+
+    def __init__(self, channels: int, width: int, layers: int, patches: int) -> None:
+        super().__init__()
+        self.side = math.isqrt(patches)
+        if layers and self.side**2 != patches:
+            raise InputError(f"grounder settings: expected a square grid of patches for patch_layers, got {patches}")
+        self.enter = nn.Sequential(nn.LayerNorm(channels), nn.Linear(channels, width))
+        self.place = nn.Parameter(torch.zeros(patches, width))
+        self.blocks = nn.ModuleList(_Block(width) for _ in range(layers))
+        self.leave = nn.LayerNorm(width)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """See the class."""
+        patches: Tensor = self.enter(features) + self.place
+        for block in self.blocks:
+            patches = block(patches, self.side)
+        return torch.as_tensor(self.leave(patches))
+
+
+class _Block(nn.Module):
+    """x + two Linears around a depthwise 3 x 3 convolution over the grid, of the normalised x."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        inner = WIDER * width
+        self.norm = nn.LayerNorm(width)
+        self.spread = nn.Linear(width, inner)
+        self.beside = nn.Conv2d(inner, inner, KERNEL, padding=KERNEL // 2, groups=inner)
+        self.act = nn.GELU()
+        self.back = nn.Linear(inner, width)
+
+    def forward(self, patches: Tensor, side: int) -> Tensor:
+        """[T, P, W] -> the same."""
+        inner = self.spread(self.norm(patches))
+        grid = inner.transpose(1, 2).unflatten(2, (side, side))  # [T, inner, side, side]
+        mixed = self.beside(grid).flatten(2).transpose(1, 2)
+        return patches + torch.as_tensor(self.back(self.act(mixed)))
