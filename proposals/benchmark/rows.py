@@ -31,6 +31,7 @@ from proposals.settings import Resources
 RATE = 788e12  # FLOP/s of a bf16 matrix product of 8192 x 8192, measured on one H200
 ROWS = ("A", "B")
 COMPARED = 8  # prompts whose masks are compared with the other ways
+WANTED = (0.01, 0.2)  # share of the frame that a mask should cover for a figure to count
 FEW = (4, 6)  # objects that operations are counted for; attention is the same from three on
 KEY_EVERY = 4  # frames between the key frames of row B, as SOLA prompts for training
 
@@ -122,10 +123,12 @@ def _host_peak() -> float:
 
 
 def _presence(masks: ways.Masks) -> dict[str, float]:
-    """What shows that objects were there: quantiles of the share of the frame in masks, and masks not empty."""
+    """What shows that objects were there: quantiles of the share of the frame in masks, masks not empty, and masks
+    inside WANTED."""
     share = np.array([rle.areas(track, FRAME) for track in masks]) / (FRAME[0] * FRAME[1])
     quantiles = {f"foreground_{q}": float(np.quantile(share, q / 100)) for q in (5, 50, 95)}
-    return quantiles | {"objects_frames_present": float((share > 0).mean())}
+    inside = (share >= WANTED[0]) & (share <= WANTED[1])
+    return quantiles | {"objects_frames_present": float((share > 0).mean()), "foreground_inside": float(inside.mean())}
 
 
 def _timed(device: torch.device, run: Callable[[], ways.Masks]) -> tuple[ways.Masks, float]:

@@ -46,20 +46,16 @@ def random_sam2(size: str, device: torch.device, seed: int = 0) -> SAM2Base:
     torch.manual_seed(seed)
     model = build_sam2(Path(sam2.__path__[0]) / f"configs/sam2.1/sam2.1_hiera_{SIZES[size]}.yaml")
     raise_objects(model)
-    smooth_masks(model)
+    steady_masks(model)
     return model.to(device).eval().requires_grad_(False)
 
 
 def raise_objects(model: SAM2Base) -> None:
-    """Change random weights so that objects are present, masks follow memory, and `shift_masks` can move them."""
+    """Change random weights so that objects are present and `shift_masks` can move their masks."""
     decoder = model.sam_mask_decoder
     with torch.no_grad():
         decoder.pred_obj_score_head.layers[-1].bias += 4
-        for layer in model.memory_attention.layers:
-            layer.cross_attn_image.out_proj.weight *= 8
-            layer.cross_attn_image.q_proj.weight *= 4
         for block in decoder.output_hypernetworks_mlps:
-            block.layers[-1].weight *= 8
             block.layers[-1].weight[0] = 0
             block.layers[-1].bias[0] = 0
         # Channel 0 of the enlarged features becomes a constant, which the heads' biases weigh.
@@ -68,14 +64,32 @@ def raise_objects(model: SAM2Base) -> None:
         decoder.conv_s0.weight[0], decoder.conv_s0.bias[0] = 0, 0
 
 
-def smooth_masks(model: SAM2Base) -> None:
-    """Change random weights so that masks are of whole patches; noise would make run lengths the thing timed."""
+def follow_memory(model: SAM2Base) -> None:
+    """Change random weights so that masks depend strongly on what is remembered, which shows errors in memories."""
+    with torch.no_grad():
+        for layer in model.memory_attention.layers:
+            layer.cross_attn_image.out_proj.weight *= 8
+            layer.cross_attn_image.q_proj.weight *= 4
+        for block in model.sam_mask_decoder.output_hypernetworks_mlps:
+            block.layers[-1].weight *= 8
+
+
+def steady_masks(model: SAM2Base) -> None:
+    """Change random weights so that masks are of whole patches and keep their size from frame to frame.
+
+    Noise would make run lengths the thing timed. Masks of one direction in the enlarged features differ by object
+    through what memory does to these, but none drifts to an empty frame and stays there.
+    """
     decoder = model.sam_mask_decoder
     with torch.no_grad():
         for module in (decoder.conv_s0, decoder.conv_s1):
             module.weight *= 0
         for enlarge in (decoder.output_upscaling[0], decoder.output_upscaling[3]):
             enlarge.weight[:] = enlarge.weight.mean(dim=(2, 3), keepdim=True)
+        for block in decoder.output_hypernetworks_mlps:
+            last = block.layers[-1]
+            last.weight *= 0
+            last.bias[1:] = torch.randn_like(last.bias[1:])
 
 
 def shift_masks(model: SAM2Base, by: float) -> None:

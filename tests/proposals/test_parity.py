@@ -14,7 +14,7 @@ from PIL import Image
 
 from core.frames import open_video
 from core.types import Source
-from proposals.benchmark.stage import raise_objects, settle_masks
+from proposals.benchmark.stage import follow_memory, raise_objects, settle_masks
 from proposals.benchmark.ways import quiet_progress
 from proposals.checkpoints import build_sam2, load_sam2
 from proposals.features import FeatureStore
@@ -72,6 +72,7 @@ def model(request, scene):
     torch.manual_seed(1)
     model = build_sam2(WEIGHTS.with_suffix(".yaml")).eval().requires_grad_(False)
     raise_objects(model)
+    follow_memory(model)
     settle_masks(model, scene[0], [MaskPrompt(0, scene[1][0, 0], Source.GRID)], share=0.2)
     return as_predictor(model)
 

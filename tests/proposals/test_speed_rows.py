@@ -1,12 +1,17 @@
 """The speed table compares ways that give the same masks, on objects that are there."""
 
+import numpy as np
 import pytest
 import torch
 
 from core.errors import InputError
+from core.rle import areas
+from miniature.sam2_training.record import CONFIG
 from proposals.benchmark import rows, stage, ways
 from proposals.benchmark.rows import RowSettings, run_row
 from proposals.benchmark.stage import make_prompts, random_sam2, write_clip
+from proposals.checkpoints import build_sam2
+from proposals.sam2_tracker import Sam2Tracker
 from proposals.settings import Resources
 
 CPU = torch.device("cpu")
@@ -38,6 +43,19 @@ def test_every_way_gives_the_same_masks_of_objects_that_are_there(small, row):
         assert figures["iou_official"] > 0.999
     assert figures["floor_frame_ms"] > 0
     assert steps[-1][0] == steps[-1][1]
+
+
+def test_steady_masks_stay_on_1_to_20_percent_of_the_frame(tmp_path):
+    ways.quiet_progress()
+    torch.manual_seed(0)
+    model = build_sam2(CONFIG).eval().requires_grad_(False)
+    stage.raise_objects(model)
+    stage.steady_masks(model)
+    folder, prompts = write_clip(tmp_path, 10), make_prompts(3, [0])
+    stage.settle_masks(model, folder, prompts)
+    masks = ways.ours(Sam2Tracker(model), folder, prompts, Resources())
+    share = np.array([areas(track, stage.FRAME) for track in masks])[:, 1:] / np.prod(stage.FRAME)
+    assert ((share >= 0.01) & (share <= 0.2)).mean() > 0.9
 
 
 def test_prompts_cover_1_to_20_percent_and_are_spread_over_the_key_frames():
