@@ -1,8 +1,8 @@
 """What is trained between a frozen encoder's patches and the compressor: it reads how patches lie beside each other.
 
-A frozen encoder's patch says what colour something is, but the shape of a thing larger than a patch lies in the layout of
-several. Blocks of convolutions over the square grid read it; frames stay apart, so that streams see the same. Knows
-tensors. Does not know encoders. Axis letters: T frames, P patches, C width of the features, W width of the front end.
+A frozen encoder's patch says what colour something is, but the shape of a thing larger than a patch lies in the
+layout of several. Blocks of convolutions over the square grid read it; frames stay apart, so that streams see the same.
+Knows tensors. Does not know encoders. Axis letters: T frames, P patches, C width of the features, W of the front end.
 """
 
 from __future__ import annotations
