@@ -213,7 +213,10 @@ def pretrained_backbone(
             f"language model {spec!r}: expected a causal LM with safetensors and tokenizer, got: {first_line(error)}"
         ) from error
     lm.requires_grad_(False)
-    facts = {"kind": "pretrained", "spec": spec, "sha256": lm_sha256(folder), "lora": asdict(lora) if lora else None}
+    facts = {
+        "kind": "pretrained", "spec": spec, "sha256": lm_sha256(folder), "lora": asdict(lora) if lora else None,
+        "dtype": str(dtype).removeprefix("torch."),
+    }  # fmt: skip
     return Backbone(_with_lora(lm, lora) if lora else lm, tokenizer, spans, tracks, facts)
 
 

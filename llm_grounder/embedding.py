@@ -82,24 +82,36 @@ class Inputs(nn.Module):
         return embeds
 
     def visual_tokens(self, clips: Sequence[Clip], groups: Sequence[Sequence[int]], device: torch.device) -> Tensor:
-        """Visual tokens [all, H] of the named groups of each clip, one after another."""
-        made, real, counts = [], [], []
+        """Visual tokens [all, H] of the named groups of each clip; a clip that comes again costs once."""
+        made: list[Tensor] = []
+        real: list[Tensor] = []
+        place: dict[tuple[int, tuple[int, ...]], int] = {}
         for clip, wanted in zip(clips, groups, strict=True):
-            self._check(clip)
-            patches = self.norm(clip.features.to(device, self.place.dtype)) + self.place
-            if (times := self.times(clip.times, device)) is not None:
-                patches = patches + times[:, None]
-            cut, there = group_frames(patches, self.settings.group)
+            if (key := (id(clip), tuple(wanted))) in place:
+                continue
+            place[key] = len(made)
+            cut, there = group_frames(self._patches(clip, device), self.settings.group)
             if len(wanted) != len(cut):
                 pick = torch.tensor(list(wanted), device=device, dtype=torch.long)
                 cut, there = cut[pick], there[pick]
             made.append(cut)
             real.append(there)
-            counts.append(len(cut))
-        if self.settings.group:  # groups of one size can go together
+        sizes = [len(cut) for cut in made]
+        if self.settings.group:  # groups of one size go together
             made, real = [torch.cat(made)], [torch.cat(real)]
-        tokens = torch.cat([self.compressor(cut, there).flatten(0, 1) for cut, there in zip(made, real, strict=True)])
-        return torch.as_tensor(self.visual(tokens))
+        parts = [self.visual(self.compressor(cut, there)) for cut, there in zip(made, real, strict=True)]
+        each = parts[0].split(sizes) if self.settings.group else parts
+        keys = [(id(clip), tuple(wanted)) for clip, wanted in zip(clips, groups, strict=True)]
+        return torch.cat([each[place[key]].flatten(0, 1) for key in keys])
+
+    def _patches(self, clip: Clip, device: torch.device) -> Tensor:
+        """Patches [T, P, C] with their places and times."""
+        wanted, got = [self.settings.patches, self.settings.feature_width], list(clip.features.shape[1:])
+        if got != wanted:
+            raise InputError(f"clip {clip.id!r}: expected features of {wanted} patches and width, got {got}")
+        patches: Tensor = self.norm(clip.features.to(device, self.place.dtype)) + self.place
+        times = self.times(clip.times, device)
+        return patches if times is None else patches + times[:, None]
 
     def objects(self, layouts: Sequence[Layout], clips: Sequence[Clip], backbone: Backbone) -> Tensor:
         """Object tokens [X, H] of all layouts: the tracker's token, the box, and the name of the track."""
@@ -122,11 +134,6 @@ class Inputs(nn.Module):
         seen = torch.cat([self.token_norm(torch.cat(tokens)), waves(torch.cat(boxes))], -1)
         rows = backbone.rows_of(map(track_token, range(self.settings.tracks))).float()
         return torch.as_tensor(self.object(seen)) + rows[torch.cat(names)]
-
-    def _check(self, clip: Clip) -> None:
-        wanted, got = [self.settings.patches, self.settings.feature_width], list(clip.features.shape[1:])
-        if got != wanted:
-            raise InputError(f"clip {clip.id!r}: expected features of {wanted} patches and width, got {got}")
 
 
 def waves(boxes: Tensor) -> Tensor:

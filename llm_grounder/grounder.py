@@ -26,9 +26,11 @@ from llm_grounder.readouts.boxes import BoxHead, BoxOutput, box_losses
 from llm_grounder.readouts.frames import HEADS, FrameHead, frame_losses
 from llm_grounder.readouts.spans import SpanHead, SpanOutput, span_losses
 from llm_grounder.readouts.tracks import TrackHead, track_losses
+from llm_grounder.segments import windowed
 from llm_grounder.sequence import Batch, Layout, Piece, Template, arrange, collate, lay_out
 from llm_grounder.settings import GrounderSettings
 from llm_grounder.types import Clip, Reply, Sample
+from llm_grounder.window import Window
 
 WEIGHTS: Final[Mapping[str, float]] = {
     "text": 1.0, "spans.l1": 5.0, "spans.giou": 2.0, "spans.score": 1.0, "spans.pointer": 1.0,
@@ -74,12 +76,18 @@ class Grounder(nn.Module):
         """Where its weights are."""
         return self.backbone.row_of.device
 
-    def forward(self, samples: Sequence[Sample], weights: Mapping[str, float] = WEIGHTS) -> dict[str, Tensor]:
+    def forward(
+        self, samples: Sequence[Sample], weights: Mapping[str, float] = WEIGHTS, window: Window | None = None
+    ) -> dict[str, Tensor]:
         """`losses`, so that wrappers of modules work."""
-        return self.losses(samples, weights)
+        return self.losses(samples, weights, window)
 
-    def losses(self, samples: Sequence[Sample], weights: Mapping[str, float] = WEIGHTS) -> dict[str, Tensor]:
+    def losses(
+        self, samples: Sequence[Sample], weights: Mapping[str, float] = WEIGHTS, window: Window | None = None
+    ) -> dict[str, Tensor]:
         """Named losses of a batch, those alone that something is known for, and their weighted sum `total`.
+
+        window: what is seen of the past, as in a stream; all of it by default.
 
         Raises:
             InputError: where weights name losses that are none, or nothing in the batch can be learnt.
@@ -87,7 +95,7 @@ class Grounder(nn.Module):
         if unknown := set(weights) - set(WEIGHTS):
             raise InputError(f"loss weights: expected names among {sorted(WEIGHTS)}, got {sorted(unknown)}")
         layouts, batch = self.lay_out(samples)
-        states, _ = self.read(samples, layouts, batch)
+        states, _ = self.read(samples, layouts, batch, window=window)
         out = self.heads(samples, layouts, batch, states)
         terms: dict[str, Tensor] = {}
         if (batch.labels >= 0).any():
@@ -107,10 +115,10 @@ class Grounder(nn.Module):
         return {**terms, "total": torch.stack([weights.get(name, 0.0) * term for name, term in terms.items()]).sum()}
 
     @torch.no_grad()
-    def outputs(self, samples: Sequence[Sample]) -> list[Reply]:
-        """What the heads say, without words."""
+    def outputs(self, samples: Sequence[Sample], window: Window | None = None) -> list[Reply]:
+        """What the heads say, without words.   window: as in `losses`."""
         layouts, batch = self.lay_out(samples)
-        states, _ = self.read(samples, layouts, batch)
+        states, _ = self.read(samples, layouts, batch, window=window)
         return self._replies(samples, self.heads(samples, layouts, batch, states))
 
     @torch.no_grad()
@@ -138,15 +146,15 @@ class Grounder(nn.Module):
         return layouts, collate(layouts, self.backbone.ids[CLOSE], left=answer)
 
     def read(
-        self, samples: Sequence[Sample], layouts: Sequence[Layout], batch: Batch, *, mask: Tensor | None = None,
+        self, samples: Sequence[Sample], layouts: Sequence[Layout], batch: Batch, *, window: Window | None = None,
         use_cache: bool = False,
     ) -> tuple[Tensor, Any]:  # fmt: skip
-        """Last states [B, L, H] of a batch, and keys and values.   mask: as of `Backbone.forward`; None: all real."""
+        """Last states [B, L, H] of a batch, and keys and values, or None.   window: as in `losses`."""
         embeds = self.inputs(batch, layouts, [sample.clip for sample in samples], self.backbone)
-        states, past = self.backbone(
-            embeds, batch.real.to(self.device) if mask is None else mask, batch.positions.to(self.device),
-            use_cache=use_cache,
-        )  # fmt: skip
+        mask, positions = batch.real, batch.positions
+        if window is not None:
+            mask, positions = windowed(layouts, batch, window)
+        states, past = self.backbone(embeds, mask.to(self.device), positions.to(self.device), use_cache=use_cache)
         return states, past
 
     def embed(self, pieces: Sequence[Piece], clip: Clip) -> tuple[Tensor, Layout]:

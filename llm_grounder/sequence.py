@@ -1,11 +1,12 @@
 """What the language model reads, as tokens: one template for training, inference and streams.
 
-A sequence is pieces one after another: the system's words, turns in ChatML, groups of frames in turns of the role
-`stream`, read-out tokens. `arrange` puts a whole sample together; a stream makes the same pieces one by one. Knows
-tokens and their order. Does not know embeddings or weights. Axis letters: L tokens, T frames, N tracks, K span queries.
+A sequence is pieces one after another: the system's words, turns in ChatML, groups of frames between them, read-out
+tokens. No piece's tokens depend on another piece. `arrange` puts a whole sample together; a stream makes the same
+pieces one by one. Knows tokens and their order. Does not know embeddings or weights. Axis letters: L tokens, T frames, N
+tracks, K span queries.
 
     <|im_start|>system W <|im_end|> <|im_start|>user W <region> <|im_end|>
-    <|im_start|>stream (<visual>.. (<object>.. TIME <frame>)..).. <|im_end|>
+    (<visual>.. (<object>.. TIME <frame>)..)..
     <|im_start|>read <span_0>.. <presence> <track_0>.. <|im_end|> <|im_start|>assistant W <|im_end|>
 """
 
@@ -34,6 +35,7 @@ from llm_grounder.backbone import (
     span_token,
     track_token,
 )
+from llm_grounder.policy import NO_REPLY, word_set
 from llm_grounder.settings import GrounderSettings
 from llm_grounder.times import TIME_TOKENS, write_time
 from llm_grounder.types import Clip, Read, Region, Role, Sample, Turn
@@ -46,10 +48,9 @@ class Kind(IntEnum):
 
     SYSTEM = 0
     USER = 1
-    STREAM = 2  # opening and closing of a turn of frames
-    FRAMES = 3
-    READ = 4
-    REPLY = 5
+    FRAMES = 2
+    READ = 3
+    REPLY = 4
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,7 @@ class Piece:
     ids: n token ids.   learn: places of those that reach the language loss.
     marks: (frame, place in ids) of each frame's marker.   objects: (frame, track) of each <object>, in order.
     regions: of each <region>.   group: index of the group of frames, or -1.
+    silent: of a reply whose words are NO REPLY.
     """
 
     kind: Kind
@@ -68,6 +70,7 @@ class Piece:
     objects: tuple[tuple[int, int], ...] = ()
     regions: tuple[Region, ...] = ()
     group: int = -1
+    silent: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,19 +121,11 @@ class Template:
         if turn.region is not None:
             raise InputError("turn: expected a region in a user's turn only, got one in an assistant's")
         learnt = range(len(opened), len(opened) + len(words) + 1) if turn.learn else range(0)
-        return Piece(Kind.REPLY, ids, learn=learnt)
+        return Piece(Kind.REPLY, ids, learn=learnt, silent=word_set(turn.text) == word_set(NO_REPLY))
 
     def reply_open(self) -> Piece:
         """The start of an assistant's turn, whose words come next."""
         return Piece(Kind.REPLY, self._open(Role.ASSISTANT.value))
-
-    def stream_open(self) -> Piece:
-        """The start of a turn of frames."""
-        return Piece(Kind.STREAM, self._open("stream"))
-
-    def stream_close(self) -> Piece:
-        """The end of a turn of frames."""
-        return Piece(Kind.STREAM, self._close())
 
     def groups(self, frames: int) -> int:
         """How many groups so many frames make."""
@@ -199,20 +194,12 @@ def pieces_of(sample: Sample, template: Template, *, answer: bool) -> Iterator[P
     """The pieces of a sample in order.   answer: whether an assistant's turn is opened at the end."""
     clip, turns = sample.clip, list(sample.turns)
     yield template.opening(sample.system)
-    opened = False
     size = template.settings.group or clip.frames
     for g in range(template.groups(clip.frames)):
         now = float(clip.times[g * size])
         while turns and (turns[0].time < now or (turns[0].time == now and turns[0].role is Role.USER)):
-            if opened:
-                yield template.stream_close()
-                opened = False
             yield template.turn(turns.pop(0))
-        if not opened:
-            yield template.stream_open()
-            opened = True
         yield template.group(clip, g)
-    yield template.stream_close()
     while turns and turns[0].role is Role.USER:
         yield template.turn(turns.pop(0))
     if sample.reads:
