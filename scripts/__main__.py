@@ -21,6 +21,7 @@ from scripts import (
     status,
     submit,
     train_selector,
+    web,
 )  # fmt: skip
 
 app = typer.Typer(
@@ -44,6 +45,7 @@ app.command("query", epilog=query.EPILOG)(query.main)
 app.command("explain", epilog=explain.EPILOG)(explain.main)
 app.command("report", epilog=report.EPILOG)(report.main)
 app.command("demo")(demo.main)
+app.command("web", epilog=web.EPILOG)(web.main)
 app.command("convert-detector", epilog=convert_detector.EPILOG)(convert_detector.main)
 app.command("benchmark", epilog=benchmark.EPILOG)(benchmark.main)
 app.add_typer(cache.app, name="cache")
