@@ -1,0 +1,79 @@
+"""The pages of docs/: every command is one that exists, links lead somewhere, runnable blocks run in their order."""
+
+import importlib
+import re
+import shlex
+
+import pytest
+import typer
+
+from scripts.__main__ import app
+from tests.documented import ROOT, blocks, commands, lay_desk, run_line
+
+PAGES = {path.stem: path.read_text() for path in sorted((ROOT / "docs").glob("*.md"))}
+ALL = PAGES | {name: (ROOT / f"{name}.md").read_text() for name in ("README", "CONTRIBUTING")}
+RUN = [name for name, text in PAGES.items() if blocks(text, "bash run")]
+UsageError = typer.BadParameter.__base__  # of click, or of the copy of it that a newer typer brings
+SHELL = ("export ", "mkdir ", "while ", "done", "cp ", "make ", "git ", "cd ", "pip ")
+"""Lines of the shell itself, which are not ours to check."""
+
+
+@pytest.fixture
+def desk(tiny_video, tmp_path, monkeypatch, quick_grid):
+    return lay_desk(tmp_path, tiny_video, monkeypatch)
+
+
+def written(text):
+    """Every command of a page, runnable or not."""
+    for language in ("bash", "bash run", "bash gpu"):
+        yield from (line.removeprefix(".venv/bin/") for line in commands(text, language))
+
+
+def parsed(program, name, words):
+    """Parse words as `program` would, and run nothing; a usage error is raised."""
+    context = program.make_context(name, list(words))
+    if hasattr(program, "resolve_command"):
+        chosen, inner, rest = program.resolve_command(context, [*context._protected_args, *context.args])
+        parsed(inner, chosen, rest)
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_every_command_is_one_that_exists_with_flags_that_it_has(name):
+    for line in written(ALL[name]):
+        if line.startswith(SHELL):
+            continue
+        words = shlex.split(line)
+        if words[0] == "tracksift":
+            program, rest = app, words[1:]
+        else:
+            assert words[:2] == ["python", "-m"], line
+            program, rest = importlib.import_module(words[2]).app, words[3:]
+        try:
+            parsed(typer.main.get_command(program), words[0], rest)
+        except UsageError as error:
+            pytest.fail(f"{name}: {line}\n{error.format_message()}")
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_every_link_of_a_page_leads_to_a_file(name):
+    place = ROOT if name in ("README", "CONTRIBUTING") else ROOT / "docs"
+    for link in re.findall(r"\]\(([^)#:]+)\)", ALL[name]):
+        assert (place / link).exists(), link
+
+
+def test_the_readme_leads_to_every_page():
+    missing = [name for name in PAGES if f"(docs/{name}.md)" not in ALL["README"]]
+    assert not missing
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", RUN)
+def test_a_page_runs_as_written(name, command, desk, capsys):
+    for kind, block in re.findall(r"^```(bash|python) run\n(.*?)^```", PAGES[name], re.MULTILINE | re.DOTALL):
+        if kind == "python":
+            exec(compile(block, f"{name}.md", "exec"), {})
+            assert capsys.readouterr().out
+            continue
+        for line in block.splitlines():
+            outcome = run_line(line, command)
+            assert outcome.code == 0, f"{name}: {line}\n{outcome.out}\n{outcome.err}"
