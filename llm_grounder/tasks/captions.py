@@ -41,7 +41,7 @@ class CaptionFormat:
 
     def grammar(self, terms: Terms) -> Grammar:
         """See `TaskFormat`."""
-        item = (*window_parts(terms), Literal(" seconds, "), Text())
+        item = (*window_parts(terms), Literal(" seconds, ", clears=True), Text())
         return either(listing(item, "\n"), sequence(Literal(NOTHING)))
 
     def _read(self, reply: str, terms: Terms) -> tuple[Told, ...]:
