@@ -43,12 +43,13 @@ class FrameEncoder(FrozenEncoder, Protocol):
     """A frozen encoder of whole frames; `width` is C."""
 
     def encode_frames(
-        self, frames: NDArray[np.uint8], grid: int = 0
+        self, frames: NDArray[np.uint8], grid: int = 0, tiles: int = 1
     ) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
         """Features [K, C] of unit length of frames uint8 [K, H, W, 3] RGB, each seen whole and stretched to a square.
 
         grid: 0, or the side of a grid of patches: then also the means [K, grid * grid, Q] of the last layer over its
-        cells, row by row. Raises InputError for other arrays.
+        cells, row by row.   tiles: for the grid, look at tiles x tiles parts of the frame one by one, so that small
+        things are seen larger. Raises InputError for other arrays.
         """
 
 
@@ -82,21 +83,49 @@ class OpenClipImages:
 
     @torch.no_grad()
     def encode_frames(
-        self, frames: NDArray[np.uint8], grid: int = 0
+        self, frames: NDArray[np.uint8], grid: int = 0, tiles: int = 1
     ) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
         """See `FrameEncoder`."""
         if frames.dtype != np.uint8 or frames.ndim != 4 or frames.shape[-1] != 3 or not len(frames):
             raise InputError(f"frames: expected uint8 [K, H, W, 3], got {frames.dtype} {list(frames.shape)}")
         images = torch.from_numpy(np.stack([resize(frame, self._size) for frame in frames]))
-        pixels = scaled(images.to(self.device), self._mean, self._deviation)
+        if grid and tiles == 1:
+            pooled, patches = self._look(self._pixels(images), grid)
+            return _unit(pooled), patches.cpu().numpy()
+        pooled = self.model.encode_image(self._pixels(images))
         if not grid:
-            pooled, patches = self.model.encode_image(pixels), None
-        else:
-            out = self.model.forward_intermediates(image=pixels, image_indices=1, normalize_intermediates=True)
-            pooled = out["image_features"]
-            cells = F.adaptive_avg_pool2d(out["image_intermediates"][-1].float(), grid)  # [K, Q, grid, grid]
-            patches = cells.flatten(2).transpose(1, 2).cpu().numpy()
-        return F.normalize(pooled.float(), dim=-1).cpu().numpy(), patches
+            return _unit(pooled), None
+        large = torch.from_numpy(np.stack([resize(frame, self._size * tiles) for frame in frames]))
+        return _unit(pooled), self.patches(large, grid, tiles).cpu().numpy()
+
+    @torch.no_grad()
+    def patches(self, images: Tensor, grid: int, tiles: int = 1) -> Tensor:
+        """The grid of `encode_frames` alone, [K, grid * grid, Q] float32 on the encoder's device, of frames that have
+        the size it wants: uint8 [K, S * tiles, S * tiles, 3] with S the tower's side.
+
+        Raises:
+            InputError: for another size, or a grid that the tiles do not divide.
+        """
+        side = self._size * tiles
+        if tiles < 1 or grid < 1 or grid % tiles or list(images.shape[1:]) != [side, side, 3]:
+            raise InputError(
+                f"patches: expected images [K, {side}, {side}, 3] and a grid that {tiles} tiles divide, "
+                f"got {list(images.shape)} and {grid}"
+            )
+        cut = images.view(len(images), tiles, self._size, tiles, self._size, 3).transpose(2, 3)
+        _, cells = self._look(self._pixels(cut.flatten(0, 2)), grid // tiles)  # [K * tiles * tiles, cells, Q]
+        part = grid // tiles
+        whole = cells.view(len(images), tiles, tiles, part, part, -1).transpose(2, 3)
+        return whole.reshape(len(images), grid * grid, -1)
+
+    def _pixels(self, images: Tensor) -> Tensor:
+        return scaled(images.to(self.device), self._mean, self._deviation)
+
+    def _look(self, pixels: Tensor, grid: int) -> tuple[Tensor, Tensor]:
+        """Pooled features [K, C], and means [K, grid * grid, Q] of the last layer, of pixels [K, 3, S, S]."""
+        out = self.model.forward_intermediates(image=pixels, image_indices=1, normalize_intermediates=True)
+        cells = F.adaptive_avg_pool2d(out["image_intermediates"][-1].float(), grid)  # [K, Q, grid, grid]
+        return out["image_features"], cells.flatten(2).transpose(1, 2)
 
 
 def load_image_encoder(spec: str, device: str | torch.device) -> OpenClipImages:
@@ -148,6 +177,11 @@ def centre(pixels: Tensor, size: int) -> Tensor:
     """The middle [K, 3, size, size] of pixels [K, 3, S, S]."""
     margin = (pixels.shape[-1] - size) // 2
     return pixels[:, :, margin : margin + size, margin : margin + size]
+
+
+def _unit(features: Tensor) -> NDArray[np.float32]:
+    """Features of unit length as an array."""
+    return np.asarray(F.normalize(features.float(), dim=-1).cpu().numpy())
 
 
 def _read_scaling(folder: Path) -> tuple[tuple[float, ...], tuple[float, ...]]:

@@ -32,6 +32,9 @@ def main(
         float | None, typer.Option("--per-second", help="Frames a second, at exact times; every frame if not given.")
     ] = None,
     grid: Annotated[int, typer.Option(help="Also the mean of the patches in each cell of such a grid; 0: none.")] = 0,
+    tiles: Annotated[
+        int, typer.Option(help="Look at so many parts of a frame's side one by one, for the grid: small things grow.")
+    ] = 1,
     bare: Annotated[
         bool, typer.Option("--bare", help="Make a cache without tracks for videos that have none.")
     ] = False,
@@ -51,7 +54,7 @@ def main(
     from tracksift.jobs import choose_jobs
     from tracksift.models import Models
 
-    settings = FeatureSettings(per_second, grid, bare)
+    settings = FeatureSettings(per_second, grid, tiles, bare)
     jobs = choose_jobs(video, data, split, cache, fps, limit)
     loaded = load_image_encoder(Models(text_encoder=encoder).text_spec, pick_device(device))
     with reporting.progress_bar("videos", len(jobs)) as bar:
@@ -61,7 +64,9 @@ def main(
     states = Counter(result.state for result in results)
     counts = {state: states[state] for state in ("made", "kept", "planned")}
     figures = {"videos": len(jobs), **counts, "failures": states["failed"], "frames": sum(r.frames for r in results)}
-    reporting.emit(figures, {"encoder": encoder, "per_second": per_second, "grid": grid, "cache": cache})
+    reporting.emit(
+        figures, {"encoder": encoder, "per_second": per_second, "grid": grid, "tiles": tiles, "cache": cache}
+    )
     failed = [result for result in results if result.state == "failed"]
     if failed:
         raise TrackSiftError(

@@ -31,11 +31,13 @@ State = Literal["made", "kept", "planned", "failed"]
 class FeatureSettings:
     """per_second: frames a second, or None for every frame.   grid: side of a grid of patches beside, 0 for none.
 
-    bare: make a cache without tracks for a video that has none.
+    tiles: parts of a frame's side that the grid is looked at in, one by one.   bare: make a cache without tracks for a
+    video that has none.
     """
 
     per_second: float | None = None
     grid: int = 0
+    tiles: int = 1
     bare: bool = False
 
     def __post_init__(self) -> None:
@@ -44,6 +46,8 @@ class FeatureSettings:
             raise InputError(f"--per-second: expected more than 0 frames a second, got {self.per_second}")
         if not 0 <= self.grid <= 64:
             raise InputError(f"--grid: expected a side of 0 to 64 patches, got {self.grid}")
+        if self.tiles < 1 or self.grid % self.tiles or (self.tiles > 1 and not self.grid):
+            raise InputError(f"--tiles: expected a number that divides --grid {self.grid}, got {self.tiles}")
 
 
 @dataclass(frozen=True)
@@ -109,7 +113,7 @@ def _extract(job: Job, encoder: FrameEncoder, settings: FeatureSettings, *, dry_
         elif open_cache(job.cache).video.fingerprint != reader.meta.fingerprint:
             raise CacheError(f"{job.cache}: expected the cache of {job.frames_path}, got one of other frames")
         parts = [
-            encoder.encode_frames(reader.read(index[i : i + FRAMES_AT_ONCE].tolist()), settings.grid)
+            encoder.encode_frames(reader.read(index[i : i + FRAMES_AT_ONCE].tolist()), settings.grid, settings.tiles)
             for i in range(0, len(index), FRAMES_AT_ONCE)
         ]
     finally:
@@ -132,7 +136,9 @@ def _current(job: Job, encoder: FrameEncoder, settings: FeatureSettings) -> int 
 
 
 def _facts(encoder: FrameEncoder, settings: FeatureSettings) -> Mapping[str, Any]:
-    return {
+    facts = {
         "encoder_sha256": encoder.sha256, "encoder": encoder.name, "version": GENERATION,
         "per_second": settings.per_second, "grid": settings.grid,
     }  # fmt: skip
+    # Features without tiles are what they were before there were any.
+    return facts if settings.tiles == 1 else facts | {"tiles": settings.tiles}
