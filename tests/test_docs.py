@@ -61,6 +61,21 @@ def test_every_link_of_a_page_leads_to_a_file(name):
         assert (place / link).exists(), link
 
 
+@pytest.mark.parametrize("name", ALL)
+def test_every_file_of_ours_that_a_page_names_exists(name):
+    for path in re.findall(r"`((?:[a-z_]+/)+[A-Za-z_]+\.(?:py|md|json|mp4))`", ALL[name]):
+        assert (ROOT / path).exists() or "NAME" in path or "KIND" in path, path
+
+
+def test_each_way_to_contribute_takes_less_than_ten_steps():
+    ways = re.split(r"^## Add ", ALL["CONTRIBUTING"], flags=re.MULTILINE)[1:]
+    assert [way.splitlines()[0] for way in ways] == ["a dataset", "a metric", "a tracker", "a read-out"]
+    for way in ways:
+        steps = [int(number) for number in re.findall(r"^(\d+)\. ", way, re.MULTILINE)]
+        assert steps == list(range(1, len(steps) + 1))
+        assert 0 < len(steps) < 10
+
+
 def test_the_readme_leads_to_every_page():
     missing = [name for name in PAGES if f"(docs/{name}.md)" not in ALL["README"]]
     assert not missing
