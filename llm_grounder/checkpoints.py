@@ -129,7 +129,7 @@ def _backbone(facts: Mapping[str, Any], spans: int, tracks: int) -> Backbone:
     made = pretrained_backbone(facts["spec"], spans=spans, tracks=tracks, lora=lora, dtype=dtype)
     if made.facts["sha256"] != facts["sha256"]:
         raise CheckpointError(
-            f"language model {facts['spec']!r}: expected the one with hash {facts['sha256'][:12]} that the grounder was "
+            f"language model {facts['spec']!r}: expected the one of hash {facts['sha256'][:12]} that the grounder was "
             f"trained on, got {made.facts['sha256'][:12]}"
         )
     return made

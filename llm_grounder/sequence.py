@@ -2,8 +2,8 @@
 
 A sequence is pieces one after another: the system's words, turns in ChatML, groups of frames between them, read-out
 tokens. No piece's tokens depend on another piece. `arrange` puts a whole sample together; a stream makes the same
-pieces one by one. Knows tokens and their order. Does not know embeddings or weights. Axis letters: L tokens, T frames, N
-tracks, K span queries.
+pieces one by one. Knows tokens and their order. Does not know embeddings or weights.
+Axis letters: L tokens, T frames, N tracks, K span queries.
 
     <|im_start|>system W <|im_end|> <|im_start|>user W <region> <|im_end|>
     (<visual>.. (<object>.. TIME <frame>)..)..

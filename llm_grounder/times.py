@@ -68,7 +68,8 @@ class ComposedTime(nn.Module):
     def forward(self, rows: Tensor, times: Sequence[float] | NDArray[np.float64]) -> Tensor:
         """Vectors [T, H] of T times, from the time tokens' embeddings `rows` [11, H]."""
         digits = [[DIGITS.index(digit) for digit in time_digits(float(time))] for time in times]
-        picked = rows[torch.tensor(digits, device=rows.device)]  # [T, 6, H]
+        places = torch.tensor(digits, dtype=torch.long, device=rows.device).view(-1, TIME_LENGTH)  # T may be 0
+        picked = rows[places]  # [T, 6, H]
         return torch.as_tensor(self.mix(picked.flatten(1)))
 
 
