@@ -126,12 +126,6 @@ def cached_tokens(cache: Any) -> int:
     return int(cache.get_seq_length())
 
 
-def additive(mask: Tensor, dtype: torch.dtype) -> Tensor:
-    """A bool mask [S, S'] as [1, 1, S, S']: 0 where it sees, the lowest number of `dtype` where not."""
-    blocked = torch.zeros(mask.shape, dtype=dtype, device=mask.device)
-    return blocked.masked_fill(~mask, torch.finfo(dtype).min)[None, None]
-
-
 def _starts(segments: Sequence[Segment]) -> list[int]:
     """First token of each segment, and S."""
     starts = [0]

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from core.errors import InputError
-from llm_grounder.window import Part, Segment, Window, additive, kept, window_mask, window_positions
+from llm_grounder.window import Part, Segment, Window, kept, window_mask, window_positions
 
 LETTERS = {"s": Part.SYSTEM, "q": Part.QUESTION, "f": Part.FRAME, "r": Part.REPLY, "n": Part.SILENCE}
 
@@ -54,12 +54,6 @@ def test_a_wide_window_without_silences_is_the_causal_mask():
 def test_positions_go_on_after_a_silence_where_it_began():
     parts = [Segment(Part.SYSTEM, 2), Segment(Part.FRAME, 1), Segment(Part.SILENCE, 2), Segment(Part.FRAME, 2)]
     assert window_positions(parts).tolist() == [0, 1, 2, 3, 4, 3, 4]
-
-
-def test_the_additive_mask_blocks_with_the_lowest_number_of_its_kind():
-    made = additive(torch.tensor([[True, False]]), torch.bfloat16)
-    assert made.shape == (1, 1, 1, 2)
-    assert made.flatten().tolist() == [0.0, torch.finfo(torch.bfloat16).min]
 
 
 @pytest.mark.parametrize(
