@@ -56,7 +56,8 @@ def main(
     video is meant (presence). Scores are those of `tracksift predict`.
 
     A line of --json: video, expression, expression_id, no_target, presence, and tracks, each with index, probability,
-    selected, spans [start, end] in seconds, and for selected tracks boxes [x1, y1, x2, y2] in pixels or null a frame.
+    selected, spans \\[start, end] in seconds, and for selected tracks boxes \\[x1, y1, x2, y2] in pixels or null a
+    frame.
     """
     from tracksift.ask import Pipeline
     from tracksift.models import Models

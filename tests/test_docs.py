@@ -1,11 +1,13 @@
 """The pages of docs/: every command is one that exists, links lead somewhere, runnable blocks run in their order."""
 
 import importlib
+import inspect
 import re
 import shlex
 
 import pytest
 import typer
+from typer.testing import CliRunner
 
 from scripts.__main__ import app
 from tests.documented import ROOT, blocks, commands, lay_desk, run_line
@@ -52,6 +54,14 @@ def test_every_command_is_one_that_exists_with_flags_that_it_has(name):
             parsed(typer.main.get_command(program), words[0], rest)
         except UsageError as error:
             pytest.fail(f"{name}: {line}\n{error.format_message()}")
+
+
+@pytest.mark.parametrize("known", app.registered_commands, ids=lambda known: known.name)
+def test_a_command_s_help_keeps_what_stands_in_brackets(known):
+    bracketed = set(re.findall(r"\[([a-z][^\]]*)\]", inspect.getdoc(known.callback))) - {"bold"}
+    if bracketed:  # else there is nothing that markup could take for a style and leave out
+        shown = CliRunner().invoke(app, [known.name, "--help"], env={"COLUMNS": "300", "NO_COLOR": "1"})
+        assert all(f"[{each}]" in " ".join(shown.output.split()) for each in bracketed)
 
 
 @pytest.mark.parametrize("name", ALL)
