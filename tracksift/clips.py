@@ -24,13 +24,14 @@ from llm_grounder.types import Clip
 class Inputs:
     """How features were made, so that a grounder never reads others than it learnt from.
 
-    encoder: content hash of the frozen encoder.   grid: side of the grid of patches, 0 for one pooled feature a frame.
-    per_second: frames a second, None for every frame.   motion: whether the change since the frame before stands beside
+    encoder: content hash of the frozen encoder.   grid, tiles: side of the grid of patches (0 for one pooled feature a
+    frame), and parts of a frame's side that were looked at one by one.   per_second: frames a second, None for every frame.   motion: whether the change since the frame before stands beside
     each patch.   tracks: the most tracks of a clip, 0 for none.
     """
 
     encoder: str
     grid: int = 0
+    tiles: int = 1
     per_second: float | None = None
     motion: bool = True
     tracks: int = 0
@@ -62,11 +63,11 @@ def read_clip(path: Path, inputs: Inputs, expression_id: str = "") -> Clip:
         CacheError: when the file cannot be used, or its features are others than `inputs` say.
     """
     cached, features = open_cache(path), read_frames(path, inputs.encoder)
-    found = {"grid": features.facts.get("grid"), "per_second": features.facts.get("per_second")}
-    if found != {"grid": inputs.grid, "per_second": inputs.per_second}:
+    wanted = {"grid": inputs.grid, "tiles": inputs.tiles, "per_second": inputs.per_second}
+    found = {name: features.facts.get(name, 1 if name == "tiles" else None) for name in wanted}
+    if found != wanted:
         raise CacheError(
-            f"{path}: expected features of a grid of {inputs.grid} at {inputs.per_second} frames a second, "
-            f"got {found}; run `tracksift extract-features` with these"
+            f"{path}: expected features made with {wanted}, got {found}; run `tracksift extract-features` with these"
         )
     tokens, boxes = _tracks(cached, features, inputs.tracks, expression_id)
     video = cached.video

@@ -8,18 +8,19 @@ width, S the tower's side in pixels, C the width of its pooled feature.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+import multiprocessing
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn import functional as F
 
-from core.images import OpenClipImages, image_size, resize, scaled
+from core.images import OpenClipImages, image_size, resize
 from miniature.long_world import Story, make_long_clip, make_story
-from miniature.supply import Supply
+from miniature.supply import Supply, one_thread_each
 from miniature.world.spec import SIDE
 
 FIRST_SEED = 10_000
@@ -68,26 +69,35 @@ def shoot(order: Order) -> Footage:
     return Footage(frames, _boxes(clip.labels, len(clip.story.objects)) / np.float32(SIDE), order)
 
 
-def develop(footage: Footage, encoder: OpenClipImages, grid: int) -> Film:
-    """The film of a footage, its features float16 on the encoder's device; they are those of `encode_frames`."""
-    return Film(footage.order.story(), encode(footage.frames, encoder, grid), footage.boxes)
+@dataclass(frozen=True)
+class Sight:
+    """How films are seen: by which tower, as a grid of how many patches, in how many parts (`extract-features`)."""
+
+    encoder: OpenClipImages
+    grid: int
+    tiles: int = 1
+
+    @property
+    def side(self) -> int:
+        """The side in pixels that footage must have."""
+        return image_size(self.encoder.model.visual.image_size) * self.tiles
 
 
-@torch.no_grad()
-def encode(frames: NDArray[np.uint8], encoder: OpenClipImages, grid: int) -> Tensor:
-    """Patches float16 [T, grid * grid, Q] of frames [T, S, S, 3] on the encoder's device, as `encode_frames` has them.
+def develop(footage: Footage, sight: Sight) -> Film:
+    """The film of a footage: patches float16 on the encoder's device, as `extract-features` would have them."""
+    parts = torch.split(torch.from_numpy(footage.frames), FRAMES_AT_ONCE // sight.tiles**2)
+    patches = [sight.encoder.patches(part, sight.grid, sight.tiles).half() for part in parts]
+    return Film(footage.order.story(), torch.cat(patches), footage.boxes)
 
-    That one brings them to the host, from where they would have to go back.
-    """
-    parts = []
-    for part in torch.split(torch.from_numpy(frames), FRAMES_AT_ONCE):
-        pixels = scaled(part.to(encoder.device))
-        out = encoder.model.forward_intermediates(
-            image=pixels, image_indices=1, normalize_intermediates=True, image_output_extra_tokens=False
-        )
-        cells = F.adaptive_avg_pool2d(out["image_intermediates"][-1].float(), grid)
-        parts.append(cells.flatten(2).transpose(1, 2).half())
-    return torch.cat(parts)
+
+def shoot_many(orders: Sequence[Order], *, workers: int) -> Iterator[Footage]:
+    """Footage of orders in their order, drawn by `workers` processes (0: here)."""
+    if not workers:
+        yield from map(shoot, orders)
+        return
+    one_thread_each()
+    with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
+        yield from pool.map(shoot, orders)
 
 
 class Studio:
@@ -96,16 +106,13 @@ class Studio:
     `filled` films are there, `drawn` were there at any time. The oldest gives way to the newest.
     """
 
-    def __init__(
-        self, size: int, encoder: OpenClipImages, grid: int, *, workers: int, skip: int = 0, like: Order | None = None
-    ) -> None:
+    def __init__(self, size: int, sight: Sight, *, workers: int, skip: int = 0, like: Order | None = None) -> None:
         """Workers start at once. skip: films of an earlier part of the training.   like: all but seed and side."""
-        self._encoder, self._grid = encoder, grid
+        self._sight = sight
         self.films: list[Film] = []
         self.size, self.drawn = size, 0
         like = like or Order(0, 0)
-        side = image_size(encoder.model.visual.image_size)
-        orders = ((replace(like, seed=FIRST_SEED + i % SEEDS, side=side),) for i in itertools.count(skip))
+        orders = ((replace(like, seed=FIRST_SEED + i % SEEDS, side=sight.side),) for i in itertools.count(skip))
         self._supply = Supply(shoot, orders, array="frames", workers=workers, ahead=3)
 
     @property
@@ -132,7 +139,7 @@ class Studio:
         self._supply.close()
 
     def _store(self, footage: Footage) -> None:
-        film = develop(footage, self._encoder, self._grid)
+        film = develop(footage, self._sight)
         if self.filled < self.size:
             self.films.append(film)
         else:

@@ -1,0 +1,167 @@
+"""`python -m miniature.eval_grounder`: every task's figures of a grounder on long stories, with baselines beside.
+
+Knows splits, films, answers and figures by name. Does not know models or metrics. Beside the grounder stand the same
+one shown nothing, who looks at nothing, captions of another video, and an oracle; a bar is half-way between trivial
+and oracle.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Annotated
+
+import torch
+import typer
+
+from benchmarks.metrics.caption_java import Meteor
+from core import cli
+from core.atomic import atomic_path
+from core.devices import describe_device, pick_device
+from core.errors import CheckpointError, InputError
+from core.images import load_image_encoder
+from core.reporting import emit, print_table, progress_bar
+from llm_grounder.checkpoints import load_grounder
+from llm_grounder.grounder import Grounder
+from llm_grounder.types import Task
+from miniature.grounder_training.answers import Answers, blind, oracle, shuffled
+from miniature.grounder_training.evaluate import TASKS, Examiner, answer_all
+from miniature.grounder_training.figures import Figures, score
+from miniature.grounder_training.films import Film, Order, Sight, develop, shoot_many
+from miniature.grounder_training.trainer import MANNER
+from miniature.splits import LONG_SPLITS, find_split
+from tracksift.clips import Inputs, read_inputs
+from tracksift.models import WEIGHTS
+
+GROUNDER, BLIND, TRIVIAL, OTHERS, ORACLE = "grounder", "shown nothing", "trivial", "another video's", "oracle"
+EPILOG = (
+    "Examples: [bold]python -m miniature.eval_grounder runs/grounder/grounder --split test[/]  |  "
+    "[bold]python -m miniature.eval_grounder runs/grounder/grounder --tasks moments,qa --videos 10[/]"
+)
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="rich")
+
+
+def held_out(
+    split: str, count: int | None, sight: Sight, *, workers: int, seconds: int | None = None
+) -> Iterator[Film]:
+    """Films of the first `count` stories of a split (None: all), one in memory at a time.
+
+    Raises:
+        InputError: for an unknown split, or more stories than it has.
+    """
+    part = find_split(split, long=True)
+    count = part.count if count is None else count
+    if not 1 <= count <= part.count:
+        raise InputError(f"--videos: expected 1 to {part.count} of split {split!r}, got {count}")
+    orders = [Order(seed, sight.side, part.shifted, seconds) for seed in part.seeds[:count]]
+    return (develop(footage, sight) for footage in shoot_many(orders, workers=workers))
+
+
+def measure(
+    grounder: Grounder, films: Iterable[Film], *, motion: bool, tasks: Collection[Task] = TASKS,
+    baselines: bool = True, meteor: Meteor | None = None, done: Callable[[], None] | None = None,
+) -> tuple[dict[str, Figures], dict[str, float]]:  # fmt: skip
+    """Figures by who answered (the grounder first), and the grounder's milliseconds a request in words of each task.
+
+    Every film is read once and then forgotten.
+    """
+    seeing, blinded = (Examiner(grounder, MANNER, motion=motion, blind=flag) for flag in (False, True))
+    stories, boxes, said, unseen = [], [], [], []
+    for film in films:
+        stories.append(film.story)
+        boxes.append(film.boxes)
+        said += answer_all(seeing, [film], tasks)
+        unseen += answer_all(blinded, [film], tasks) if baselines else []
+        if done is not None:
+            done()
+    rows: dict[str, Sequence[Answers]] = {GROUNDER: said}
+    if baselines:
+        rows |= {
+            BLIND: unseen, TRIVIAL: blind(stories, boxes), OTHERS: shuffled(stories), ORACLE: oracle(stories, boxes)
+        }  # fmt: skip
+    figures = {name: score(stories, answers, boxes, meteor) for name, answers in rows.items()}
+    asked = {task: counts.compute() for task, counts in seeing.failures.items() if counts.replies}
+    figures[GROUNDER] |= {f"{task.value}_failure_rate": counts["failure_rate"] for task, counts in asked.items()}
+    return figures, {f"{task.value}_seconds": seconds for task, seconds in seeing.seconds.items() if seconds}
+
+
+def bars(figures: Mapping[str, Figures]) -> Figures:
+    """Half-way from trivial to oracle, of every figure that both have."""
+    trivial, best = figures[TRIVIAL], figures[ORACLE]
+    return {name: (trivial[name] + best[name]) / 2 for name in trivial if name in best}
+
+
+def show(title: str, figures: Mapping[str, Figures]) -> None:
+    """A table of figures by who answered, with the bars."""
+    names = list(figures[GROUNDER])
+    if TRIVIAL not in figures:
+        print_table(title, ("figure", GROUNDER), [(name, figures[GROUNDER][name]) for name in names])
+        return
+    half, columns = bars(figures), (GROUNDER, BLIND, TRIVIAL, OTHERS, ORACLE)
+    rows = [(name, *(figures[who].get(name) for who in columns), half.get(name)) for name in names]
+    print_table(title, ("figure", *columns, "half-way"), rows)
+
+
+@app.command(epilog=EPILOG)
+def main(
+    folder: Annotated[Path, typer.Argument(help="A grounder's folder, as train_grounder leaves it.")],
+    split: Annotated[str, typer.Option(help=f"One of {', '.join(LONG_SPLITS)}.")] = "valid",
+    videos: Annotated[int | None, typer.Option(help="Only the first so many videos.", min=1)] = None,
+    tasks: Annotated[str, typer.Option(help="Some of them, parted by commas.")] = ",".join(TASKS),
+    baselines: Annotated[
+        bool, typer.Option(help="Also the grounder shown nothing, the trivial ones, the oracle.")
+    ] = True,
+    with_meteor: Annotated[bool, typer.Option("--meteor", help="SODA_c too (needs Java and METEOR's files).")] = False,
+    out: Annotated[Path | None, typer.Option(help="Also write the figures as JSON here.")] = None,
+    workers: Annotated[int, typer.Option(help="Processes that draw; 0 draws here.", min=0)] = 2,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
+) -> None:
+    """Measure a grounder on a split of the long world, by every task's own metric.
+
+    A grounder must see more than it does with its features zeroed: both stand in the table.
+    """
+    chosen, place = read_tasks(tasks), pick_device(device)
+    grounder, record = load_grounder(folder, place)
+    inputs = read_inputs(record)
+    sight = sight_of(inputs, place)
+    count = find_split(split, long=True).count if videos is None else videos
+    films = held_out(split, videos, sight, workers=workers)
+    with ExitStack() as stack:
+        meteor = stack.enter_context(Meteor()) if with_meteor else None
+        bar = stack.enter_context(progress_bar(f"{split}: videos", count))
+        finished = itertools.count(1)
+        figures, seconds = measure(
+            grounder, films, motion=inputs.motion, tasks=chosen, baselines=baselines, meteor=meteor,
+            done=lambda: bar(next(finished), count),
+        )  # fmt: skip
+    show(f"miniature grounder, {split}, {count} videos", figures)
+    settings = {"split": split, "videos": count, "weights": record["weights_sha256"], "device": describe_device(place)}
+    if out is not None:
+        with atomic_path(out) as path:
+            path.write_text(json.dumps({"figures": figures, "seconds": seconds, **settings}, indent=1) + "\n")
+    emit(figures[GROUNDER] | seconds, settings)
+
+
+def read_tasks(text: str) -> tuple[Task, ...]:
+    """Tasks by name; InputError for another."""
+    names = [name.strip() for name in text.split(",")]
+    if wrong := [name for name in names if name not in {task.value for task in TASKS}]:
+        raise InputError(f"--tasks: expected some of {', '.join(TASKS)}, got {wrong[0]!r}")
+    return tuple(Task(name) for name in names)
+
+
+def sight_of(inputs: Inputs, device: torch.device) -> Sight:
+    """The miniature's tower as the grounder learnt to see through it; CheckpointError for another tower."""
+    encoder = load_image_encoder(str(WEIGHTS / "clip"), device)
+    if encoder.sha256 != inputs.encoder:
+        raise CheckpointError(
+            f"grounder: expected features of the encoder {inputs.encoder[:12]}, got {encoder.sha256[:12]}"
+        )
+    return Sight(encoder, inputs.grid, inputs.tiles)
+
+
+if __name__ == "__main__":
+    cli.run(app)

@@ -1,0 +1,163 @@
+"""Asks a grounder everything about films of held-out stories, and keeps what it answers.
+
+Knows the grounder, its tasks' parsers and grammars, and the forms of answers. Does not know metrics. Replies are
+decoded under their grammar, so that each can be read; one that cannot is counted and scored as no answer.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from typing import Any, Final
+
+import numpy as np
+import torch
+
+from benchmarks.metrics.timely_answers import Reply as Said
+from benchmarks.moment_files import clip_saliency
+from core.devices import autocast
+from llm_grounder.backbone import CLOSE
+from llm_grounder.constrained import ConstrainedReply, Vocabulary, vocabulary_of
+from llm_grounder.grounder import Grounder
+from llm_grounder.tasks.catalog import FORMATS
+from llm_grounder.tasks.failures import Failure, FailureCounts
+from llm_grounder.types import Clip, Reply, Sample, Task
+from miniature.grounder_training.answers import Answers, Windows
+from miniature.grounder_training.films import Film
+from miniature.grounder_training.lessons import clip_of, lessons_of, shown
+from miniature.long_world import Story
+from miniature.long_world.spec import Caption
+from tracksift.grounding import Example, Manner, question, terms_of
+
+MOST: Final[Mapping[Task, int]] = {Task.CAPTIONS: 400, Task.TIMED_QA: 240, Task.QA: 24, Task.REG: 64}
+"""Tokens of a reply at most."""
+HEADS: Final = (Task.MOMENTS, Task.SUMMARY, Task.RSOT, Task.SOT)
+TASKS: Final = (*HEADS, *MOST)
+TOGETHER = 12
+
+
+class Examiner:
+    """Asks one grounder. failures: of replies in words, by task."""
+
+    def __init__(self, grounder: Grounder, manner: Manner, *, motion: bool, blind: bool = False) -> None:
+        """blind: show it nothing."""
+        self.grounder, self.manner, self.motion, self.blind = grounder, manner, motion, blind
+        self.failures: dict[Task, FailureCounts] = {task: FailureCounts() for task in MOST}
+        self.seconds: dict[Task, float] = dict.fromkeys(TASKS, 0.0)
+        backbone = grounder.backbone
+        self._words: Vocabulary = vocabulary_of(backbone.tokenizer, [backbone.ids[CLOSE]], backbone.speakable)
+        self._rules: dict[tuple[Task, float], ConstrainedReply] = {}
+
+    def answer(self, film: Film, tasks: Collection[Task] = TASKS) -> Answers:
+        """What it says about a film to everything that the tasks ask."""
+        clip = clip_of(film, motion=self.motion, blind=self.blind)
+        said: dict[Task, list[tuple[Example, Reply]]] = {}
+        for task in tasks:
+            began = time.monotonic()
+            asked = lessons_of(film.story, film.boxes, task)
+            samples = [question(clip, example.request, self.manner) for example in asked]
+            said[task] = list(zip(asked, self._ask(task, samples), strict=True))
+            self.seconds[task] += time.monotonic() - began
+        return self._collect(film, clip, said)
+
+    def _ask(self, task: Task, samples: Sequence[Sample]) -> list[Reply]:
+        replies: list[Reply] = []
+        with autocast(self.grounder.device):
+            for i in range(0, len(samples), TOGETHER):
+                part = samples[i : i + TOGETHER]
+                if task in HEADS:
+                    replies += self.grounder.outputs(part)
+                else:
+                    replies += self.grounder.generate(
+                        part, most=MOST[task], processors=lambda sample: [self._rule(sample)]
+                    )
+        return replies
+
+    def _rule(self, sample: Sample) -> ConstrainedReply:
+        """The grammar of a reply; one for a task and a length, since it remembers what it has worked out."""
+        task = sample.request.task
+        key = (task, sample.clip.end)
+        if key not in self._rules:
+            grammar = FORMATS[task].grammar(terms_of(sample.clip, sample.request, self.manner))
+            self._rules[key] = ConstrainedReply(grammar, self._words, MOST[task])
+        return self._rules[key]
+
+    def _read(self, task: Task, clip: Clip, example: Example, reply: Reply) -> Any:
+        """The parsed words; None where they failed, which is counted."""
+        parsed = FORMATS[task].parse(reply.text, terms_of(clip, example.request, self.manner))
+        self.failures[task].update(parsed)
+        return None if isinstance(parsed, Failure) else parsed
+
+    def _collect(self, film: Film, clip: Clip, said: Mapping[Task, Sequence[tuple[Example, Reply]]]) -> Answers:
+        story, words = film.story, dict[Task, list[Any]]()
+        for task, pairs in said.items():
+            if task in MOST:
+                words[task] = [self._read(task, clip, example, reply) for example, reply in pairs]
+        told = words.get(Task.CAPTIONS)
+        summary, moments = said.get(Task.SUMMARY), said.get(Task.MOMENTS)
+        return Answers(
+            moments=None if moments is None else tuple(_windows(reply) for _, reply in moments),
+            saliency=None if moments is None else tuple(_saliency(clip, reply, story) for _, reply in moments),
+            captions=None if told is None else tuple(Caption(t.text, t.start, t.end) for t in told[0] or ()),
+            importance=None if summary is None else _saliency(clip, summary[0][1], story),
+            questions=_texts(words.get(Task.QA)),
+            timed=None if Task.TIMED_QA not in words else tuple(
+                tuple(Said(answer.text, answer.time) for answer in answers or ()) for answers in words[Task.TIMED_QA]
+            ),
+            descriptions=_by_object(film, _texts(words.get(Task.REG)), ""),
+            referred=_boxes(film, said.get(Task.RSOT)),
+            told=_boxes(film, said.get(Task.SOT)),
+        )  # fmt: skip
+
+
+def answer_all(
+    examiner: Examiner, films: Iterable[Film], tasks: Collection[Task] = TASKS,
+    done: Callable[[], None] | None = None,
+) -> list[Answers]:  # fmt: skip
+    """The answers about films, in their order; no gradients."""
+    out = []
+    with torch.no_grad():
+        for film in films:
+            out.append(examiner.answer(film, tasks))
+            if done is not None:
+                done()
+    return out
+
+
+def _windows(reply: Reply) -> Windows:
+    spans = [[span.start, span.end] for span in reply.spans]
+    scores = [span.score or 0.0 for span in reply.spans]
+    return Windows(np.array(spans, dtype=np.float64).reshape(-1, 2), np.array(scores, dtype=np.float64))
+
+
+def _saliency(clip: Clip, reply: Reply, story: Story) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+    assert reply.relevance is not None  # every grounder of the miniature has frame heads
+    return clip_saliency(clip.times, reply.relevance, story.clips)
+
+
+def _texts(found: Sequence[Any] | None) -> tuple[str, ...] | None:
+    return None if found is None else tuple(str(text) if text is not None else "" for text in found)
+
+
+def _by_object(film: Film, values: tuple[str, ...] | None, missing: str) -> tuple[str, ...] | None:
+    """Answers about objects that could be pointed at, with `missing` for the others."""
+    if values is None:
+        return None
+    left = iter(values)
+    return tuple(next(left) if shown(boxes) is not None else missing for boxes in film.boxes)
+
+
+def _boxes(film: Film, pairs: Sequence[tuple[Example, Reply]] | None) -> tuple[np.ndarray, ...] | None:
+    """The best box of each frame, [T, 4], of each object; NaN of those that were not asked for."""
+    if pairs is None:
+        return None
+    left = iter(pairs)
+    out = []
+    for boxes in film.boxes:
+        if shown(boxes) is None:
+            out.append(np.full(boxes.shape, np.nan))
+            continue
+        found = next(left)[1].boxes
+        assert found is not None  # every grounder of the miniature has a box head
+        out.append(found[:, 0])
+    return tuple(out)

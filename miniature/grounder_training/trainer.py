@@ -1,0 +1,208 @@
+"""The training itself: grounder, its running average, optimiser and draws, step by step; saved and resumed whole.
+
+Knows films, lessons, the grounder and its losses. Does not know commands or figures. A step takes a few films and asks
+several things of each, since seeing is what costs most.
+"""
+
+from __future__ import annotations
+
+import math
+import pickle
+from collections import Counter
+from collections.abc import Mapping
+from copy import deepcopy
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from core.atomic import atomic_path
+from core.devices import autocast
+from core.errors import CheckpointError
+from llm_grounder.backbone import TinyShape, make_tokenizer, tiny_backbone
+from llm_grounder.grounder import Grounder
+from llm_grounder.settings import GrounderSettings
+from llm_grounder.training import TrainingSettings, make_optimizer
+from llm_grounder.types import Sample, Task
+from miniature.grounder_training.films import FIRST_SEED, Film, Studio
+from miniature.grounder_training.lessons import MIXTURE, clip_of, draw, texts_of
+from miniature.long_world import make_story
+from tracksift.grounding import Manner, lesson
+
+PATCH_WIDTH = 192  # of the miniature's image tower
+CLIP_NORM = 1.0
+TEXTS = 120  # stories whose words make the vocabulary
+MANNER = Manner()
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Sizes and rates of a training.
+
+    grid, tiles: how films are seen.   pool, first: films, and those drawn before the first step.   films, asks: of a
+    step, and requests a film.   refresh: films taken a step at most, once the pool is full.   seconds, most: of a
+    story, and of its moments, questions and expressions.   average: of the weights kept.   mixture: of tasks.
+    """
+
+    seed: int = 0
+    grounder: GrounderSettings = field(
+        default_factory=lambda: GrounderSettings(feature_width=2 * PATCH_WIDTH, patches=256, visual_tokens=8)
+    )
+    shape: TinyShape = field(default_factory=TinyShape)
+    grid: int = 16
+    tiles: int = 2
+    motion: bool = True
+    pool: int = 1536
+    first: int = 128
+    films: int = 8
+    asks: int = 4
+    refresh: int = 2
+    seconds: int | None = None
+    most: int | None = 40
+    rate: float = 1e-3
+    warm_up: int = 300
+    weight_decay: float = 0.05
+    average: float = 0.998
+    mixture: Mapping[Task, float] = field(default_factory=lambda: dict(MIXTURE))
+
+
+FULL = Settings()
+"""About ten minutes of one GPU. Its pool takes 40 GB of the GPU's memory."""
+SMOKE = Settings(
+    grounder=GrounderSettings(feature_width=2 * PATCH_WIDTH, patches=16, visual_tokens=4, spans=4),
+    shape=TinyShape(64, 2, 2, 128, 400), grid=4, tiles=1, pool=3, first=3, films=2, asks=2, refresh=0, seconds=24,
+    most=8, warm_up=10,
+)  # fmt: skip
+"""To see that everything runs."""
+SMALL = Settings(
+    grounder=GrounderSettings(feature_width=2 * PATCH_WIDTH, patches=64, visual_tokens=4, spans=4),
+    shape=TinyShape(96, 3, 4, 256, 400), grid=8, tiles=1, pool=160, first=24, films=4, refresh=1, seconds=40,
+    warm_up=40, rate=2e-3, average=0.99,
+)  # fmt: skip
+"""Short stories and a small model: something is learnt in minutes on a CPU."""
+
+
+class Trainer:
+    """A grounder under training. `step` counts optimiser steps, `progress` is 0..1, `drawn` the films seen, `asked` the
+    samples of each task.
+    """
+
+    capture = False  # sequences differ in length, so that no step is like another
+
+    def __init__(self, settings: Settings, device: torch.device) -> None:
+        """Random weights from the seed."""
+        torch.manual_seed(settings.seed)
+        self.settings, self.device = settings, device
+        self.grounder = make_grounder(settings).to(device)
+        self.average = deepcopy(self.grounder).eval().requires_grad_(False)
+        self.step, self.progress, self.drawn = 0, 0.0, 0
+        self.asked: Counter[str] = Counter()
+        recipe = TrainingSettings(
+            rate=settings.rate, head_rate=settings.rate, weight_decay=settings.weight_decay, seed=settings.seed
+        )
+        self.optimizer = make_optimizer(self.grounder, recipe)
+        self._learnt = list(self.grounder.parameters())
+        self._kept = [parameter.detach() for parameter in self.average.parameters()]
+
+    def advance(self, studio: Studio) -> dict[str, Tensor]:
+        """One optimiser step on random films; the losses by name, still on the device."""
+        samples = self.samples(studio.films)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate_at(self.settings, self.step, self.progress)
+        with autocast(self.device):
+            losses = self.grounder(samples)
+        losses["total"].backward()
+        torch.nn.utils.clip_grad_norm_(self._learnt, CLIP_NORM, foreach=True)
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        self.step += 1
+        self.asked.update(sample.request.task.value for sample in samples)
+        self._follow()
+        return {name: value.detach() for name, value in losses.items()}
+
+    def samples(self, films: list[Film]) -> list[Sample]:
+        """The samples of the next step; they follow from the seed, the step and the films."""
+        rng, out = np.random.default_rng([self.settings.seed, self.step]), []
+        for at in rng.choice(len(films), min(self.settings.films, len(films)), replace=False):
+            film = films[int(at)]
+            clip = clip_of(film, motion=self.settings.motion)
+            for _ in range(self.settings.asks):
+                example = draw(rng, film.story, film.boxes, self.settings.mixture)
+                out.append(lesson(clip, example.request, example.truth, MANNER, rng))
+        return out
+
+    def warm_up(self, studio: Studio) -> None:
+        """Nothing takes long at first."""
+
+    def save(self, path: Path) -> None:
+        """Everything that goes on, atomically."""
+        state = {
+            "model": self.grounder.state_dict(),
+            "average": self.average.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "settings": asdict(self.settings),
+            "step": self.step,
+            "progress": self.progress,
+            "drawn": self.drawn,
+            "asked": dict(self.asked),
+        }
+        with atomic_path(path) as temporary:
+            torch.save(_plain(state), temporary)
+
+    def restore(self, path: Path) -> None:
+        """Go on from a saved state.
+
+        Raises:
+            CheckpointError: for a file that is not such a state, or was saved under other settings.
+        """
+        state = read_state(path)
+        if state.get("settings") != _plain(asdict(self.settings)):
+            raise CheckpointError(
+                f"training state {path}: expected one saved under {asdict(self.settings)}, got {state.get('settings')}"
+            )
+        self.grounder.load_state_dict(state["model"])
+        self.average.load_state_dict(state["average"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.step, self.progress, self.drawn = state["step"], state["progress"], state["drawn"]
+        self.asked = Counter(state["asked"])
+
+    @torch.no_grad()
+    def _follow(self) -> None:
+        """Let the average follow: quickly at first, since the first weights are nobody's business later."""
+        keep = min(self.settings.average, (1 + self.step) / (10 + self.step))
+        torch._foreach_lerp_(self._kept, [p.detach() for p in self._learnt], 1 - keep)
+
+
+def make_grounder(settings: Settings) -> Grounder:
+    """A grounder with random weights, over a vocabulary of the training stories' words."""
+    stories = [make_story(FIRST_SEED + i, most=settings.most) for i in range(TEXTS)]
+    tokenizer = make_tokenizer(texts_of(stories), settings.shape.vocabulary)
+    chosen = settings.grounder
+    return Grounder(chosen, tiny_backbone(tokenizer, settings.shape, spans=chosen.spans, tracks=chosen.tracks))
+
+
+def rate_at(settings: Settings, step: int, progress: float) -> float:
+    """The learning rate: up over the first steps, then half a cosine of the progress, down to a hundredth."""
+    fall = 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(progress, 1.0)))
+    return settings.rate * min((step + 1) / settings.warm_up, 1.0) * fall
+
+
+def read_state(path: Path) -> dict[str, Any]:
+    """A saved state; CheckpointError for a file that is damaged or something else."""
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except (RuntimeError, EOFError, ValueError, OSError, pickle.UnpicklingError) as error:
+        raise CheckpointError(f"training state {path}: expected a complete file, got a damaged one") from error
+    if not isinstance(state, dict) or "asked" not in state:
+        raise CheckpointError(f"training state {path}: expected a grounder's state, got {type(state).__name__}")
+    return state
+
+
+def _plain(value: Any) -> Any:
+    """Values of plain kinds alone, as a safe file holds them: names of tasks become texts."""
+    if isinstance(value, Mapping):
+        return {str(key) if isinstance(key, Task) else key: _plain(inner) for key, inner in value.items()}
+    return value

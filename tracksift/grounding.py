@@ -1,0 +1,159 @@
+"""What is asked of a clip and what is true of it -> the grounder's samples, for training and for inference.
+
+One place makes them, so that a model is asked in the words it learnt. Knows tasks' wordings and the targets of each
+read-out. Does not know where clips and truths come from. Axis letters: T frames, M spans, B clips of two seconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from core.errors import InputError
+from core.types import TimeSpan
+from llm_grounder.tasks.catalog import conversation
+from llm_grounder.tasks.spec import Terms, TimedAnswer, Told
+from llm_grounder.times import TimeStyle
+from llm_grounder.types import Clip, Read, Request, Role, Sample, Targets, Task, Turn
+
+CLIP = 2.0  # seconds, for which saliency is annotated
+HALF, LATEST = 0.5, 0.75  # of an answer's span: when it becomes due, and when it is said at the latest
+
+
+@dataclass(frozen=True, eq=False)
+class Truth:
+    """What is known to be true; None, () and "" where it is not.
+
+    spans: [M, 2] seconds, M = 0 where nothing fits.   worth: [B] in 0..1, how much each two seconds are worth.
+    told: sentences with their seconds, captions or timed answers.   text: an answer or a description.
+    boxes: [T', 4] as shares of the picture, NaN where absent, at the seconds `box_times` [T'].
+    """
+
+    spans: NDArray[np.float64] | None = None
+    worth: NDArray[np.float64] | None = None
+    told: tuple[Told, ...] = ()
+    text: str = ""
+    boxes: NDArray[np.float64] | None = None
+    box_times: NDArray[np.float64] | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Example:
+    """A request about a video, with its truth."""
+
+    video_id: str
+    request: Request
+    truth: Truth
+
+
+@dataclass(frozen=True)
+class Manner:
+    """How a grounder is asked and answers.
+
+    style: of times in words.   spans: windows come from span queries; else they are said in words.   live: timed
+    answers are said when they become due; else all at the end, with their times.   wording: which of the tasks'
+    wordings, -1 for one that follows from the request.
+    """
+
+    style: TimeStyle = "tokens"
+    spans: bool = True
+    live: bool = False
+    wording: int = 0
+
+
+def question(clip: Clip, request: Request, manner: Manner) -> Sample:
+    """A sample to be answered."""
+    reads = (Read.SPANS,) if request.task is Task.MOMENTS and manner.spans else ()
+    return Sample(clip, request, _asked(clip, request, manner), reads=reads)
+
+
+def lesson(clip: Clip, request: Request, truth: Truth, manner: Manner, rng: np.random.Generator) -> Sample:
+    """A sample to learn from: the question, what should be said when, and the targets of the read-outs.
+
+    rng: when a timed answer is said.
+
+    Raises:
+        InputError: where the truth has nothing of what the task learns.
+    """
+    asked = question(clip, request, manner)
+    live = request.task is Task.TIMED_QA and manner.live
+    replies, informative = _timely(clip, request, truth.told, rng) if live else (None, None)
+    if replies is None:
+        said = _wanted(request.task, truth, manner)
+        replies = () if said is None else _asked(clip, request, manner, said)[1:]
+    boxes = _boxes(clip, truth)
+    targets = Targets(
+        spans=None if truth.spans is None or not asked.reads else torch.from_numpy(truth.spans).float(),
+        relevance=_relevance(clip, truth),
+        informative=informative,
+        boxes=boxes,
+        boxed=None if boxes is None else torch.ones(clip.frames, dtype=torch.bool),
+    )
+    if not replies and all(value is None for value in vars(targets).values()):
+        raise InputError(f"{request.task} of clip {clip.id!r}: expected something to learn, got no truth of it")
+    return Sample(clip, request, (*asked.turns, *replies), targets, asked.reads)
+
+
+def terms_of(clip: Clip, request: Request, manner: Manner) -> Terms:
+    """What a reply to the request is held against."""
+    return Terms(clip.end, manner.style, request.options, clip.frames)
+
+
+def _asked(clip: Clip, request: Request, manner: Manner, answer: Any = None) -> tuple[Turn, ...]:
+    """The user's turn, and the assistant's where there is an answer."""
+    wording = manner.wording if manner.wording >= 0 else sum(map(ord, request.text + request.id))
+    return conversation(request, terms_of(clip, request, manner), answer, wording=wording)
+
+
+def _wanted(task: Task, truth: Truth, manner: Manner) -> Any:
+    """What the task's format is to write; None where nothing is said."""
+    if task is Task.CAPTIONS:
+        return truth.told or None
+    if task is Task.TIMED_QA:
+        due = [TimedAnswer(t.start + HALF * (t.end - t.start), t.text) for t in truth.told]
+        return sorted(due, key=lambda answer: answer.time) or None
+    if task is Task.MOMENTS and not manner.spans and truth.spans is not None:
+        return [TimeSpan(float(a), float(b)) for a, b in truth.spans]
+    return truth.text or None if task in (Task.QA, Task.REG) else None
+
+
+def _timely(
+    clip: Clip, request: Request, told: Sequence[Told], rng: np.random.Generator
+) -> tuple[tuple[Turn, ...], Tensor]:
+    """Each answer is said between the middle and three quarters of its span, and is due from the middle until then."""
+    due = np.zeros(clip.frames, dtype=np.float32)
+    turns = []
+    for answer in told:
+        low = max(request.asked, answer.start + HALF * (answer.end - answer.start))
+        time = low + (LATEST - HALF) * (answer.end - answer.start) * rng.random()
+        frame = int(np.searchsorted(clip.times, time, side="right")) - 1  # said after the frame that is then shown
+        due[(clip.times >= low) & (clip.times <= clip.times[frame])] = 1
+        due[frame] = 1
+        turns.append(Turn(float(clip.times[frame]), Role.ASSISTANT, answer.text))
+    return tuple(sorted(turns, key=lambda turn: turn.time)), torch.from_numpy(due)
+
+
+def _relevance(clip: Clip, truth: Truth) -> Tensor | None:
+    """[T]: what each frame is worth, or whether it lies in a span."""
+    if truth.worth is not None:
+        place = np.minimum((clip.times // CLIP).astype(np.int64), len(truth.worth) - 1)
+        return torch.from_numpy(truth.worth[place]).float()
+    if truth.spans is None:
+        return None
+    starts, ends = truth.spans[:, 0], truth.spans[:, 1]
+    inside = (clip.times[:, None] >= starts) & (clip.times[:, None] < ends)
+    return torch.from_numpy(inside.any(axis=1)).float()
+
+
+def _boxes(clip: Clip, truth: Truth) -> Tensor | None:
+    """[T, 1, 4]: the box that is shown at each frame's time."""
+    if truth.boxes is None or truth.box_times is None:
+        return None
+    shown = np.searchsorted(truth.box_times, clip.times + 1e-6, side="right") - 1
+    return torch.from_numpy(truth.boxes[np.maximum(shown, 0)]).float()[:, None]
