@@ -1,5 +1,6 @@
 """Every command of the README runs, in its order, in one folder: small worlds and tiny weights stand in for large."""
 
+import json
 import re
 import subprocess
 
@@ -55,4 +56,17 @@ def test_every_file_that_the_readme_points_to_exists():
 def test_the_table_lists_every_command():
     assert set(re.findall(r"^\| `tracksift ([\w-]+)`", README, re.MULTILINE)) == {
         c.name for c in (*app.registered_commands, *app.registered_groups)
+    }
+
+
+def test_the_first_table_is_that_of_the_last_run_of_the_report():
+    run = json.loads((ROOT / "miniature" / "results.json").read_text())
+    table = {
+        row: [float(figure.strip("* ")) for figure in figures.split("|")]
+        for row, figures in re.findall(r"^\| ([^|]+) \| (\**\.\d+\** \| \.\d+) \|$", README, re.MULTILINE)
+    }
+    names = {"selector, grid tracks": "jf", "oracle of the same tracks": "oracle_jf"}
+    names |= {"best text-blind choice": "blind_jf", "shuffled expressions": "shuffled_jf"}
+    assert table == {
+        row: [round(run[f"{split}_{name}"], 3) for split in ("test", "shifted_test")] for row, name in names.items()
     }
