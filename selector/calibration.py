@@ -4,7 +4,8 @@ Knows logits of competing tracks and the overlaps of labels. Does not know model
 sigmoid(logit / temperature), or a rising line through knots (isotonic regression; Zadrozny and Elkan, KDD 2002),
 whichever predicts better the half of the split that it was not fitted on. Presence is a logistic function of the best
 logit. The two thresholds are those of fusion's rule: tracks above `threshold` are selected; where there are none, the
-best track is, unless the probability of no target reaches `no_target_threshold`.
+best track is, unless the probability of no target reaches `no_target_threshold`. Where asked, tracks that come within a
+share of the best one are chosen with it, if that pays on videos that the share was not fitted on.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ from core.validators import check_probability
 from selector.labels import overlap_score, positives
 
 ORDER = 1e-3  # of an isotonic probability that is the sigmoid's, so that no two logits get the same
+THRESHOLDS, ABSENCES = np.arange(2, 19) / 20, np.arange(1, 10) / 10
+ALONE, SHARES = (1.0,), (1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3)
 Knots = tuple[tuple[float, float], ...]
 
 
@@ -31,6 +34,7 @@ class Calibration:
     """The fitted numbers; the defaults are SOLA's plain sigmoid(logit) > 0.5.
 
     knots: (logit, probability) in rising order, () for the sigmoid alone.
+    share: where any track is chosen, so is each whose probability exceeds this share of the best one's; 1 for none.
     """
 
     temperature: float = 1.0
@@ -39,6 +43,7 @@ class Calibration:
     threshold: float = 0.5
     no_target_threshold: float = 0.5
     knots: Knots = ()
+    share: float = 1.0
 
     def __post_init__(self) -> None:
         """Refuse what would turn scores around."""
@@ -47,6 +52,7 @@ class Calibration:
             raise InputError("calibration: expected knots of rising logits and probabilities in 0..1, got others")
         check_probability("calibration threshold", self.threshold)
         check_probability("calibration no-target threshold", self.no_target_threshold)
+        check_probability("calibration share", self.share)
         if not (self.temperature > 0 and self.presence_scale >= 0 and np.isfinite(self.presence_offset)):
             raise InputError(f"calibration: expected a temperature above 0 and a scale of at least 0, got {self}")
 
@@ -64,6 +70,18 @@ class Calibration:
         if not len(logits):
             return 0.0
         return float(sigmoid(np.float64(logits.max()) * self.presence_scale + self.presence_offset))
+
+    def limit(self, probability: NDArray[np.floating], presence: float) -> float:
+        """What a track's probability has to exceed here, which is fusion's threshold for this one expression.
+
+        `threshold`, or `share` of the best of `probability` [N] where that is less, unless the answer is no target.
+        """
+        if self.share >= 1 or not len(probability):
+            return self.threshold
+        best = float(probability.max())
+        if best <= self.threshold and 1 - presence >= self.no_target_threshold:
+            return self.threshold
+        return min(self.threshold, self.share * best)
 
 
 @dataclass(frozen=True)
@@ -96,13 +114,16 @@ def mean_score(scored: Sequence[Scored], calibration: Calibration) -> float:
     scores = []
     for item in scored:
         probability, presence = calibration.probability(item.logits), calibration.presence(item.logits)
-        chosen = choose(probability, presence, calibration.threshold, calibration.no_target_threshold)
+        limit = calibration.limit(probability, presence)
+        chosen = choose(probability, presence, limit, calibration.no_target_threshold)
         scores.append(overlap_score(item.labels, item.expression, chosen))
     return float(np.mean(scores))
 
 
-def fit_calibration(scored: Sequence[Scored]) -> Calibration:
+def fit_calibration(scored: Sequence[Scored], *, relative: bool = False) -> Calibration:
     """Tracks' probability and presence by likelihood, then the two thresholds by a grid on the mean `overlap_score`.
+
+    relative: also fit `share`, where that pays (`share_is_better`).
 
     Raises:
         InputError: when there is nothing to fit on.
@@ -115,8 +136,7 @@ def fit_calibration(scored: Sequence[Scored]) -> Calibration:
     scale, offset = _fit(lambda p: _nll(best * np.exp(p[0]) + p[1], there), [0.0, 0.0])
     curve = fit_curve(scored, isotonic=isotonic_is_better(scored))
     start = replace(curve, presence_scale=float(np.exp(scale)), presence_offset=float(offset))
-    threshold, no_target = _best_thresholds(scored, start)
-    return replace(start, threshold=threshold, no_target_threshold=no_target)
+    return _with_rule(scored, start, SHARES if relative and share_is_better(scored, start) else ALONE)
 
 
 def fit_curve(scored: Sequence[Scored], *, isotonic: bool) -> Calibration:
@@ -128,9 +148,7 @@ def fit_curve(scored: Sequence[Scored], *, isotonic: bool) -> Calibration:
 
 def isotonic_is_better(scored: Sequence[Scored]) -> bool:
     """Whether knots predict either half of the videos, fitted on the other, better than the temperature does."""
-    names = sorted({item.video for item in scored})
-    part = {name: i % 2 for i, name in enumerate(names)}
-    halves = [[item for item in scored if part[item.video] == side] for side in (0, 1)]
+    halves = _halves(scored)
     if not all(halves):
         return False  # one video says nothing about another
     loss = {
@@ -141,6 +159,18 @@ def isotonic_is_better(scored: Sequence[Scored]) -> bool:
         for isotonic in (False, True)
     }
     return loss[True] < loss[False]
+
+
+def share_is_better(scored: Sequence[Scored], calibration: Calibration) -> bool:
+    """Whether a share of the best pays on both halves of the videos, each with the rule fitted on the other."""
+    halves = _halves(scored)
+    if not all(halves):
+        return False
+    plain, shared = (
+        [mean_score(halves[1 - side], _with_rule(halves[side], calibration, shares)) for side in (0, 1)]
+        for shares in (ALONE, SHARES)
+    )
+    return all(new > old for new, old in zip(shared, plain, strict=True))
 
 
 def isotonic_knots(logits: NDArray[np.float64], truth: NDArray[np.bool_]) -> Knots:
@@ -170,23 +200,36 @@ def _events(scored: Sequence[Scored]) -> tuple[NDArray[np.float64], NDArray[np.b
     return logits, np.concatenate([positives(item.labels, item.expression) for item in scored])
 
 
-def _best_thresholds(scored: Sequence[Scored], calibration: Calibration) -> tuple[float, float]:
-    """`mean_score` of every pair on the grid, from few overlap scores: fusion's rule has one fallback a threshold."""
-    thresholds, absences = np.arange(2, 19) / 20, np.arange(1, 10) / 10
-    total = np.zeros((len(thresholds), len(absences)))
+def _halves(scored: Sequence[Scored]) -> list[list[Scored]]:
+    """The expressions in two halves by video; one is empty where there is one video."""
+    part = {name: i % 2 for i, name in enumerate(sorted({item.video for item in scored}))}
+    return [[item for item in scored if part[item.video] == side] for side in (0, 1)]
+
+
+def _with_rule(scored: Sequence[Scored], calibration: Calibration, shares: Sequence[float]) -> Calibration:
+    """The best thresholds and share of a grid by `mean_score`; what is chosen is always some of the best tracks."""
+    total = np.zeros((len(THRESHOLDS), len(shares), len(ABSENCES)))
     for item in scored:
-        probability = calibration.probability(item.logits)
-        presence = calibration.presence(item.logits)
-        none = overlap_score(item.labels, item.expression, np.zeros(len(probability), dtype=bool))
-        best = overlap_score(item.labels, item.expression, np.arange(len(probability)) == np.argmax(probability))
-        fallback = np.where(1 - presence < absences, best, none)
-        for row, threshold in enumerate(thresholds):
-            chosen = np.asarray(probability > threshold)
-            total[row] += overlap_score(item.labels, item.expression, chosen) if chosen.any() else fallback
-    # Among equals the middle is the safest.
-    middle = np.abs(thresholds - 0.5)[:, None] + np.abs(absences - 0.5)
-    row, column = np.unravel_index(np.lexsort((middle.ravel(), -total.round(9).ravel()))[0], total.shape)
-    return float(thresholds[row]), float(absences[column])
+        probability, presence = calibration.probability(item.logits), calibration.presence(item.logits)
+        order = np.argsort(-probability, kind="stable")
+        known: dict[int, float] = {}
+        near = np.minimum.outer(THRESHOLDS, np.array(shares) * probability.max())  # [thresholds, shares]
+        several = np.maximum((probability > near[..., None]).sum(-1), 1)  # where anything is chosen
+        secure = (probability.max() > THRESHOLDS)[:, None, None] | (1 - presence < ABSENCES)
+        count = np.where(secure, several[..., None], 0)
+        for number in np.unique(count).tolist():
+            known[number] = overlap_score(item.labels, item.expression, np.isin(np.arange(len(order)), order[:number]))
+        total += np.vectorize(known.__getitem__, otypes=[float])(count)
+    # Among equals the share that adds least, and then the middle, are the safest.
+    middle = np.abs(THRESHOLDS - 0.5)[:, None, None] + np.abs(ABSENCES - 0.5)
+    keys = np.broadcast_arrays(middle, -np.array(shares)[:, None], -total.round(9))
+    row, column, depth = np.unravel_index(np.lexsort([key.ravel() for key in keys])[0], total.shape)
+    return replace(
+        calibration,
+        threshold=float(THRESHOLDS[row]),
+        share=float(shares[column]),
+        no_target_threshold=float(ABSENCES[depth]),
+    )
 
 
 def _fit(objective: Callable[[NDArray[np.float64]], float], start: list[float]) -> NDArray[np.float64]:

@@ -59,6 +59,7 @@ RECIPES: Mapping[str, Recipe] = {
         {"miniature": SMALL_SOLA, "full": SOLA}, TUNED_SOLA_TRAINING, (1e-4, 3e-4, 6e-4, 1.2e-3, 2.4e-3)
     ),
 }
+SWITCH = {"true": True, "True": True, "false": False, "False": False}
 SIZES = ("miniature", "full")
 UNTRAINED = "clip_zeroshot"
 """The recipe without training (`selector.zeroshot`)."""
@@ -100,7 +101,7 @@ def _parsed(old: Any, name: str, text: str) -> Any:
     try:
         if isinstance(old, tuple):
             return tuple(int(part) for part in text.split(","))
-        return type(old)(text)
-    except ValueError as error:
+        return SWITCH[text] if isinstance(old, bool) else type(old)(text)
+    except (ValueError, KeyError) as error:
         kind = "whole numbers with commas" if isinstance(old, tuple) else type(old).__name__
         raise InputError(f"--set {name}: expected {kind}, got {text!r}") from error

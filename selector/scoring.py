@@ -53,8 +53,12 @@ class Selector:
 
     @property
     def threshold(self) -> float:
-        """Fusion's threshold on a track's probability."""
+        """Fusion's threshold on a track's probability, where all expressions have the same."""
         return self.calibration.threshold
+
+    def limit(self, scores: TrackScores) -> float:
+        """Fusion's threshold on a track's probability for the expression that the scores are of."""
+        return self.calibration.limit(scores.probability, scores.presence)
 
     @property
     def no_target_threshold(self) -> float:

@@ -113,6 +113,7 @@ class TrainingSettings:
     token_noise: deviation of noise on the object tokens, in units of each channel's deviation.
     presence_weight: of the cross-entropy of "any target is there" with the soft best of an expression's logits.
     label_ramp: 0 for SOLA's hard labels; else labels rise from 0 to 1 over IoU positive_iou -+ label_ramp.
+    relative_rule: whether calibration may choose tracks that come within a share of the best (`Calibration.share`).
     stop_after: epochs without a better score on the validation split after which training ends; 0 never.
     """
 
@@ -134,6 +135,7 @@ class TrainingSettings:
     word_dropout: float = 0.0
     presence_weight: float = 0.0
     label_ramp: float = 0.0
+    relative_rule: bool = False
     stop_after: int = 0
     seed: int = 42
 

@@ -197,7 +197,7 @@ class _Run:
         save_selector(out / WEIGHTS, model, Calibration(), *facts, record, data.look)
         stored = load_selector(out, self.device).model
         calib, valid = (score_data(stored, part) for part in (self.splits.calib, self.splits.valid))
-        calibration = fit_calibration(calib)
+        calibration = fit_calibration(calib, relative=record["training"]["relative_rule"])
         scores = max(record["history"], key=lambda line: float(line["valid_score"]))
         figures = {
             "best_epoch": int(scores["epoch"]),

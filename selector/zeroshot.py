@@ -76,6 +76,10 @@ class ZeroShotSelector:
         """The hash of what decides a score."""
         return json_sha256([UNTRAINED, asdict(self.settings), RULES])
 
+    def limit(self, scores: TrackScores) -> float:
+        """The threshold, whatever the scores."""
+        return self.threshold
+
     def read(self, source: CacheFile | TrackSet) -> VideoTracks:
         """Looks and boxes of a video's tracks; ScorerMismatchError where they have no looks."""
         return read_tracks(source, geometry=True, looks=True)

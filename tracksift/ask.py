@@ -17,7 +17,7 @@ from core.devices import pick_device
 from core.errors import InputError, TrackSiftError
 from core.images import ImageEncoder, load_image_encoder
 from core.text import TextEncoder, load_text_encoder
-from core.types import Answer, Expression, Source
+from core.types import Answer, Expression, Source, TrackScores
 from fusion.fuse import FusionSettings, describe, fuse
 from proposals.any_tracker import load_tracker
 from proposals.checkpoints import LoadedTracker
@@ -108,10 +108,9 @@ class Pipeline:
         """Default proposal settings for the tracker."""
         return ProposalSettings(grid=MINIATURE_GRID if self.models.tracker == MINIATURE else GridSettings())
 
-    @property
-    def fusion(self) -> FusionSettings:
-        """The thresholds that the selector was calibrated for."""
-        return FusionSettings(self.selector.threshold, self.selector.no_target_threshold)
+    def fusion(self, scores: TrackScores) -> FusionSettings:
+        """The thresholds that the selector was calibrated for, for the expression that the scores are of."""
+        return FusionSettings(self.selector.limit(scores), self.selector.no_target_threshold)
 
     def answer(self, cache: Path, expressions: Sequence[Expression]) -> list[Answer]:
         """Answers from a cache file, one an expression, in order.
@@ -125,7 +124,7 @@ class Pipeline:
         facts = [describe(track) for track in track_set.tracks]
         scores = self.selector.score(file, expressions, self.text_encoder)
         return [
-            fuse(track_set, score, expression, self.fusion, cache_sha256=file.content_sha256, facts=facts)
+            fuse(track_set, score, expression, self.fusion(score), cache_sha256=file.content_sha256, facts=facts)
             for score, expression in zip(scores, expressions, strict=True)
         ]
 

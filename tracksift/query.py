@@ -189,8 +189,8 @@ class Index:
             self._masks.popitem(last=False)
         track_set, facts = self._masks[name]
         return fuse(
-            track_set, found.scores, found.expression, self.pipeline.fusion, cache_sha256=file.content_sha256,
-            facts=facts,
+            track_set, found.scores, found.expression, self.pipeline.fusion(found.scores),
+            cache_sha256=file.content_sha256, facts=facts,
         )  # fmt: skip
 
     def _read(self, path: Path) -> _Held:
@@ -202,7 +202,7 @@ class Index:
 
     def _found(self, held: _Held, expression: Expression, scores: TrackScores, able: NDArray[np.intp]) -> Found:
         order = able[np.lexsort((able, -scores.probability[able]))]
-        settings = self.pipeline.fusion
+        settings = self.pipeline.fusion(scores)
         probability = scores.probability[order]
         chosen = choose(probability, scores.presence, settings.threshold, settings.no_target_threshold)
         ranking, tracks = (tuple(int(i) for i in indices) for indices in (order, order[chosen]))

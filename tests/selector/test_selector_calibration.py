@@ -112,6 +112,7 @@ def test_nothing_to_fit_on_is_refused():
         {"threshold": 1.5},
         {"presence_scale": -1.0},
         {"no_target_threshold": -0.1},
+        {"share": 1.5},
         {"knots": ((0.0, 0.5), (1.0, 0.4))},
         {"knots": ((0.0, 0.5), (0.0, 0.6))},
         {"knots": ((0.0, 1.5),)},
@@ -120,3 +121,45 @@ def test_nothing_to_fit_on_is_refused():
 def test_impossible_calibrations_are_refused(values):
     with pytest.raises(InputError, match="calibration"):
         Calibration(**values)
+
+
+def groups(seed, count, *, together):
+    """Two targets of like logits and two others: far below them where `together`, else as near as the targets."""
+    rng = np.random.default_rng(seed)
+    eye, items = np.eye(4, dtype=np.float32) * 0.9, []
+    for i in range(count):
+        top = rng.uniform(-3.5, 3.5)
+        spread = rng.uniform(0, 0.2, 4)
+        logits = top - spread - np.array([0, 0, 3.0, 3.0]) if together else rng.normal(-1, 2.5, 4)
+        targets = ("0", "1") if together else tuple(str(k) for k in np.flatnonzero(rng.random(4) < sigmoid(logits)))
+        items.append(Scored(logits, Labels(tuple("0123"), eye, eye, eye), Expression(str(i), "x", targets), f"v{i}"))
+    return items
+
+
+def test_a_share_of_the_best_finds_groups_that_no_threshold_does():
+    items, fresh = groups(0, 200, together=True), groups(1, 200, together=True)
+    plain, shared = fit_calibration(items), fit_calibration(items, relative=True)
+    assert plain.share == 1
+    assert shared.share < 1
+    assert mean_score(fresh, shared) > mean_score(fresh, plain) + 0.05
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_no_share_is_fitted_where_it_does_not_pay_on_videos_that_it_was_not_fitted_on(seed):
+    items = groups(seed, 200, together=False)
+    assert fit_calibration(items, relative=True) == fit_calibration(items)
+    one = [Scored(item.logits, item.labels, item.expression, "v") for item in groups(0, 50, together=True)]
+    assert fit_calibration(one, relative=True).share == 1
+
+
+@pytest.mark.parametrize(
+    ("probability", "presence", "limit"),
+    [
+        ([0.8, 0.45, 0.3], 0.9, 0.4), ([0.96, 0.6], 0.9, 0.48), ([0.4, 0.3], 0.9, 0.2), ([0.4, 0.3], 0.1, 0.5),
+        ([], 0.9, 0.5),
+    ],
+)  # fmt: skip
+def test_the_share_lowers_the_threshold_only_where_something_is_chosen(probability, presence, limit):
+    shared = Calibration(threshold=0.5, no_target_threshold=0.5, share=0.5)
+    assert shared.limit(np.array(probability), presence) == pytest.approx(limit)
+    assert Calibration().limit(np.array(probability), presence) == 0.5

@@ -31,6 +31,8 @@ def test_changes_go_to_whichever_settings_have_the_name():
     )
     assert (shape.layers, shape.motion_widths) == (3, (8, 8, 8, 8, 8, 512))
     assert (training.token_noise, training.schedule) == (0.5, "cosine")
+    for word, value in (("true", True), ("false", False)):
+        assert changed(shape, training, [f"relative_rule={word}"])[1].relative_rule is value
 
 
 @pytest.mark.parametrize(
@@ -38,6 +40,7 @@ def test_changes_go_to_whichever_settings_have_the_name():
     [
         ("layers", "NAME=VALUE"),
         ("colour=3", "NAME=VALUE with a name of .*layers.*got 'colour=3'"),
+        ("relative_rule=1", "--set relative_rule: expected bool, got '1'"),
         ("layers=two", "--set layers: expected int, got 'two'"),
         ("motion_widths=a", "whole numbers with commas"),
         ("track_dropout=2", "shares in 0..1"),
