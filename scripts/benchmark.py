@@ -16,12 +16,15 @@ EPILOG = (
     "Examples: [bold]tracksift benchmark proposals[/]  |  "
     "[bold]tracksift benchmark proposals --row A --size large --objects 64 --frames 60[/]  |  "
     "[bold]tracksift benchmark answers --frames 48[/]  |  [bold]tracksift benchmark cache --frames 100[/]  |  "
-    "[bold]tracksift benchmark metrics --expressions 20[/]  |  [bold]tracksift benchmark selector --scale small[/]"
+    "[bold]tracksift benchmark metrics --expressions 20[/]  |  [bold]tracksift benchmark selector --scale small[/]  |  "
+    "[bold]tracksift benchmark grounder --scale small --device cpu[/]"
 )
 
 
 def main(
-    name: Annotated[str, typer.Argument(help="proposals, answers, presets, cache, metrics or selector.")] = "proposals",
+    name: Annotated[
+        str, typer.Argument(help="proposals, answers, presets, cache, metrics, selector or grounder.")
+    ] = "proposals",
     frames: Annotated[
         int | None, typer.Option(help="Frames of the clip; 24, and 60 for metrics, if not given.", min=4, max=600)
     ] = None,
@@ -39,7 +42,11 @@ def main(
     ] = None,
     expressions: Annotated[int, typer.Option(help="metrics: answers that are scored.", min=1)] = 200,
     scale: Annotated[
-        str, typer.Option(help="selector: full (64 tracks of 200 frames, RoBERTa-large), or small to try it.")
+        str,
+        typer.Option(
+            help="selector: full (64 tracks of 200 frames, RoBERTa-large); grounder: full (4 clips of 96 frames, "
+            "Qwen3-0.6B); small to try either."
+        ),
     ] = "full",
     device: options.Device = "auto",
 ) -> None:
@@ -58,7 +65,12 @@ def main(
     largest difference, and expressions a second over 1, 2, 4 .. processes.
     [bold]selector[/]: expressions a second in training, ours and SOLA's module in our loop, beside SOLA's loop to the
     letter; milliseconds of one new expression about a video in memory, text encoder apart and included, and of 1,000.
+    [bold]grounder[/]: tokens and videos a second of a language model of Qwen3-0.6B's shape, from cached features and
+    from raw frames, with each of torch's kernels of attention, in training, writing and streaming.
     """
+    if name == "grounder":
+        _time_grounder(scale, repeats, device)
+        return
     if name == "selector":
         _time_selector(scale, repeats, device)
         return
@@ -79,7 +91,8 @@ def main(
 
     if name not in benchmarks.BENCHMARKS:
         raise InputError(
-            f"benchmark: expected one of {', '.join(benchmarks.BENCHMARKS)}, cache, metrics, selector, got {name!r}"
+            f"benchmark: expected one of {', '.join(benchmarks.BENCHMARKS)}, cache, metrics, selector, grounder, "
+            f"got {name!r}"
         )
     pipeline = Pipeline(device=device)
     with reporting.progress_bar(f"benchmark {name}", None) as bar:
@@ -121,6 +134,23 @@ def _time_selector(scale: str, repeats: int, device: str) -> None:
     title = f"selector: {settings.tracks} tracks of {settings.frames} frames"
     reporting.print_table(title, ["figure", "value"], list(figures.items()))
     reporting.emit(figures, {"benchmark": "selector", "weights": "random", **asdict(settings)})
+
+
+def _time_grounder(scale: str, repeats: int, device: str) -> None:
+    from dataclasses import asdict
+
+    from core.devices import pick_device
+    from llm_grounder.benchmark import time_grounder
+    from llm_grounder.made_up import SCALES
+
+    if scale not in SCALES:
+        raise InputError(f"--scale: expected one of {', '.join(SCALES)}, got {scale!r}")
+    settings = SCALES[scale](repeats)
+    with reporting.progress_bar("benchmark grounder") as bar:
+        figures = time_grounder(settings, pick_device(device), bar)
+    title = f"grounder: {settings.clips} clips of {settings.frames} frames, {settings.visual} tokens a frame"
+    reporting.print_table(title, ["figure", "value"], list(figures.items()))
+    reporting.emit(figures, {"benchmark": "grounder", "weights": "random", **asdict(settings)})
 
 
 class RowChoice(NamedTuple):
