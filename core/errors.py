@@ -11,6 +11,7 @@
         CacheForeignError     not a TrackSift cache
         CacheVersionError     written by a newer TrackSift
       ScorerMismatchError     a scorer was trained on another tracker or encoder than the cache holds
+      ServerError             a server that was asked for does not answer as it should
 
 Knows no other module.
 """
@@ -58,3 +59,7 @@ class CacheVersionError(CacheError):
 
 class ScorerMismatchError(TrackSiftError):
     """A scorer was trained on another tracker or encoder than the one that the cache holds."""
+
+
+class ServerError(TrackSiftError):
+    """A server that was asked for cannot be reached or does not answer as it should."""
