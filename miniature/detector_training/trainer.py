@@ -29,7 +29,9 @@ from miniature.world.spec import SIDE
 
 CLIP_NORM = 1.0
 SORTS = tuple(len(words) for words in WORDS)
-NAMES = 2.0  # weight of naming
+NAMES = 2.0
+"""Weight of naming. Without it the words of all phrases became one vector within some hundred steps, since whatever
+tells objects from the background is the same for all of them, and every object was then found for any phrase."""
 TERMS = ("total", "proposals", "queries", "jittered", "names", "class", "distance", "overlap")
 """What a step tells: the loss, its four sources, and the last layer's three terms before weighing."""
 
@@ -211,6 +213,6 @@ def read_state(path: Path) -> dict[str, Any]:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except (RuntimeError, EOFError, ValueError, OSError, pickle.UnpicklingError) as error:
         raise CheckpointError(f"training state {path}: expected a complete file, got a damaged one") from error
-    if not isinstance(state, dict) or "average" not in state:
+    if not isinstance(state, dict) or not {"average", "names"} <= state.keys():
         raise CheckpointError(f"training state {path}: expected a detector's state, got {type(state).__name__}")
     return state

@@ -384,7 +384,8 @@ def test_a_few_hundred_steps_tell_objects_that_fit_a_phrase_from_those_that_do_n
     score = found.logits[-1][:, TINY.queries :].masked_fill(batch.ids[:, None] == words.PAD, -1e4).amax(dim=2)
     match, visible = batch.match.repeat(1, GROUPS), batch.visible.repeat(1, GROUPS)
     fit, other = score[match], score[visible & ~match]
-    assert (fit[:, None] > other[None]).float().mean() > 0.75
+    # 0.96 as it is; 0.71 without naming, 0.81 where start, stop and end may fire.
+    assert (fit[:, None] > other[None]).float().mean() > 0.88
 
 
 # figures
