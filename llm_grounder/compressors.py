@@ -103,9 +103,9 @@ class Everything(nn.Module):
 def make_compressor(settings: GrounderSettings) -> nn.Module:
     """The compressor of the settings, a `Compressor`."""
     if settings.compressor == "slots":
-        return Slots(settings.feature_width, settings.visual_tokens)
+        return Slots(settings.visual_width, settings.visual_tokens)
     if settings.compressor == "t_selector":
-        return TSelector(settings.feature_width, settings.group * settings.patches, settings.visual_tokens)
+        return TSelector(settings.visual_width, settings.group * settings.patches, settings.visual_tokens)
     if settings.compressor == "average":
         return Average(settings.patches, settings.visual_tokens)
     return Everything()

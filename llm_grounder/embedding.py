@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from core.errors import InputError
 from llm_grounder.backbone import FRAME, OBJECT, REGION, VISUAL, Backbone, track_token
 from llm_grounder.compressors import group_frames, make_compressor
+from llm_grounder.patches import PatchFrontEnd, PlacedPatches
 from llm_grounder.sequence import Batch, Layout
 from llm_grounder.settings import GrounderSettings
 from llm_grounder.times import TIME_TOKENS, ComposedTime, FrameTimes
@@ -40,11 +41,14 @@ class Inputs(nn.Module):
     def __init__(self, settings: GrounderSettings, backbone: Backbone) -> None:
         super().__init__()
         self.settings = settings
-        width, channels = backbone.width, settings.feature_width
+        width, channels = backbone.width, settings.visual_width
         with torch.no_grad():
             spread = float(backbone.lm.get_input_embeddings().weight.float().std())
-        self.norm = nn.LayerNorm(channels)
-        self.place = nn.Parameter(torch.zeros(settings.patches, channels))
+        self.patches: nn.Module = (
+            PatchFrontEnd(settings.feature_width, channels, settings.patch_layers, settings.patches)
+            if settings.patch_width
+            else PlacedPatches(channels, settings.patches)
+        )
         self.times = FrameTimes(channels, settings.sequence_rows, settings.second_rows)
         self.compressor = make_compressor(settings)
         self.visual = Scaled(
@@ -109,7 +113,7 @@ class Inputs(nn.Module):
         wanted, got = [self.settings.patches, self.settings.feature_width], list(clip.features.shape[1:])
         if got != wanted:
             raise InputError(f"clip {clip.id!r}: expected features of {wanted} patches and width, got {got}")
-        patches: Tensor = self.norm(clip.features.to(device, self.place.dtype)) + self.place
+        patches: Tensor = self.patches(clip.features.to(device, next(self.patches.parameters()).dtype))
         times = self.times(clip.times, device)
         return patches if times is None else patches + times[:, None]
 

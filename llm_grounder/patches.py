@@ -18,6 +18,19 @@ KERNEL = 3
 WIDER = 2  # of a block's middle
 
 
+class PlacedPatches(nn.Module):
+    """Normalised features with a place each, and nothing more; [T, P, C] -> the same."""
+
+    def __init__(self, channels: int, patches: int) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(channels)
+        self.place = nn.Parameter(torch.zeros(patches, channels))
+
+    def forward(self, features: Tensor) -> Tensor:
+        """See the class."""
+        return torch.as_tensor(self.norm(features)) + self.place
+
+
 class PatchFrontEnd(nn.Module):
     """Normalised features with a place each, brought to a width, then `layers` residual blocks; [T, P, C] -> [T, P, W].
 

@@ -21,6 +21,8 @@ class GrounderSettings:
     """What stands between features and language model, and behind it.
 
     feature_width: C.   patches: P.   track_width: D, 0 for a grounder that reads no tracks.   tracks: the most tracks.
+    patch_width, patch_layers: width and convolutional blocks of what is trained before the compressor, which reads how
+    patches lie beside each other; 0 for features as they are.
     compressor, visual_tokens: how P patches become so many tokens (`none`: P).   group: frames that are compressed
     together, 1 each alone (streaming needs it), 0 the whole clip.
     frame_times: how a frame's time is said: not at all, six time tokens, numerals as text, or all digits composed into
@@ -34,6 +36,8 @@ class GrounderSettings:
     patches: int
     track_width: int = 0
     tracks: int = 16
+    patch_width: int = 0
+    patch_layers: int = 0
     compressor: CompressorName = "slots"
     visual_tokens: int = 4
     group: int = 1
@@ -53,7 +57,8 @@ class GrounderSettings:
                     f"grounder settings: expected {name} among {get_args(options)}, got {getattr(self, name)!r}"
                 )
         for name, least in (
-            ("feature_width", 1), ("patches", 1), ("track_width", 0), ("tracks", 0), ("visual_tokens", 1), ("group", 0),
+            ("feature_width", 1), ("patches", 1), ("track_width", 0), ("tracks", 0),
+            ("patch_width", 0), ("patch_layers", 0), ("visual_tokens", 1), ("group", 0),
             ("sequence_rows", 0), ("second_rows", 0), ("spans", 0), ("boxes", 0),
         ):  # fmt: skip
             if getattr(self, name) < least:
@@ -68,6 +73,14 @@ class GrounderSettings:
                 f"grounder settings: expected group {'1' if self.compressor == 'none' else '1 or more'} "
                 f"for the compressor {self.compressor}, got {self.group}"
             )
+
+        if self.patch_layers and not self.patch_width:
+            raise InputError(f"grounder settings: expected a patch_width for {self.patch_layers} patch_layers, got 0")
+
+    @property
+    def visual_width(self) -> int:
+        """Width of what is compressed."""
+        return self.patch_width or self.feature_width
 
     @property
     def tokens_a_group(self) -> int:

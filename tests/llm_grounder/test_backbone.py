@@ -129,7 +129,7 @@ def test_weights_kept_small_are_what_is_loaded(tmp_path):
     save_grounder(tmp_path / "g", tiny_grounder(), {}, dtype=torch.float16)
     loaded, _ = load_grounder(tmp_path / "g")
     assert {p.dtype for p in loaded.parameters()} == {torch.float32}
-    wanted = tiny_grounder().inputs.place.new_tensor(0) + tiny_grounder().span_head.score.weight.half().float()
+    wanted = tiny_grounder().inputs.patches.place.new_tensor(0) + tiny_grounder().span_head.score.weight.half().float()
     assert torch.equal(loaded.span_head.score.weight, wanted)
 
 
