@@ -14,7 +14,8 @@ from tests.documented import ROOT, blocks, commands, lay_desk, run_line
 
 PAGES = {path.stem: path.read_text() for path in sorted((ROOT / "docs").glob("*.md"))}
 ALL = PAGES | {name: (ROOT / f"{name}.md").read_text() for name in ("README", "CONTRIBUTING")}
-RUN = [name for name, text in PAGES.items() if blocks(text, "bash run")]
+RUN = [name for name, text in PAGES.items() if blocks(text, "bash (?:run|gpu)")]
+"""`gpu`: what takes a GPU minutes runs too, asked for little (`tests.documented.ADDED`)."""
 UsageError = typer.BadParameter.__base__  # of click, or of the copy of it that a newer typer brings
 SHELL = ("export ", "mkdir ", "while ", "done", "cp ", "make ", "git ", "cd ", "pip ")
 """Lines of the shell itself, which are not ours to check."""
@@ -94,7 +95,7 @@ def test_the_readme_leads_to_every_page():
 @pytest.mark.slow
 @pytest.mark.parametrize("name", RUN)
 def test_a_page_runs_as_written(name, command, desk, capsys):
-    for kind, block in re.findall(r"^```(bash|python) run\n(.*?)^```", PAGES[name], re.MULTILINE | re.DOTALL):
+    for kind, block in re.findall(r"^```(bash|python) (?:run|gpu)\n(.*?)^```", PAGES[name], re.MULTILINE | re.DOTALL):
         if kind == "python":
             exec(compile(block, f"{name}.md", "exec"), {})
             assert capsys.readouterr().out
