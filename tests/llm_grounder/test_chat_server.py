@@ -163,18 +163,18 @@ def test_no_server_at_all_is_named():
 
 
 def test_many_questions_keep_their_order_and_go_together():
+    met = threading.Barrier(4, timeout=20)  # passes four at a time, so that one after another would never end
+
     def echo(body):
-        return 200, said(body["messages"][-1]["content"][0]["text"]), {}, 0.1
+        met.wait()
+        return 200, said(body["messages"][-1]["content"][0]["text"]), {}, 0
 
     done, asks = [], [Ask((f"q{i}",)) for i in range(16)]
     with serving(echo) as (url, calls):
-        start = time.monotonic()
-        replies = chat(url, at_once=8).answer(asks, lambda at, of: done.append((at, of)))
-        seconds = time.monotonic() - start
+        replies = chat(url, at_once=4).answer(asks, lambda at, of: done.append((at, of)))
     assert [reply.text for reply in replies] == [f"q{i}" for i in range(16)]
     assert done == [(i, 16) for i in range(1, 17)]
     assert len(calls) == 16
-    assert seconds < 1.4  # 1.6 one after another
 
 
 def test_a_reply_cut_for_its_length_is_a_failure_and_a_null_an_empty_one():
