@@ -49,7 +49,9 @@ class Settings:
 
     seed: int = 0
     grounder: GrounderSettings = field(
-        default_factory=lambda: GrounderSettings(feature_width=2 * PATCH_WIDTH, patches=256, visual_tokens=8)
+        default_factory=lambda: GrounderSettings(
+            feature_width=2 * PATCH_WIDTH, patches=256, patch_width=128, patch_layers=3, visual_tokens=8
+        )
     )
     shape: TinyShape = field(default_factory=TinyShape)
     grid: int = 16
@@ -72,15 +74,19 @@ class Settings:
 FULL = Settings()
 """About ten minutes of one GPU. Its pool takes 40 GB of the GPU's memory."""
 SMOKE = Settings(
-    grounder=GrounderSettings(feature_width=2 * PATCH_WIDTH, patches=16, visual_tokens=4, spans=4),
+    grounder=GrounderSettings(
+        feature_width=2 * PATCH_WIDTH, patches=16, patch_width=32, patch_layers=1, visual_tokens=4, spans=4
+    ),
     shape=TinyShape(64, 2, 2, 128, 400), grid=4, tiles=1, pool=3, first=3, films=2, asks=2, refresh=0, seconds=24,
     most=8, warm_up=10,
 )  # fmt: skip
 """To see that everything runs."""
 SMALL = Settings(
-    grounder=GrounderSettings(feature_width=2 * PATCH_WIDTH, patches=64, visual_tokens=4, spans=4),
-    shape=TinyShape(96, 3, 4, 256, 400), grid=8, tiles=1, pool=160, first=24, films=4, refresh=1, seconds=40,
-    warm_up=40, rate=2e-3, average=0.99,
+    grounder=GrounderSettings(
+        feature_width=2 * PATCH_WIDTH, patches=64, patch_width=48, patch_layers=1, visual_tokens=2, spans=4
+    ),
+    shape=TinyShape(64, 2, 4, 160, 400), grid=8, tiles=1, pool=160, first=32, films=3, refresh=1, seconds=24, most=12,
+    warm_up=30, rate=3e-3, average=0.98,
 )  # fmt: skip
 """Short stories and a small model: something is learnt in minutes on a CPU."""
 
