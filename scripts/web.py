@@ -29,7 +29,7 @@ def main(
     ),
     port: Annotated[int, typer.Option(help="Port to serve on.", min=1, max=65535)] = 7860,
     browser: Annotated[bool, typer.Option(help="Open the page in a browser.")] = True,
-    samples: Annotated[int, typer.Option(help="Rendered clips to try, beside one real video; 0 for none.", min=0)] = 3,
+    samples: Annotated[bool, typer.Option(help="Offer rendered clips and a real video to try.")] = True,
     max_megabytes: Annotated[int, typer.Option(help="Largest upload.", min=1)] = 200,
     max_seconds: Annotated[float, typer.Option(help="Longest video.", min=0.1)] = 60.0,
     max_frames: Annotated[int, typer.Option(help="Most frames of a video.", min=1)] = 600,
@@ -67,7 +67,7 @@ def main(
         reporting.emit({"samples": samples}, settings)
         return
     with TemporaryDirectory(prefix="tracksift-samples-", dir=folder) as place:
-        chosen = make_samples(Path(place), samples) if samples else []
+        chosen = make_samples(Path(place)) if samples else []
         with server.serving(pipeline, limits=limits, samples=chosen, host=host, folder=folder) as app:
 
             def started() -> None:

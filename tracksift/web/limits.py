@@ -25,8 +25,9 @@ class Limits:
     """The most of everything.
 
     megabytes: of an upload.   seconds, frames, pixels: of a video, pixels those of one frame.   characters: of a text.
-    boxes, answers: of a session; the oldest answer is forgotten.   sessions: at once.   idle: seconds after which a
-    session without a sign of life is deleted.
+    boxes, answers: of a session; the oldest answer is forgotten.   sessions: at once.   idle, grace: seconds after
+    which a session is deleted, idle without a sign of life, grace when its tab seems gone, which a broken connection
+    looks like too.
     """
 
     megabytes: int = 200
@@ -38,12 +39,13 @@ class Limits:
     answers: int = 50
     sessions: int = 24
     idle: float = 900.0
+    grace: float = 40.0
 
     def __post_init__(self) -> None:
         """Refuse limits that allow nothing."""
         for name in ("megabytes", "frames", "pixels", "characters", "boxes", "answers", "sessions"):
             check_least(f"web limit {name}", getattr(self, name), 1)
-        for name in ("seconds", "idle"):
+        for name in ("seconds", "idle", "grace"):
             check_least(f"web limit {name}", getattr(self, name), 0.001, "seconds")
 
     @property

@@ -121,5 +121,5 @@ def _assemble(studio: Studio, sessions: Sessions) -> FastAPI:
 
 
 def _sweep(sessions: Sessions, ended: threading.Event) -> None:
-    while not ended.wait(_SWEEP):
+    while not ended.wait(min(_SWEEP, sessions.limits.grace)):
         sessions.sweep()

@@ -18,8 +18,6 @@ from core.errors import InputError
 from tracksift.web.limits import Limits
 from tracksift.web.visit import Visit
 
-_GRACE = 40.0  # seconds that a tab which seems gone may take to come back, for example after a broken connection
-
 
 class SessionEndedError(InputError):
     """There is no such session for this browser."""
@@ -101,7 +99,8 @@ class Sessions:
         """End the sessions without a sign of life; returns how many."""
         now = self._clock()
         with self._lock:
-            over = [s for s in self._by_id.values() if now - s.seen > (_GRACE if s.left else self.limits.idle)]
+            room = self.limits.grace, self.limits.idle
+            over = [s for s in self._by_id.values() if now - s.seen > (room[0] if s.left else room[1])]
             for session in over:
                 self._drop(session)
         return len(over)
