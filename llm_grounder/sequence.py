@@ -18,6 +18,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any, Final
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor
@@ -106,6 +107,7 @@ class Template:
         self.ids = backbone.ids
         self.settings = settings
         self._feed = self._words("\n")
+        self._groups: WeakKeyDictionary[Clip, dict[int, Piece]] = WeakKeyDictionary()
 
     def opening(self, system: str) -> Piece:
         """The system's words."""
@@ -133,6 +135,12 @@ class Template:
 
     def group(self, clip: Clip, group: int) -> Piece:
         """Group `group` of a clip's frames: its visual tokens, then objects, time and marker of each frame."""
+        known = self._groups.setdefault(clip, {})  # several requests a clip are usual
+        if group not in known:
+            known[group] = self._group(clip, group)
+        return known[group]
+
+    def _group(self, clip: Clip, group: int) -> Piece:
         size = self.settings.group or clip.frames
         ids = [self.ids[VISUAL]] * self.settings.tokens_a_group
         marks, objects = [], []
@@ -156,14 +164,14 @@ class Template:
             ids += [self.ids[PRESENCE], *(self.ids[track_token(n)] for n in range(clip.tracks))]
         return Piece(Kind.READ, (*ids, *self._close()))
 
-    def _tracks_in(self, clip: Clip, t: int) -> list[int]:
+    def _tracks_in(self, clip: Clip, t: int) -> tuple[int, ...]:
         if not self.settings.track_width:
-            return []
+            return ()
         if clip.tracks > self.settings.tracks:
             raise InputError(
                 f"clip {clip.id!r}: expected {self.settings.tracks} tracks at most for this grounder, got {clip.tracks}"
             )
-        return [n for n in range(clip.tracks) if not math.isnan(float(clip.track_boxes[n, t, 0]))]
+        return clip.seen[t] if clip.tracks else ()
 
     def _time(self, seconds: float) -> list[int]:
         if self.settings.frame_times == "tokens":
@@ -220,14 +228,15 @@ def lay_out(pieces: Sequence[Piece], template: Template) -> Layout:
     starts = [0]
     for piece in pieces:
         starts.append(starts[-1] + len(piece.ids))
-    labels, frame = torch.full((len(ids),), -100), torch.full((len(ids),), -1)
-    flat, marks = torch.tensor(ids, dtype=torch.long), []
+    flat = torch.tensor(ids, dtype=torch.long)
+    labels, frame, marks = torch.full((len(ids),), -100), [-1] * len(ids), []
     for piece, start in zip(pieces, starts, strict=False):
-        learnt = slice(start + piece.learn.start, start + piece.learn.stop)
-        labels[learnt] = flat[learnt]
+        if piece.learn:
+            learnt = slice(start + piece.learn.start, start + piece.learn.stop)
+            labels[learnt] = flat[learnt]
         before = 0
         for t, place in piece.marks:
-            frame[start + before : start + place + 1] = t
+            frame[start + before : start + place + 1] = [t] * (place + 1 - before)
             marks.append(start + place)
             before = place + 1
     lengths = torch.tensor([len(piece.ids) for piece in pieces])
@@ -239,7 +248,7 @@ def lay_out(pieces: Sequence[Piece], template: Template) -> Layout:
         return torch.nonzero(torch.isin(flat, wanted) & read).flatten()
 
     return Layout(
-        ids=flat, labels=labels, kind=torch.repeat_interleave(kinds, lengths), frame=frame,
+        ids=flat, labels=labels, kind=torch.repeat_interleave(kinds, lengths), frame=torch.tensor(frame),
         piece=torch.repeat_interleave(torch.arange(len(pieces)), lengths),
         frame_at=torch.tensor(marks, dtype=torch.long),
         span_at=places([span_token(k) for k in range(template.settings.spans)]),

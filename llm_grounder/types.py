@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -95,6 +96,12 @@ class Clip:
     def tracks(self) -> int:
         """N."""
         return len(self.track_tokens)
+
+    @cached_property
+    def seen(self) -> tuple[tuple[int, ...], ...]:
+        """The tracks that each of the T frames shows."""
+        there = ~self.track_boxes[..., 0].isnan().T.cpu()
+        return tuple(tuple(row.nonzero().flatten().tolist()) for row in there)
 
 
 @dataclass(frozen=True)

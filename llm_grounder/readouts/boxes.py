@@ -69,11 +69,21 @@ def _match(out: BoxOutput, truth: Tensor, labelled: Tensor) -> tuple[Tensor, Ten
     with torch.no_grad():
         one, other = out.boxes[:, :, None], truth[:, None]
         cost = 5 * (one - other).abs().sum(-1) - 2 * box_giou(one, other) - out.score.sigmoid()[..., None]
-    cost, there = cost.cpu(), ~truth[..., 0].isnan().cpu() & labelled.cpu().bool()[:, None]
+    there = ~truth[..., 0].isnan() & labelled.to(truth.device).bool()[:, None]
+    cost = cost.masked_fill(~there[:, None], torch.inf)
+    if min(cost.shape[1:]) == 1:  # one box or one truth a frame: the cheapest pair, all frames at once
+        return _cheapest(cost, there)
     found: list[tuple[int, int, int]] = []
+    cost, there = cost.cpu(), there.cpu()
     for t in torch.nonzero(there.any(1)).flatten().tolist():
         real = torch.nonzero(there[t]).flatten()
         rows, columns = best_pairs(cost[t][:, real])
         found += [(t, int(k), int(real[m])) for k, m in zip(rows, columns, strict=True)]
     t, k, m = torch.tensor(found, dtype=torch.long, device=out.boxes.device).view(-1, 3).unbind(1)
     return t, k, m
+
+
+def _cheapest(cost: Tensor, there: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    t = torch.nonzero(there.any(1)).flatten()
+    best = cost[t].flatten(1).argmin(1)
+    return t, best // cost.shape[2], best % cost.shape[2]

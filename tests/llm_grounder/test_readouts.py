@@ -131,6 +131,19 @@ def test_boxes_are_matched_on_labelled_frames_alone():
     assert losses["boxes.score"] < 1e-6
 
 
+def test_one_box_or_one_truth_a_frame_is_matched_as_by_all_pairs():
+    torch.manual_seed(0)
+    truth = torch.rand(5, 1, 4).sort(-1).values
+    truth[3] = torch.nan
+    labelled = torch.tensor([True, True, False, True, True])
+    out = BoxOutput(torch.rand(5, 3, 4).sort(-1).values, torch.randn(5, 3))
+    fast = box_losses([out], [truth], [labelled])
+    slow = box_losses([out], [torch.cat([truth, torch.full_like(truth, torch.nan)], 1)], [labelled])
+    assert {name: value.item() for name, value in fast.items()} == pytest.approx(
+        {name: value.item() for name, value in slow.items()}
+    )
+
+
 def test_a_lost_object_teaches_low_scores_and_no_box():
     out = BoxHead(4, 2)(torch.randn(3, 4))
     losses = box_losses([out], [torch.full((3, 1, 4), torch.nan)], [torch.ones(3)])
