@@ -8,6 +8,8 @@ or tasks. Axis letters: B replies, V tokens of the vocabulary.
 from __future__ import annotations
 
 import math
+import sys
+from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -22,6 +24,8 @@ from core.errors import InputError
 from llm_grounder.grammar import Grammar, State
 
 _BROKEN: Final = "\ufffd"  # what a decoder says of part of a character
+_LAST: Final = chr(sys.maxunicode)
+_REMEMBERED: Final = 4096  # beginnings of replies whose states are kept
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,13 +132,17 @@ class ConstrainedReply(LogitsProcessor):  # type: ignore[misc]
         return mask
 
     def _state(self, said: tuple[int, ...]) -> State:
-        known = self._after.get(said)
-        if known is None:
-            known = self._walk(self._state(said[:-1]), self._texts.get(said[-1], ""))
-            if not known:
-                raise InputError(f"constrained reply: expected tokens of the grammar, got token {said[-1]}")
-            self._after[said] = known
-        return known
+        """The state after `said`; those of the replies that are under way are kept."""
+        known = next(n for n in range(len(said), -1, -1) if said[:n] in self._after)
+        if len(self._after) > _REMEMBERED:
+            self._after = {(): self.grammar.begin(), said[:known]: self._after[said[:known]]}
+        state = self._after[said[:known]]
+        for n in range(known, len(said)):
+            state = self._walk(state, self._texts.get(said[n], ""))
+            if not state:
+                raise InputError(f"constrained reply: expected tokens of the grammar, got token {said[n]}")
+            self._after[said[: n + 1]] = state
+        return state
 
     def _walk(self, state: State, text: str) -> State:
         if not text:
@@ -154,19 +162,20 @@ class ConstrainedReply(LogitsProcessor):  # type: ignore[misc]
         known = self._moves.get(state)
         if known is None:
             ids: dict[State, list[int]] = defaultdict(list)
-            path = [state]  # after each character of the current text, up to where nothing is left
-            for text, number, shared in zip(
-                self.vocabulary.texts, self.vocabulary.ids, self.vocabulary.shared, strict=True
-            ):
-                if not path[-1] and shared >= len(path) - 1:
-                    continue  # begins with what failed before
-                del path[shared + 1 :]
+            path, place, texts = [state], 0, self.vocabulary.texts  # path: after each character of the current text
+            while place < len(texts):
+                text = texts[place]
+                del path[self.vocabulary.shared[place] + 1 :]
                 for char in text[len(path) - 1 :]:
                     path.append(self._step(path[-1], char))
                     if not path[-1]:
                         break
                 if path[-1]:
-                    ids[path[-1]].append(number)
+                    ids[path[-1]].append(self.vocabulary.ids[place])
+                    place += 1
+                else:  # nor does any text that begins so
+                    place = bisect_right(texts, text[: len(path) - 1] + _LAST, place + 1)
+                    path = path[:1]
             known = self._moves[state] = {after: torch.tensor(each) for after, each in ids.items()}
         return known
 

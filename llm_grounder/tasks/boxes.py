@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from core.errors import InputError
-from llm_grounder.grammar import END, Grammar, Literal, Number, Part, either, sequence
+from llm_grounder.grammar import END, Grammar, Part, either, sequence
+from llm_grounder.grammar_parts import Literal, Number
 from llm_grounder.tasks.failures import Failure, FailureKind, MalformedReply, attempt
 from llm_grounder.tasks.spec import GRID, NOTHING, Box, Terms, clean, says_none
 from llm_grounder.types import Task

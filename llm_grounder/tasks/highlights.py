@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from core.errors import InputError
-from llm_grounder.grammar import Grammar, Literal, Number, either, listing, sequence
+from llm_grounder.grammar import Grammar, either, listing, sequence
+from llm_grounder.grammar_parts import Literal, Number
 from llm_grounder.tasks.clock import read_time
 from llm_grounder.tasks.failures import Failure, FailureKind, MalformedReply, attempt
 from llm_grounder.tasks.listings import POINT, Item, read_items, sentence

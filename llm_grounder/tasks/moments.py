@@ -11,7 +11,8 @@ from typing import Final
 
 from core.errors import InputError
 from core.types import TimeSpan
-from llm_grounder.grammar import Grammar, Literal, Number, Part, either, listing, sequence
+from llm_grounder.grammar import Grammar, Part, either, listing, sequence
+from llm_grounder.grammar_parts import Literal, Number
 from llm_grounder.tasks.clock import SIGNS
 from llm_grounder.tasks.failures import Failure, attempt
 from llm_grounder.tasks.spec import NOTHING, Terms, clean, says_none

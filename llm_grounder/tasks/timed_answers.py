@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from llm_grounder.grammar import Grammar, Literal, Text, either, listing, sequence
+from llm_grounder.grammar import Grammar, either, listing, sequence
+from llm_grounder.grammar_parts import Literal, Text
 from llm_grounder.tasks.clock import read_time
 from llm_grounder.tasks.failures import Failure, attempt
 from llm_grounder.tasks.listings import POINT, need_words, read_items, sentence

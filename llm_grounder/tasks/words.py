@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from core.errors import InputError
-from llm_grounder.grammar import Grammar, Literal, Text, either, sequence
+from llm_grounder.grammar import Grammar, either, sequence
+from llm_grounder.grammar_parts import Literal, Text
 from llm_grounder.tasks.failures import Failure, FailureKind, MalformedReply, attempt
 from llm_grounder.tasks.spec import Terms, clean, letter
 from llm_grounder.types import Task

@@ -7,7 +7,8 @@ from transformers import Qwen3Config, Qwen3ForCausalLM
 from core.errors import InputError
 from llm_grounder.backbone import CLOSE, TinyShape, make_tokenizer, tiny_backbone
 from llm_grounder.constrained import ConstrainedReply, make_vocabulary, vocabulary_of
-from llm_grounder.grammar import Literal, Number, Text, either, listing, sequence
+from llm_grounder.grammar import either, listing, sequence
+from llm_grounder.grammar_parts import Literal, Number, Text
 from llm_grounder.tasks.catalog import FORMATS
 from llm_grounder.tasks.failures import Failure
 from llm_grounder.tasks.moments import window_parts
