@@ -166,8 +166,13 @@ class Grounder(nn.Module):
     def heads(
         self, samples: Sequence[Sample], layouts: Sequence[Layout], batch: Batch, states: Tensor
     ) -> Outputs:  # fmt: skip
-        """All read-outs of the states [B, L, H]."""
-        states = states.float()
+        """All read-outs of the states [B, L, H], in float32 under autocast too: bfloat16 has 256 places for a box."""
+        with torch.autocast(states.device.type, enabled=False):
+            return self._heads(samples, layouts, batch, states.float())
+
+    def _heads(
+        self, samples: Sequence[Sample], layouts: Sequence[Layout], batch: Batch, states: Tensor
+    ) -> Outputs:  # fmt: skip
 
         def at(places: Tensor, row: int) -> Tensor:
             return states[row, (places + batch.start[row]).to(states.device)]
@@ -188,11 +193,12 @@ class Grounder(nn.Module):
             queries = torch.stack([at(layouts[b].span_at, b) for b in spanned])
             shown = pad_sequence([frames[b] for b in spanned], batch_first=True)
             spans = self.span_head(queries, shown, real, edges)
-        said = None
-        if self.frame_head is not None:
-            each = [self.frame_head(shown) for shown in frames]
-            said = {name: [one[name] for one in each] for name in HEADS}
-        boxes = [self.box_head(shown) for shown in frames] if self.box_head is not None else None
+        said, boxes, sizes = None, None, [len(shown) for shown in frames]
+        if self.frame_head is not None:  # all frames at once, then apart
+            said = {name: list(out.split(sizes)) for name, out in self.frame_head(torch.cat(frames)).items()}
+        if self.box_head is not None:
+            out = self.box_head(torch.cat(frames))
+            boxes = [BoxOutput(*pair) for pair in zip(out.boxes.split(sizes), out.score.split(sizes), strict=True)]
         return Outputs(said, spans, spanned, edges, real, boxes, tracks)
 
     def _text_loss(self, batch: Batch, states: Tensor) -> Tensor:

@@ -233,3 +233,16 @@ def test_targets_and_clips_of_other_shapes_are_refused():
         Clip("c", torch.zeros(2, 1, 1), np.arange(2.0), 2.0, torch.zeros(1, 3, 6), torch.zeros(1, 3, 4))
     with pytest.raises(InputError, match="region"):
         Region(0.0, (0.5, 0, 0.5, 1))
+
+
+def test_heads_are_in_float32_under_autocast():
+    grounder = tiny_grounder()
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        layouts, batch = grounder.lay_out(MIXED)
+        states, _ = grounder.read(MIXED, layouts, batch)
+        out = grounder.heads(MIXED, layouts, batch, states)
+        losses = grounder.losses(MIXED)
+    assert {out.spans.ends.dtype, out.boxes[0].boxes.dtype, out.frames["relevance"][0].dtype} == {torch.float32}
+    assert {value.dtype for value in losses.values()} == {torch.float32}
+    plain = grounder.losses(MIXED)
+    assert all(abs(losses[name] - value) < 0.05 + 0.1 * value for name, value in plain.items())
