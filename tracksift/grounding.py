@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -22,6 +22,7 @@ from llm_grounder.tasks.spec import Terms, TimedAnswer, Told
 from llm_grounder.times import TimeStyle
 from llm_grounder.types import Clip, Read, Request, Role, Sample, Targets, Task, Turn
 
+WindowsFrom = Literal["spans", "words", "relevance"]
 CLIP = 2.0  # seconds, for which saliency is annotated
 HALF, LATEST = 0.5, 0.75  # of an answer's span: when it becomes due, and when it is said at the latest
 
@@ -56,20 +57,20 @@ class Example:
 class Manner:
     """How a grounder is asked and answers.
 
-    style: of times in words.   spans: windows come from span queries; else they are said in words.   live: timed
-    answers are said when they become due; else all at the end, with their times.   wording: which of the tasks'
+    style: of times in words.   windows: from span queries, said in words, or of each frame's relevance alone.   live:
+    timed answers are said when they become due; else all at the end, with their times.   wording: which of the tasks'
     wordings, -1 for one that follows from the request.
     """
 
     style: TimeStyle = "tokens"
-    spans: bool = True
+    windows: WindowsFrom = "spans"
     live: bool = False
     wording: int = 0
 
 
 def question(clip: Clip, request: Request, manner: Manner) -> Sample:
     """A sample to be answered."""
-    reads = (Read.SPANS,) if request.task is Task.MOMENTS and manner.spans else ()
+    reads = (Read.SPANS,) if request.task is Task.MOMENTS and manner.windows == "spans" else ()
     return Sample(clip, request, _asked(clip, request, manner), reads=reads)
 
 
@@ -118,7 +119,7 @@ def _wanted(task: Task, truth: Truth, manner: Manner) -> Any:
     if task is Task.TIMED_QA:
         due = [TimedAnswer(t.start + HALF * (t.end - t.start), t.text) for t in truth.told]
         return sorted(due, key=lambda answer: answer.time) or None
-    if task is Task.MOMENTS and not manner.spans and truth.spans is not None:
+    if task is Task.MOMENTS and manner.windows == "words" and truth.spans is not None:
         return [TimeSpan(float(a), float(b)) for a, b in truth.spans]
     return truth.text or None if task in (Task.QA, Task.REG) else None
 

@@ -1,0 +1,150 @@
+"""Trains a grounder on real annotations: examples, clips from caches, a recipe, and what is left in a folder.
+
+Knows recipes, annotations, caches, backbones and the training. Does not know flags.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from cache import read_frames
+from core.errors import InputError
+from core.reporting import Progress, environment
+from llm_grounder.backbone import Backbone, LoraSettings, TinyShape, make_tokenizer, pretrained_backbone, tiny_backbone
+from llm_grounder.checkpoints import save_grounder
+from llm_grounder.grounder import Grounder
+from llm_grounder.mixture import Mixture, Source
+from llm_grounder.settings import GrounderSettings
+from llm_grounder.training import Spread, TrainingSettings, train_grounder
+from llm_grounder.types import Clip
+from tracksift.annotations import Examples, read_examples
+from tracksift.clips import Inputs, read_clip
+from tracksift.moments import cache_of
+from tracksift.recipes import Recipe, make_sources
+
+LOG, FOLDER = "log.jsonl", "grounder"
+CLIPS_HELD = 64
+TINY = "tiny"
+
+
+@dataclass(frozen=True)
+class Material:
+    """What is learnt from: examples of each split, those of the recipe's tasks counted, and its caches by video id.
+
+    width, patches: of the features.
+    """
+
+    splits: tuple[Examples, ...]
+    counts: Counter[str]
+    caches: Mapping[tuple[str, str], Path]
+    width: int
+    patches: int
+
+
+def gather(
+    data: Sequence[tuple[str, str | None, Path]], root: Path, recipe: Recipe, inputs: Inputs, limit: int | None = None
+) -> Material:
+    """Read annotations and find the caches of all their videos.   limit: the first so many examples of each split.
+
+    Raises:
+        InputError: where a split has nothing of the recipe's tasks, or a video has no features.
+        AnnotationError, CacheError: for files that cannot be used.
+    """
+    if not data:
+        raise InputError("--data: expected one split to learn from or more, got none")
+    splits, counts, caches = [], Counter[str](), dict[tuple[str, str], Path]()
+    for name, split, path in data:
+        found = read_examples(name, path, split)
+        known = len(found.found)
+        found.found[:] = [e for e in found.found if e.request.task in recipe.tasks][:limit]
+        if not found.found:
+            tasks = ", ".join(sorted(recipe.tasks))
+            raise InputError(f"{name}: expected examples of {tasks}, got none among {known} with a truth")
+        for example in found.found:
+            counts[f"{name} {example.request.task.value}"] += 1
+            if (name, example.video_id) not in caches:
+                caches[name, example.video_id] = cache_of(root, name, found.split, example.video_id)
+        splits.append(found)
+    first = read_frames(next(iter(caches.values())), inputs.encoder)
+    patches = 1 if first.patches is None else first.patches.shape[1]
+    width = first.pooled.shape[1] if first.patches is None else first.patches.shape[2]
+    return Material(tuple(splits), counts, caches, width * (2 if inputs.motion else 1), patches)
+
+
+def make_backbone(spec: str, material: Material, settings: GrounderSettings, lora: LoraSettings | None) -> Backbone:
+    """The language model `spec`, or for TINY a small one over the words of the examples."""
+    if spec == TINY:
+        texts = [t for s in material.splits for e in s.found for t in _texts(e)]
+        return tiny_backbone(
+            make_tokenizer(texts, TinyShape().vocabulary), TinyShape(), spans=settings.spans, tracks=settings.tracks
+        )
+    return pretrained_backbone(spec, spans=settings.spans, tracks=settings.tracks, lora=lora)
+
+
+def train(
+    grounder: Grounder, material: Material, recipe: Recipe, name: str, inputs: Inputs, training: TrainingSettings,
+    spread: Spread, out: Path, *, rank: int = 0, resume: bool = False, progress: Progress | None = None,
+) -> Counter[str]:  # fmt: skip
+    """Train and write OUT/grounder and OUT/log.jsonl; how many samples of each task this process drew.
+
+    Raises:
+        TrackSiftError: for a loss that is not finite, or a file that cannot be used.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    batches = Mixture(
+        sources_of(material, recipe, inputs), grounder.settings, tokens=training.tokens, most=training.most,
+        seed=training.seed, rank=rank, processes=spread.devices * spread.nodes,
+    )  # fmt: skip
+    seen = train_grounder(
+        grounder, batches, training, spread, out, resume=resume, tell=_teller(out / LOG), progress=progress
+    )
+    if rank == 0:
+        save_grounder(out / FOLDER, grounder, make_record(name, recipe, material, inputs, training, seen))
+    return seen
+
+
+def sources_of(material: Material, recipe: Recipe, inputs: Inputs) -> list[Source]:
+    """Sources of samples of all splits; clips that were read lately are held."""
+
+    @lru_cache(maxsize=CLIPS_HELD)
+    def clip(name: str, video_id: str) -> Clip:
+        return read_clip(material.caches[name, video_id], inputs)
+
+    out: list[Source] = []
+    for split in material.splits:
+
+        def clip_of(video_id: str, name: str = split.name) -> Clip:
+            return clip(name, video_id)
+
+        out += make_sources(split.name, split.found, recipe.tasks, recipe.manner, clip_of)
+    return out
+
+
+def make_record(
+    name: str, recipe: Recipe, material: Material, inputs: Inputs, training: TrainingSettings, seen: Counter[str]
+) -> dict[str, Any]:
+    """What was trained, on what and how."""
+    left_out = {f"{s.name} {s.split}": dict(s.left_out) for s in material.splits}
+    return {
+        "recipe": name, "inputs": inputs.record(), "manner": asdict(recipe.manner), "examples": dict(material.counts),
+        "left_out": left_out, "drawn": dict(seen), "training": asdict(training), "environment": environment(),
+    }  # fmt: skip
+
+
+def _teller(path: Path) -> Callable[..., None]:
+    def tell(**line: object) -> None:
+        with path.open("a", encoding="utf-8") as handle:
+            handle.write(json.dumps(line) + "\n")
+
+    return tell
+
+
+def _texts(example: Any) -> list[str]:
+    truth = example.truth
+    return [text for text in (example.request.text, truth.text, *(t.text for t in truth.told)) if text]
