@@ -34,7 +34,7 @@ from miniature import training_run
 from miniature.eval_grounder import GROUNDER, held_out, measure, show
 from miniature.grounder_training.figures import Figures
 from miniature.grounder_training.films import FIRST_SEED, Film, Order, Sight, Studio
-from miniature.grounder_training.trainer import FULL, SMALL, SMOKE, Settings, Trainer, read_state
+from miniature.grounder_training.trainer import FULL, MANNER, SMALL, SMOKE, Settings, Trainer, read_state
 from miniature.sam2_training.schedule import Clock
 from miniature.training_run import check, check_loss, prepare
 from tracksift.clips import Inputs
@@ -104,6 +104,7 @@ def finish(trainer: Trainer, run: Run, sight: Sight) -> Path:
     settings = trainer.settings
     record: dict[str, Any] = {
         "inputs": Inputs(sight.encoder.sha256, settings.grid, settings.tiles, 2.0, settings.motion).record(),
+        "manner": asdict(MANNER),
         "seed": settings.seed,
         "minutes": round((time.monotonic() - run.began) / 60, 2),
         "steps": trainer.step,

@@ -16,10 +16,13 @@ from scripts import (
     generate,
     import_tracks,
     predict,
+    predict_moments,
     query,
     report,
     status,
+    stream,
     submit,
+    train_grounder,
     train_selector,
     web,
 )  # fmt: skip
@@ -40,10 +43,13 @@ app.command("extract-features", epilog=extract_features.EPILOG)(extract_features
 app.command("train-selector", epilog=train_selector.EPILOG)(train_selector.main)
 app.command("evaluate", epilog=evaluate.EPILOG)(evaluate.main)
 app.command("predict")(predict.main)
+app.command("train-grounder", epilog=train_grounder.EPILOG)(train_grounder.main)
+app.command("predict-moments", epilog=predict_moments.EPILOG)(predict_moments.main)
 app.command("fuse", epilog=fuse.EPILOG)(fuse.main)
 app.command("query", epilog=query.EPILOG)(query.main)
 app.command("explain", epilog=explain.EPILOG)(explain.main)
 app.command("report", epilog=report.EPILOG)(report.main)
+app.command("stream", epilog=stream.EPILOG)(stream.main)
 app.command("demo")(demo.main)
 app.command("web", epilog=web.EPILOG)(web.main)
 app.command("convert-detector", epilog=convert_detector.EPILOG)(convert_detector.main)
