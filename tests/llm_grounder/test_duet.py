@@ -9,10 +9,11 @@ import torch
 from core.errors import InputError
 from llm_grounder.backbone import TinyShape, make_tokenizer, tiny_backbone
 from llm_grounder.duet import GrounderDuet, timely
+from llm_grounder.events import EventKind, Question
 from llm_grounder.grounder import Grounder
 from llm_grounder.policy import PolicySettings, Rule
 from llm_grounder.settings import GrounderSettings
-from llm_grounder.streaming import EventKind, Question, Stream, run
+from llm_grounder.streaming import Stream, run
 from llm_grounder.types import Clip, Request, Role, Sample, Task, Turn
 from llm_grounder.window import Window
 

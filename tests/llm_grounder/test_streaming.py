@@ -7,8 +7,9 @@ import pytest
 import torch
 
 from core.errors import InputError
+from llm_grounder.events import Event, EventKind, Latencies, Question
 from llm_grounder.policy import PolicySettings, Rule, Verdict
-from llm_grounder.streaming import Event, EventKind, Latencies, Question, Stream, run
+from llm_grounder.streaming import Stream, run
 from llm_grounder.window import Part, Segment, Window
 from tests.llm_grounder.tiny_duet import STOP, TinyDuet, features, offline
 
@@ -204,8 +205,19 @@ def test_latencies_say_count_mean_middle_and_most_at_constant_memory():
     assert figures["ms_mean"] == pytest.approx((100 + 9000) / 2001)
 
 
-def test_events_carry_nothing_that_grows():
-    assert Event(EventKind.FRAME, 0.0).scores == {}
+LINES = [
+    (Event(EventKind.QUESTION, 1.0, "what?", 0), {"text": "what?"}),
+    (Event(EventKind.REPLY, 1.0, "it", 0, verdict=Verdict.SPOKEN), {"text": "it", "verdict": "spoken"}),
+    (
+        Event(EventKind.FRAME, 1.0, "", 0, {"relevance": 0.5}, None, 2.5),
+        {"scores": {"relevance": 0.5}, "milliseconds": 2.5},
+    ),
+]
+
+
+@pytest.mark.parametrize(("event", "more"), LINES)
+def test_an_event_as_a_line_says_what_belongs_to_its_kind(event, more):
+    assert event.line() == {"kind": event.kind.value, "time": 1.0, "question": 0, **more}
 
 
 @pytest.mark.slow

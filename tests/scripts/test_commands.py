@@ -23,6 +23,7 @@ COMMANDS = {
     "query": {"--expressions-file", "--top", "--json", "--out", "--video", "--memory", "--dry-run"},
     "explain": {"--expression", "--data", "--split", "--id", "--below", "--out", "--max-megabytes", "--dry-run"},
     "report": {"--data", "--split", "--out", "--max-megabytes", "--limit", "--dry-run"},
+    "stream": {"--question", "--questions", "--grounder", "--fps", "--rule", "--threshold", "--window", "--frames"},
     "demo": {"--out", "--clips"},
     "benchmark": {"--frames", "--repeats"},
     "convert-detector": {"--out", "--tokenizer", "--dry-run"},
