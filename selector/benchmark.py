@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from core.devices import autocast
 from core.reporting import Progress
 from core.text import TextFeatures, masked_mean
-from core.types import Expression, Labels, Source
+from core.types import Expression, Labels, Source, VideoMeta
 from selector.calibration import Calibration
 from selector.data import LabelledVideo, build_data
 from selector.inputs import TrackValues, VideoTracks
@@ -151,12 +151,13 @@ def make_videos(settings: BenchmarkSettings) -> list[LabelledVideo]:
     shape = (settings.tracks, settings.frames, settings.ours.token_width + GEOMETRY_WIDTH)
     objects = tuple(str(i) for i in range(settings.tracks))
     iou = np.eye(settings.tracks, dtype=np.float32) * 0.9
-    made = []
+    times, made = np.arange(settings.frames) / 8, []
     for v in range(settings.videos):
         values = rng.random(shape, dtype=np.float32).astype(np.float16)
         values[..., -1] = 1
         sources, prompts = (Source.GRID,) * settings.tracks, (None,) * settings.tracks
-        tracks = VideoTracks(f"v{v}", TrackValues(values), sources, prompts, f"cache of v{v}", "0" * 64)
+        meta = VideoMeta(f"v{v}", "", (1, 1), times, len(times) / 8, "")
+        tracks = VideoTracks(meta, TrackValues(values), sources, prompts, f"cache of v{v}", "0" * 64)
         named = range(v * settings.expressions, (v + 1) * settings.expressions)
         asked = tuple(Expression(str(i), "x" * (i + 1), (objects[i % len(objects)],)) for i in named)
         made.append(LabelledVideo(tracks, Labels(objects, iou, iou, iou), asked))

@@ -23,6 +23,7 @@ from core.text import TextEncoder
 from core.types import Expression, Labels, Source
 from selector.inputs import VideoTracks
 from selector.labels import best_overlap, positives
+from selector.moments import UNKNOWN, frame_labels
 from selector.rows import Rows, StreamedRows, hold
 
 TEXT_BATCH = 256
@@ -46,6 +47,7 @@ class Batch:
     there [V, N], frame_mask [V, T]: the videos' tracks and frames.   video [B]: which of the V.
     track_mask [B, N]: who takes part.   labels [B, N].   text_mask [B, L].
     overlap [B, N] float32: each track's best mean IoU over the expression's objects, 0 without any.
+    held [B, T] int8: whether the expression holds at a frame, -1 where unknown.
     """
 
     values: Tensor
@@ -57,6 +59,7 @@ class Batch:
     text_mask: Tensor
     labels: Tensor
     overlap: Tensor
+    held: Tensor
 
 
 @dataclass(frozen=True)
@@ -64,7 +67,7 @@ class SelectorData:
     """A split. rows: the videos' numbers. Per video [V]: tracks, frames. Per expression [X]: text, first track flag.
 
     flags: uint8 [sum of N over expressions], the bits COMPETES, TRUTH (a ground-truth track) and POSITIVE.
-    overlap: float16, one beside each flag, as in `Batch`.
+    overlap: float16, one beside each flag, as in `Batch`.   held: [X, T] as in `Batch`, T of the longest video.
     `numbers` and `shape` hold each expression's video, and that one's tracks and frames, on the CPU, so that batching
     never waits for a device.
     """
@@ -76,6 +79,7 @@ class SelectorData:
     first_flag: Tensor
     flags: Tensor
     overlap: Tensor
+    held: Tensor
     words: Tensor
     word_mask: Tensor
     numbers: NDArray[np.int64]
@@ -138,6 +142,7 @@ class SelectorData:
             text_mask=text_mask,
             labels=mine & (flag & self.POSITIVE > 0),
             overlap=self.overlap[place_of].float() * mine,
+            held=self.held[rows, :most_frames],
         )
 
     def epoch(self, size: int, generator: np.random.Generator | None, together: int = 1) -> list[NDArray[np.int64]]:
@@ -213,6 +218,7 @@ def build_data(
         first_flag=put(np.cumsum([0, *(len(f) for f in flags)])[:-1]),
         flags=put(np.concatenate(flags)),
         overlap=put(np.concatenate(overlap)),
+        held=put(_held(items, int(sizes[:, 1].max()))),
         words=words.to(device),
         word_mask=word_mask.to(device),
         numbers=np.array(numbers, dtype=np.int64),
@@ -232,6 +238,15 @@ def track_flags(video: LabelledVideo, index: int, positive_iou: float) -> NDArra
     flags[[source is Source.GROUND_TRUTH for source in tracks.sources]] |= SelectorData.TRUTH
     flags[positives(video.labels, expression, positive_iou)] |= SelectorData.POSITIVE
     return flags
+
+
+def _held(items: Sequence[tuple[LabelledVideo, int]], frames: int) -> NDArray[np.int8]:
+    """Whether each expression holds at a frame of its video, [X, frames]; UNKNOWN past the video's end."""
+    held = np.full((len(items), frames), UNKNOWN, dtype=np.int8)
+    for row, (video, number) in zip(held, items, strict=True):
+        meta = video.tracks.video
+        row[: meta.frames] = frame_labels(meta, video.expressions[number].spans)
+    return held
 
 
 def encode_texts(texts: Sequence[str], encoder: TextEncoder) -> tuple[Tensor, Tensor]:

@@ -5,7 +5,7 @@ Knows caches and track sets. Does not know expressions. Axis letters: N tracks, 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,7 @@ from cache import CacheFile
 from core import rle
 from core.candidates import detected_for
 from core.errors import ScorerMismatchError
-from core.types import Source, TrackSet
+from core.types import Source, TrackSet, VideoMeta
 
 
 @dataclass(frozen=True)
@@ -63,14 +63,14 @@ class TrackValues:
 
 @dataclass(frozen=True)
 class VideoTracks:
-    """A video's tracks as the selector sees them.
+    """The tracks of `video` as the selector sees them.
 
     parts: their numbers.   sources, prompted_for: [N], what decides who may compete.
     cache: the content hash, "" for tracks that were never stored.   tracker: hash of the tracker's weights.
     look: hash of the looks' encoder, "" where looks were not asked for.   detected: `core.candidates.detected_for`.
     """
 
-    video_id: str
+    video: VideoMeta = field(compare=False)
     parts: TrackValues
     sources: tuple[Source, ...]
     prompted_for: tuple[str | None, ...]
@@ -78,6 +78,11 @@ class VideoTracks:
     tracker: str
     look: str = ""
     detected: frozenset[str] | None = None
+
+    @property
+    def video_id(self) -> str:
+        """The video's id."""
+        return self.video.id
 
     @property
     def values(self) -> NDArray[np.float16]:
@@ -105,7 +110,7 @@ def read_apart(
         sources, prompts, cache = source.sources(), source.prompts(), source.content_sha256
     boxes = _geometry(source).astype(np.float16) if geometry else None
     return VideoTracks(
-        video_id=source.video.id,
+        video=source.video,
         parts=TrackValues(tokens, boxes, _looks(source) if looks and sources else None),
         sources=sources,
         prompted_for=tuple(prompt.expression_id for prompt in prompts),

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 import lightning
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -21,8 +22,9 @@ from core.text import masked_mean
 from selector.calibration import Calibration, Scored, mean_score
 from selector.data import Batch, SelectorData, select_rows
 from selector.loading import EVALUATION_BATCH, Batches, Index, Prepared
-from selector.loss import alignment_losses, presence_loss, ramp_labels, selection_loss, total_loss
+from selector.loss import alignment_losses, moment_loss, presence_loss, ramp_labels, selection_loss, total_loss
 from selector.modules import Module
+from selector.relational import RelationalSelector
 from selector.rows import moments
 from selector.settings import TrainingSettings
 from selector.sola import SolaSelector
@@ -68,7 +70,7 @@ class SelectorModule(lightning.LightningModule):  # type: ignore[misc]  # the li
     def losses(self, batch: Batch, noise: Tensor | float = 0.0) -> tuple[Tensor, Tensor]:
         """(total loss, logits [B, N])."""
         values = batch.values if isinstance(noise, float) else batch.values + noise * torch.randn_like(batch.values)
-        logits, objects, words = score_batch(self.model, batch, values)
+        logits, objects, words, holding = score_batch(self.model, batch, values)
         recipe = self.recipe
         with torch.autocast(self.device.type, enabled=False):
             wanted = batch.labels.float()
@@ -77,6 +79,9 @@ class SelectorModule(lightning.LightningModule):  # type: ignore[misc]  # the li
             loss = selection_loss(logits, wanted, batch.track_mask, recipe.positive_weight)
             if recipe.presence_weight:
                 loss = loss + recipe.presence_weight * presence_loss(logits, batch.labels, batch.track_mask)
+            if holding is not None:
+                held = moment_loss(holding, batch.held, batch.labels, batch.track_mask)
+                loss = loss + recipe.moment_weight * held
             if recipe.alignment_weight and isinstance(self.model, SolaSelector):
                 sentence, negatives = masked_mean(words.float(), batch.text_mask), self.model.negative_token.weight
                 aligned = alignment_losses(objects, sentence, negatives, batch.labels, batch.track_mask)
@@ -147,17 +152,47 @@ def score_data(model: Module, data: SelectorData) -> list[Scored]:
     scored: list[Scored] = []
     for index, values in Batches(data, data.epoch(EVALUATION_BATCH, None, EVALUATION_BATCH)):
         batch = data.batch(index, values)
-        logits, _, _ = score_batch(model, batch, batch.values)
+        logits, _, _, _ = score_batch(model, batch, batch.values)
         scored += collect(data, index, logits, batch.track_mask)
     return scored
 
 
-def score_batch(model: Module, batch: Batch, values: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Logits [B, N], track embeddings [B, N, E] and read words [B, L, E] of a batch whose values are `values`."""
+def score_batch(model: Module, batch: Batch, values: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
+    """Logits [B, N], track embeddings [B, N, E], read words [B, L, E] of a batch whose values are `values`; and logits
+    [B, N, T] of when it holds, where the model has the head.
+    """
     words = model.read(batch.words, batch.text_mask)
     videos: Any = model.encode(values, batch.there, batch.frame_mask)
     logits, objects = model.select(videos, batch.video, words, batch.track_mask, batch.text_mask)
-    return logits, objects, words
+    holding = model.hold(videos, batch.video, objects) if isinstance(model, RelationalSelector) else None
+    return logits, objects, words, holding
+
+
+@torch.no_grad()
+def moment_figures(model: Module, data: SelectorData) -> dict[str, float]:
+    """How well frames of a target's track are told: mean IoU with the spans' frames, and that of saying all frames.
+
+    Over expressions with spans, each by the track with its highest logit among the targets'; {} where there are none.
+    """
+    found: list[tuple[float, float]] = []
+    if not model.settings.moment_width:
+        return {}
+    for index, values in Batches(data, data.epoch(EVALUATION_BATCH, None, EVALUATION_BATCH)):
+        batch = data.batch(index, values)
+        logits, _, _, holding = score_batch(model, batch, batch.values)
+        meant = batch.labels & batch.track_mask
+        known = batch.held >= 0
+        assert holding is not None
+        best = logits.masked_fill(~meant, float("-inf")).argmax(-1)
+        said = (holding[torch.arange(len(best)), best] > 0) & known
+        true = batch.held == 1
+        for row in torch.nonzero(meant.any(-1) & true.any(-1)).squeeze(-1).tolist():
+            overlap = (said[row] & true[row]).sum() / (said[row] | true[row]).sum()
+            found.append((float(overlap), float(true[row].sum() / known[row].sum())))
+    if not found:
+        return {}
+    told, every = np.mean(found, axis=0)
+    return {"valid_moment_iou": round(float(told), 5), "valid_whole_video_iou": round(float(every), 5)}
 
 
 def collect(data: SelectorData, index: Index, logits: Tensor, mask: Tensor) -> list[Scored]:

@@ -33,6 +33,18 @@ def presence_loss(logits: Tensor, labels: Tensor, mask: Tensor) -> Tensor:
     return F.binary_cross_entropy_with_logits(best, there)
 
 
+def moment_loss(logits: Tensor, held: Tensor, labels: Tensor, mask: Tensor) -> Tensor:
+    """Cross-entropy of when an expression holds, over its targets' tracks and the frames of which that is known.
+
+    logits [B, N, T]; held [B, T], 1, 0 or -1 for unknown; labels (bool) and mask [B, N] -> scalar. Expressions without
+    known frames or tracks count 0, so that parts of a batch add up.
+    """
+    known = ((labels & mask)[..., None] & (held >= 0)[:, None]).to(logits.dtype)
+    wanted = (held == 1).to(logits.dtype)[:, None].expand_as(logits)
+    values = F.binary_cross_entropy_with_logits(logits, wanted, reduction="none") * known
+    return (values.sum((1, 2)) / known.sum((1, 2)).clamp(min=1)).mean()
+
+
 def ramp_labels(overlap: Tensor, middle: float, half: float) -> Tensor:
     """Labels 0..1 that rise over the IoU from `middle` - `half` to `middle` + `half`: overlap [B, N] -> [B, N]."""
     return ((overlap - middle + half) / (2 * half)).clamp(0, 1)

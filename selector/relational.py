@@ -19,24 +19,27 @@ import torch
 from torch import Tensor, nn
 
 from core.text import masked_mean
+from selector.moments import MomentHead
 from selector.relational_layers import LayerMemory, PlainLayer, RelationalLayer, TimeConvolution, of_videos
 from selector.relations import TRACK_WIDTH, frame_motion, pair_numbers, track_numbers
 from selector.settings import GEOMETRY_WIDTH, RelationalSettings
 
 MOTION_WIDTH = 12  # of `frame_motion` with two lags
 TIME_WIDTH = 8
+STRIDE, CONVOLUTIONS = 2, 2
 
 
 @dataclass(frozen=True)
 class VideoState:
     """V videos read, all that needs no words: step_mask [V, S], states [V, N, E], there [V, N], and for each layer what
-    it asks of steps and of pairs.
+    it asks of steps and of pairs.   keys [V, N, T, M]: what the head for moments reads, where there is one.
     """
 
     step_mask: Tensor
     states: Tensor
     there: Tensor
     memories: tuple[LayerMemory, ...]
+    keys: Tensor | None = None
 
 
 class RelationalSelector(nn.Module):
@@ -50,7 +53,7 @@ class RelationalSelector(nn.Module):
         self.input_mean = nn.Buffer(torch.zeros(settings.input_width))
         self.input_deviation = nn.Buffer(torch.ones(settings.input_width))
         self.frame_in = nn.Linear(settings.token_width + GEOMETRY_WIDTH + MOTION_WIDTH + TIME_WIDTH, width)
-        self.convolutions = nn.ModuleList(TimeConvolution(width, 2, settings.dropout) for _ in range(2))
+        self.convolutions = nn.ModuleList(TimeConvolution(width, STRIDE, settings.dropout) for _ in range(CONVOLUTIONS))
         self.frame_layers = nn.ModuleList(
             PlainLayer(width, settings.heads, settings.dropout) for _ in range(settings.frame_layers)
         )
@@ -64,6 +67,7 @@ class RelationalSelector(nn.Module):
         self.norm = nn.LayerNorm(width)
         self.out = nn.Linear(width, 1)
         self.match_track, self.match_words = nn.Linear(width, width), nn.Linear(width, width)
+        self.moments = MomentHead(width, settings.moment_width) if settings.moment_width else None
 
     def forward(
         self,
@@ -107,8 +111,8 @@ class RelationalSelector(nn.Module):
             moving = frame_motion(geometry)
             time = time_numbers(length, frames)[:, None].expand(-1, tracks, -1, -1)
             x = torch.cat([tokens, geometry, moving, time], dim=-1)
-        x = self.frame_in(x) * frame_mask[:, None, :, None]
-        x, mask = x.flatten(0, 1), frame_mask.repeat_interleave(tracks, 0)  # [V*N, T, E]
+        seen = self.frame_in(x) * frame_mask[:, None, :, None]
+        x, mask = seen.flatten(0, 1), frame_mask.repeat_interleave(tracks, 0)  # [V*N, T, E]
         for convolution in self.convolutions:
             x, mask = convolution(x, mask)
         for layer in self.frame_layers:
@@ -118,7 +122,8 @@ class RelationalSelector(nn.Module):
         states = torch.unflatten(pooled, 0, (videos, tracks)) + self.track_in(numbers)
         steps = torch.unflatten(x, 0, (videos, tracks))
         memories = tuple(cast(RelationalLayer, layer).memory(steps, pairs) for layer in self.layers)
-        return VideoState(mask[::tracks], states, there, memories)
+        keys = None if self.moments is None else self.moments.read(seen, steps, STRIDE**CONVOLUTIONS)
+        return VideoState(mask[::tracks], states, there, memories, keys)
 
     def select(
         self, videos: VideoState, video: Tensor, words: Tensor, track_mask: Tensor | None, text_mask: Tensor | None
@@ -136,6 +141,16 @@ class RelationalSelector(nn.Module):
             match = torch.einsum("bne,be->bn", self.match_track(x.float()), sentence)
             logits = self.out(x.float()).squeeze(-1) + match / math.sqrt(x.shape[-1])
         return logits * there, x.float() * there[..., None]
+
+    def hold(self, videos: VideoState, video: Tensor, states: Tensor) -> Tensor | None:
+        """Logits [B, N, T] float32 of the words holding of a track at a frame, if it is meant; None without the head.
+
+        states [B, N, E]: of `select`. What is said of padding means nothing.
+        """
+        if self.moments is None or videos.keys is None:
+            return None
+        logits: Tensor = self.moments(of_videos(videos.keys, video), states)
+        return logits
 
     def fit_input(self, mean: Tensor, deviation: Tensor) -> None:
         """Set the scale of tokens and looks [D + 8 + C]; channels that never vary stay as they are."""

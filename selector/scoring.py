@@ -6,23 +6,26 @@ masks or answers. Axis letters: N tracks, T frames.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, MutableMapping, Sequence
+from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from cache import CacheFile
 from core.candidates import candidates
 from core.errors import InputError, ScorerMismatchError
 from core.text import TextEncoder
-from core.types import Expression, TrackScores, TrackSet
+from core.types import Expression, MomentScores, TrackScores, TrackSet
 from selector.calibration import Calibration
 from selector.data import encode_texts
 from selector.inputs import VideoTracks, read_tracks
 from selector.modules import Module
+from selector.moments import moment_scores
+from selector.relational import RelationalSelector
 
 TOKENS_AT_ONCE = 1 << 19  # track tokens (N x T) a pass, which bounds memory
 
@@ -107,7 +110,7 @@ class Selector:
         """
         self.check(tracks, encoder)
         if competing is None:
-            competing = [candidates(tracks.sources, tracks.prompted_for, e.id, tracks.detected) for e in expressions]
+            competing = _able(tracks, expressions)
         logits = self.logits(tracks, [e.text for e in expressions], encoder, competing, memory)
         return [
             self._scores(tracks, expression, able, values)
@@ -147,15 +150,57 @@ class Selector:
 
         memory: as in `score_tracks`.
         """
+        found: list[NDArray[np.float64]] = [np.zeros(0)] * len(texts)
+        for part, _, logits, _ in self._passes(tracks, texts, encoder, competing, memory):
+            for i, row in zip(part, logits.double().cpu().numpy(), strict=True):
+                found[i] = row
+        return found
+
+    @torch.no_grad()
+    def moments(
+        self,
+        source: CacheFile | TrackSet,
+        expressions: Sequence[Expression],
+        encoder: TextEncoder,
+        competing: Sequence[NDArray[np.intp]] | None = None,
+    ) -> list[MomentScores]:
+        """When each expression holds, by the head of `selector.moments`; arguments and errors of `score`.
+
+        Raises:
+            InputError: for a selector without that head.
+        """
+        if not isinstance(self.model, RelationalSelector) or not self.model.settings.moment_width:
+            raise InputError("selector: expected one trained with a moment_width above 0, got one without moments")
+        tracks = self.read(source)
+        self.check(tracks, encoder)
+        competing = _able(tracks, expressions) if competing is None else competing
+        nothing = np.zeros((0, tracks.video.frames))
+        found = [(np.zeros(0), nothing)] * len(expressions)
+        for part, videos, logits, states in self._passes(tracks, [e.text for e in expressions], encoder, competing):
+            video = torch.zeros(len(part), dtype=torch.int64, device=self.device)
+            held = self.model.hold(videos, video, states)
+            assert held is not None
+            rows = (logits.double().cpu().numpy(), held.double().sigmoid().cpu().numpy())
+            for i, logit, holding in zip(part, *rows, strict=True):
+                found[i] = self.calibration.probability(logit), holding
+        return [
+            moment_scores(tracks.video, expression.id, *pair, self.sha256, tracks.cache)
+            for expression, pair in zip(expressions, found, strict=True)
+        ]
+
+    def _passes(
+        self, tracks: VideoTracks, texts: Sequence[str], encoder: TextEncoder,
+        competing: Sequence[NDArray[np.intp]], memory: Memory | None = None,
+    ) -> Iterator[tuple[list[int], Any, Tensor, Tensor]]:  # fmt: skip
+        """Texts that have the same competing tracks, some at a time: which, the video read, logits and track states."""
         if len(competing) != len(texts):
             raise InputError(
                 f"competing tracks: expected one list for each of {len(texts)} texts, got {len(competing)}"
             )
         device = self.device
         if not texts:
-            return []
+            return
         words, word_mask = (x.to(device) for x in encode_texts(list(texts), encoder))
-        found: list[NDArray[np.float64]] = [np.zeros(0)] * len(texts)
         groups: dict[tuple[int, ...], list[int]] = {}
         for i, able in enumerate(competing):
             groups.setdefault(tuple(int(k) for k in able), []).append(i)
@@ -167,10 +212,7 @@ class Selector:
             for part in (members[i : i + step] for i in range(0, len(members), step)):
                 read = self.model.read(words[part], word_mask[part])
                 video = torch.zeros(len(part), dtype=torch.int64, device=device)
-                logits, _ = self.model.select(videos, video, read, None, word_mask[part])
-                for i, row in zip(part, logits.double().cpu().numpy(), strict=True):
-                    found[i] = row
-        return found
+                yield part, videos, *self.model.select(videos, video, read, None, word_mask[part])
 
     def _encoded(self, tracks: VideoTracks, able: tuple[int, ...], memory: Memory | None) -> Any:
         """The module's reading of some of the tracks, from memory where it is there."""
@@ -190,3 +232,7 @@ class Selector:
         probability[able] = self.calibration.probability(logits)
         presence = self.calibration.presence(logits)
         return TrackScores(tracks.video_id, expression.id, probability, presence, self.sha256, tracks.cache)
+
+
+def _able(tracks: VideoTracks, expressions: Sequence[Expression]) -> list[NDArray[np.intp]]:
+    return [candidates(tracks.sources, tracks.prompted_for, e.id, tracks.detected) for e in expressions]

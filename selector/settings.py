@@ -60,6 +60,11 @@ class SolaSettings:
         """Numbers of a track's look that are read: none."""
         return 0
 
+    @property
+    def moment_width(self) -> int:
+        """Width of a head that says when an expression holds: there is none."""
+        return 0
+
 
 @dataclass(frozen=True)
 class RelationalSettings:
@@ -67,6 +72,7 @@ class RelationalSettings:
 
     look_width: numbers of a track's look, 0 for none.   frame_layers: attention layers along a track's time, once a
     video.   layers: rounds of words, time and other tracks, once an expression.
+    moment_width: of the head that says when an expression holds of a track (`selector.moments`), 0 for none.
     """
 
     token_width: int = 256
@@ -78,11 +84,13 @@ class RelationalSettings:
     frame_layers: int = 2
     layers: int = 4
     dropout: float = 0.1
+    moment_width: int = 0
 
     def __post_init__(self) -> None:
         """Refuse shapes that do not fit together."""
-        if self.look_width < 0:
-            raise InputError(f"selector settings: expected a look_width of 0 or more, got {self.look_width}")
+        for name, width in (("look_width", self.look_width), ("moment_width", self.moment_width)):
+            if width < 0:
+                raise InputError(f"selector settings: expected a {name} of 0 or more, got {width}")
         if self.embed_width % self.heads:
             raise InputError(f"selector settings: expected embed_width to be a multiple of heads, got {self}")
 
@@ -112,6 +120,7 @@ class TrainingSettings:
     truth_share: share of expressions that also see the ground-truth tracks.
     token_noise: deviation of noise on the object tokens, in units of each channel's deviation.
     presence_weight: of the cross-entropy of "any target is there" with the soft best of an expression's logits.
+    moment_weight: of the cross-entropy of when an expression holds, over its tracks' frames, where its spans are known.
     label_ramp: 0 for SOLA's hard labels; else labels rise from 0 to 1 over IoU positive_iou -+ label_ramp.
     relative_rule: whether calibration may choose tracks that come within a share of the best (`Calibration.share`).
     stop_after: epochs without a better score on the validation split after which training ends; 0 never.
@@ -134,6 +143,7 @@ class TrainingSettings:
     token_noise: float = 0.0
     word_dropout: float = 0.0
     presence_weight: float = 0.0
+    moment_weight: float = 0.0
     label_ramp: float = 0.0
     relative_rule: bool = False
     stop_after: int = 0
@@ -153,14 +163,17 @@ class TrainingSettings:
             and 0 <= self.truth_share <= 1
         ):
             raise InputError(f"training settings: expected a rate above 0, shares in 0..1, got {self}")
-        if min(self.label_ramp, self.stop_after, self.token_noise, self.presence_weight) < 0:
-            raise InputError(f"training settings: expected ramp, noise, weight, patience of at least 0, got {self}")
+        weights = (self.presence_weight, self.moment_weight)
+        if min(self.label_ramp, self.stop_after, self.token_noise, *weights) < 0:
+            raise InputError(f"training settings: expected ramp, noise, weights, patience of at least 0, got {self}")
 
 
 MODULES: dict[str, type[SolaSettings] | type[RelationalSettings]] = {
     "sola": SolaSettings,
     "relational": RelationalSettings,
 }
+LATER = frozenset({"moment_width"})
+"""Names that older records lack; their defaults leave a module as it was."""
 
 
 def module_name(settings: Settings) -> str:
@@ -172,7 +185,8 @@ def settings_from_json(module: str, values: dict[str, Any]) -> Settings:
     """Settings of a module as `asdict` and JSON leave them; InputError for unknown modules and wrong names."""
     if module not in MODULES:
         raise InputError(f"selector settings: expected a module of {', '.join(MODULES)}, got {module!r}")
-    if wrong := sorted(set(values) ^ {field.name for field in fields(MODULES[module])}):
+    known = {field.name for field in fields(MODULES[module])}
+    if wrong := sorted((set(values) ^ known) - (LATER & known - set(values))):
         raise InputError(f"selector settings: expected exactly the known names, missing or unknown: {wrong}")
     loaded: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
     return MODULES[module](**loaded)

@@ -26,7 +26,7 @@ from selector.calibration import Calibration, Scored, fit_calibration, mean_scor
 from selector.checkpoints import WEIGHTS, load_selector, save_selector
 from selector.data import SelectorData, build_data, without_ground_truth
 from selector.fitting import STATE, Spread, fit, model_state, prepare_state
-from selector.learner import SelectorModule, score_data
+from selector.learner import SelectorModule, moment_figures, score_data
 from selector.loading import Example, SelectorDataModule, read_examples
 from selector.logs import CURVES, TABLE, write_history
 from selector.modules import build
@@ -111,6 +111,11 @@ def train_selector(
     """
     if training.alignment_weight and isinstance(settings, RelationalSettings):
         raise InputError("training settings: expected an alignment_weight of 0 with the relational module, got more")
+    if (training.moment_weight > 0) != (settings.moment_width > 0):
+        raise InputError(
+            "training settings: expected moment_weight and moment_width both above 0 or both 0 (of the relational "
+            f"module alone), got {training.moment_weight:g} and {settings.moment_width}"
+        )
     spread = spread or Spread()
     device = spread.place(device)
     torch.manual_seed(training.seed)
@@ -204,6 +209,7 @@ class _Run:
             "valid_score": scores["valid_score"],
             "calib_score": round(mean_score(calib, calibration), 5),
             "train_expressions": len(data),
+            **moment_figures(stored, self.splits.valid),
             "packed_videos": self.splits.packed,
             "steps": int(record["steps"]),
             "minutes": round((time.monotonic() - start) / 60, 2),
