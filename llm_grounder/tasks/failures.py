@@ -74,6 +74,11 @@ class FailureCounts:
         if isinstance(parsed, Failure):
             self.kinds[parsed.kind] += 1
 
+    def add(self, other: FailureCounts) -> None:
+        """Count what another counted."""
+        self.replies += other.replies
+        self.kinds.update(other.kinds)
+
     @property
     def failures(self) -> int:
         """How many failed."""
