@@ -84,7 +84,8 @@ def test_a_stopped_training_goes_on_to_the_same_weights(colour_examples, tmp_pat
     assert steps[0] == trained.figures["steps"] // 3 + 1
     parts = load_selector(tmp_path / "parts")
     assert parts.record["history"] == whole.record["history"]
-    assert parts.sha256 == whole.sha256
+    for name, tensor in whole.model.state_dict().items():  # the files also hold how many minutes each took
+        assert torch.equal(parts.model.state_dict()[name], tensor), name
 
 
 def test_another_recipe_does_not_go_on_from_a_stopped_training(colour_examples, tmp_path):
