@@ -61,8 +61,8 @@ def write_window(start: float, end: float, style: TimeStyle) -> str:
 
 
 def time_part(terms: Terms, *, keeps: bool = False, above: int | None = None) -> Number:
-    """A time within the clip: one that keeps itself leaves room for a later one."""
-    high = int(round(terms.end * 10, 6))
+    """A time up to the clip's end as it is written; one that keeps itself leaves room for a later one."""
+    high = round(float(f"{terms.end:.1f}") * 10)
     signs, width = None, 0
     if terms.style == "tokens":
         signs, width, high = SIGNS, 4, min(high, int(LONGEST * 10))

@@ -11,6 +11,7 @@ from llm_grounder.tasks.failures import Failure, FailureCounts, FailureKind
 from llm_grounder.tasks.spec import Highlight, Terms, TimedAnswer, Told, ask
 from llm_grounder.times import write_time
 from llm_grounder.types import Request, Role, Task
+from miniature.long_world import make_story
 
 END = 60.0
 TERMS = Terms(END)
@@ -264,6 +265,34 @@ def test_what_is_written_is_read_again(task, style):
     reply = FORMATS[task].write(ANSWERS[task], terms)
     assert FORMATS[task].parse(reply, terms) == ANSWERS[task]
     assert ("<TIME_" in reply) == (style == "tokens" and task in list(ANSWERS)[:5])
+
+
+@pytest.mark.parametrize("style", ["tokens", "text"])
+@pytest.mark.parametrize("seed", [200_000, 200_001])
+def test_all_that_the_long_world_wants_said_is_read_again_and_within_the_grammar(seed, style):
+    story = make_story(seed, seconds=60)
+    terms = Terms(float(story.duration), style)
+    wanted = [(Task.MOMENTS, tuple(TimeSpan(*map(float, w)) for w in m.windows), terms) for m in story.moments]
+    wanted += [(Task.CAPTIONS, tuple(Told(c.start, c.end, c.text) for c in each), terms) for each in story.captions]
+    wanted += [(Task.REG, text, terms) for each in story.descriptions for text in each.texts]
+    for question in story.timed_questions:
+        wanted.append((Task.TIMED_QA, tuple(TimedAnswer(a.start, a.text) for a in question.answers), terms))
+    for asked in story.questions:
+        wanted.append((Task.QA, asked.answer, Terms(terms.end, style, asked.options)))
+    for task, answer, held in wanted:
+        reply, grammar = FORMATS[task].write(answer, held), FORMATS[task].grammar(held)
+        assert FORMATS[task].parse(reply, held) == answer
+        assert grammar.accepts(grammar.advance(grammar.begin(), reply)), reply
+
+
+@pytest.mark.parametrize("end", [0.1, 0.96, 12.349, 175.17, 9999.94])
+def test_a_window_up_to_the_very_end_is_within_the_grammar_and_read(end):
+    terms, read = Terms(end), FORMATS[Task.MOMENTS]
+    reply = read.write((TimeSpan(0.0, end),), terms)
+    grammar = read.grammar(terms)
+    assert grammar.accepts(grammar.advance(grammar.begin(), reply))
+    (found,) = read.parse(reply, terms)
+    assert found.end == pytest.approx(end, abs=0.05)
 
 
 @pytest.mark.parametrize("task", [Task.MOMENTS, Task.SUMMARY, Task.HIGHLIGHTS, Task.CAPTIONS, Task.TIMED_QA])
