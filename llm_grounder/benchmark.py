@@ -31,6 +31,8 @@ BACKENDS: Final[Mapping[str, SDPBackend]] = {
     "flash": SDPBackend.FLASH_ATTENTION, "efficient": SDPBackend.EFFICIENT_ATTENTION,
     "cudnn": SDPBackend.CUDNN_ATTENTION, "math": SDPBackend.MATH,
 }  # fmt: skip
+REFUSALS: Final = ("no available kernel", "no viable backend", "cudnn")
+"""What torch says where a kernel of attention does not take the shapes."""
 NEVER: Final = PolicySettings(Rule.THRESHOLD, threshold=2.0)
 
 
@@ -151,7 +153,7 @@ def _rates(
     try:
         seconds = median_seconds(work, device, settings.repeats)
     except RuntimeError as error:
-        if "kernel" not in str(error).lower():
+        if not any(words in str(error).lower() for words in REFUSALS):
             raise
         return {f"{name}_tokens_s": None, f"{name}_videos_s": None}
     return {f"{name}_tokens_s": tokens / seconds, f"{name}_videos_s": settings.clips / seconds}
