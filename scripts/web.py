@@ -58,6 +58,7 @@ def main(
     from tracksift.models import Models
     from tracksift.web.limits import Limits
 
+    server.check_place(folder)
     limits = Limits(max_megabytes, max_seconds, max_frames, sessions=max_visitors)
     pipeline = Pipeline(Models(tracker=tracker, text_encoder=text_encoder, selector=selector), device)
     address = f"http://{'localhost' if server.is_local(host) else host}:{port}"

@@ -26,6 +26,7 @@ COMMANDS = {
     "stream": {"--question", "--questions", "--grounder", "--fps", "--rule", "--threshold", "--window", "--frames"},
     "demo": {"--out", "--clips"},
     "benchmark": {"--frames", "--repeats"},
+    "web": {"--host", "--port", "--max-megabytes", "--max-frames", "--max-visitors", "--folder", "--dry-run"},
     "convert-detector": {"--out", "--tokenizer", "--dry-run"},
 }
 WITHOUT_DEVICE = {"convert-detector", "fuse", "status"}

@@ -7,13 +7,14 @@ how the page looks.
 from __future__ import annotations
 
 import itertools
+import logging
 import math
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from core.errors import InputError, TrackSiftError
 from tracksift.web.downloads import make_download
-from tracksift.web.grounders import Remark, Request, Task
+from tracksift.web.grounders import NO_GROUNDER, Remark, Request, Task
 from tracksift.web.limits import check_text
 from tracksift.web.payloads import boot_data, remark_data, said, visit_data
 from tracksift.web.sessions import Sessions
@@ -21,6 +22,7 @@ from tracksift.web.studio import Box, Studio, Tell
 from tracksift.web.turnstile import Step, Work
 from tracksift.web.visit import Visit
 
+_LOG = logging.getLogger(__name__)
 Order = Mapping[str, Any]
 Reply = dict[str, Any]
 
@@ -49,9 +51,12 @@ class Events:
 
     def start(self, owner: str, tab: str, order: Order) -> Iterator[Reply]:
         """A sample, or what was uploaded, becomes the film."""
-        sample = order.get("sample")
-        number = None if sample is None else _whole("sample", sample)
-        yield from self._work(owner, tab, order, lambda visit, tell: self._studio.load(visit, number, tell))
+
+        def work(visit: Visit, tell: Tell) -> None:
+            sample = order.get("sample")
+            self._studio.load(visit, None if sample is None else _whole("sample", sample), tell)
+
+        yield from self._work(owner, tab, order, work)
 
     def ask(self, owner: str, tab: str, order: Order) -> Iterator[Reply]:
         """An expression about the film."""
@@ -100,11 +105,10 @@ class Events:
         given = order.get("task")
         if given not in list(Task):
             raise InputError(f"task: expected one of {', '.join(Task)}, got {str(given)[:40]!r}")
-        words, track, film = order.get("words"), order.get("track"), visit.film
-        if self._studio.grounder is not None:
-            film, _, _ = visit.ready()
-        if film is None:
-            raise InputError("expected a video that is tracked, got none yet; choose one first")
+        if self._studio.grounder is None:
+            raise InputError(NO_GROUNDER)
+        film, _, _ = visit.ready()
+        words, track = order.get("words"), order.get("track")
         text = check_text("words", words, self._studio.limits) if words else ""
         number = None if track is None else _whole("track", track)
         at = order.get("at", 0.0)
@@ -140,6 +144,10 @@ class Events:
         except TrackSiftError as error:
             data = {} if visit is None else visit_data(visit, visit.serial)
             yield self._reply(**data, error=said(error, visit))
+        except Exception:  # noqa: BLE001 - the border to visitors: logged with its stack, and told without
+            _LOG.exception("an event failed")
+            data = {} if visit is None else visit_data(visit, visit.serial)
+            yield self._reply(**data, error="something went wrong here; it has been noted, please try again")
 
     def _reply(self, *, error: str | None = None, **data: Any) -> Reply:
         return {"number": next(self._numbers), "error": error, **data}

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from core.errors import InputError
 from fusion.drawing import PALETTE
 from tracksift.page import answer_data, track_data
 from tracksift.predict import MINIATURE_NOTE
@@ -59,6 +60,7 @@ def film_data(film: Film) -> dict[str, Any]:
         "facts": [*facts, f"{len(tracks.tracks)} tracks"] if tracks is not None else facts,
         "suggestions": list(film.suggestions),
         "tracked": tracks is not None,
+        "tracks": 0 if tracks is None else len(tracks.tracks),
     }
 
 
@@ -84,15 +86,18 @@ def track_json(visit: Visit, serial: int, index: int) -> bytes:
     Raises:
         InputError: for a track that is not there.
     """
-    film, _, _ = visit.ready()
+    film, _, own = visit.ready()
+    tracks = (own if serial == 0 else visit.entry(serial).tracks).tracks
+    if not 0 <= index < len(tracks):
+        raise InputError(f"track: expected one of {len(tracks)}, got {index}")
     key = (serial, index)
-    if key not in visit.told:
-        track = visit.tracks_of(serial).tracks[index]
+    if key not in film.told:
+        track = tracks[index]
         data = track_data(track, film.video, list(range(film.video.frames)), film.size)
         boxes = [None if np.isnan(b).any() else [round(float(v), 1) for v in b] for b in track.boxes]
         text = json.dumps({**data, "boxes": boxes, "source": track.source}, separators=(",", ":"), allow_nan=False)
-        visit.told[key] = text.encode()
-    return visit.told[key]
+        film.told[key] = text.encode()
+    return film.told[key]
 
 
 def remark_data(remarks: Sequence[Remark]) -> list[dict[str, Any]]:
@@ -112,6 +117,8 @@ def said(error: BaseException, visit: Visit | None) -> str:
     """An error for a visitor: where the server keeps things is not told."""
     text = str(error)
     if visit is not None:
+        if visit.upload is not None:
+            text = text.replace(str(visit.upload[1]), visit.upload[0]).replace(visit.upload[1].name, visit.upload[0])
         for place in (visit.folder, visit.folder.parent):
             text = text.replace(f"{place}/", "").replace(str(place), "")
         if visit.film is not None:

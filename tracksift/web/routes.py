@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 from PIL import Image
-from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import FileResponse, JSONResponse, Response
@@ -75,11 +74,6 @@ def make_routes(studio: Studio, sessions: Sessions) -> list[Route]:
     ]
 
 
-def make_app(studio: Studio, sessions: Sessions) -> Starlette:
-    """The routes alone, as an application of their own."""
-    return Starlette(routes=make_routes(studio, sessions))
-
-
 def display_name(given: str) -> str:
     """What people call a file, for people: its last part without folders and unprintable characters, and no path."""
     stem = Path(given.replace("\\", "/")).name
@@ -94,17 +88,14 @@ def _alive(_: Request, __: Visit) -> Response:
 
 def _frame(request: Request, visit: Visit) -> Response:
     path = visit.picture(request.path_params["frame"])
-    if not path.is_file():
+    if path is None:
         raise InputError("frame: expected one of the video, got another")
     return FileResponse(path, media_type="image/jpeg", headers=_PRIVATE)
 
 
 def _track(request: Request, visit: Visit) -> Response:
-    serial, index = request.path_params["serial"], request.path_params["index"]
-    count = len(visit.tracks_of(serial).tracks)
-    if index >= count:
-        raise InputError(f"track: expected one of {count}, got {index}")
-    return Response(track_json(visit, serial, index), media_type="application/json", headers=_PRIVATE)
+    data = track_json(visit, request.path_params["serial"], request.path_params["index"])
+    return Response(data, media_type="application/json", headers=_PRIVATE)
 
 
 def _download(request: Request, visit: Visit) -> Response:

@@ -57,8 +57,7 @@ def serving(
         CheckpointError: when a model cannot be used.
         InputError: for a folder that is not there.
     """
-    if folder is not None and not folder.is_dir():
-        raise InputError(f"folder {folder}: expected a folder for visitors' files, got nothing there")
+    check_place(folder)
     limits = limits or Limits()
     root = Path(mkdtemp(prefix="tracksift-web-", dir=folder))
     sessions = Sessions(root / "sessions", limits)
@@ -87,6 +86,12 @@ def serve(app: ASGIApp, host: str, port: int, started: Callable[[], None]) -> No
         server.run()
     except SystemExit as end:
         raise InputError(f"{host}:{port}: expected an address that is free, got none; choose another --port") from end
+
+
+def check_place(folder: Path | None) -> None:
+    """Refuse a place for visitors' files that is not there; InputError."""
+    if folder is not None and not folder.is_dir():
+        raise InputError(f"folder {folder}: expected a folder for visitors' files, got nothing there")
 
 
 def is_local(host: str) -> bool:

@@ -30,7 +30,7 @@ from tracksift.query import Index
 from tracksift.web.grounders import Grounder, Remark, Request, check_request
 from tracksift.web.limits import Limits, check_text, check_video
 from tracksift.web.turnstile import Step, Stopped, Turnstile
-from tracksift.web.visit import Entry, Film, Visit
+from tracksift.web.visit import Entry, Film, Visit, picture_path
 
 Tell = Callable[[Step], None]
 Box = tuple[float, float, float, float]
@@ -100,7 +100,7 @@ class Studio:
         text = check_text("expression", words, self.limits)
         start = time.perf_counter()
         answer = replace(self._answer(index, text), video=film.video)
-        return self._keep(visit, answer, start, tracks)
+        return self._keep(visit, film, answer, start, tracks)
 
     def follow(self, visit: Visit, frame: int, box: Box, tell: Tell) -> Entry:
         """Track what is in a box of a frame through the whole video.
@@ -121,7 +121,7 @@ class Studio:
             self._clean(visit)
         visit.boxes += 1
         answer = _box_answer(film, visit.boxes, prompt, track)
-        return self._keep(visit, answer, start, TrackSet(film.video, (track,)), (frame, box))
+        return self._keep(visit, film, answer, start, TrackSet(film.video, (track,)), (frame, box))
 
     def remarks(self, visit: Visit, request: Request) -> Iterator[Remark]:
         """What the grounder says, as it comes; InputError where there is none or it cannot be asked this."""
@@ -147,20 +147,25 @@ class Studio:
 
     def _show(self, visit: Visit, job: Job, name: str, suggestions: tuple[str, ...], tell: Tell) -> None:
         """Write the pictures of all frames; the film begins when they are there."""
+        visit.films += 1
+        pictures, whole = visit.folder / f"pictures{visit.films}", False
+        pictures.mkdir()
         reader = job.open()
         try:
             video = replace(reader.meta, source=name)
             size = fitted(video.size, _SIDE)
-            visit.picture(0).parent.mkdir(exist_ok=True)
             for index, frame in enumerate(reader):
                 self._go_on(visit, tell, Step("reading", index, video.frames))
                 picture = Image.fromarray(frame)
                 if size != video.size:
                     picture = picture.resize((size[1], size[0]), Image.Resampling.LANCZOS)
-                picture.save(visit.picture(index), "JPEG", quality=88)
+                picture.save(picture_path(pictures, index), "JPEG", quality=88)
+            whole = True
         finally:
             reader.close()
-        visit.begin(Film(name, job, video, size, suggestions))
+            if not whole:
+                shutil.rmtree(pictures, ignore_errors=True)
+        visit.begin(Film(name, job, video, pictures, size, suggestions))
 
     def _open(self, visit: Visit) -> None:
         """Read the tracks, and ask once: the first question is the slow one."""
@@ -194,11 +199,17 @@ class Studio:
         return found.tracks[0]
 
     def _keep(
-        self, visit: Visit, answer: Answer, start: float, tracks: TrackSet, box: tuple[int, Box] | None = None
+        self,
+        visit: Visit,
+        film: Film,
+        answer: Answer,
+        start: float,
+        tracks: TrackSet,
+        box: tuple[int, Box] | None = None,
     ) -> Entry:
         visit.serial += 1
         entry = Entry(visit.serial, answer, 1000 * (time.perf_counter() - start), tracks, box)
-        visit.keep(entry, self.limits.answers)
+        visit.keep(film, entry, self.limits.answers)
         return entry
 
     def _go_on(self, visit: Visit, tell: Tell, step: Step) -> None:

@@ -37,18 +37,21 @@ class Entry:
 
 @dataclass(frozen=True)
 class Film:
-    """A video on the page. video: without the place of its file.   size: (height, width) of the pictures of its frames.
+    """A video on the page. video: without the place of its file.   pictures: folder of those of its frames.
 
-    suggestions: expressions to try.   index, tracks: None until it is tracked.
+    size: their (height, width).   suggestions: expressions to try.   index, tracks: None until it is tracked.
+    told: what was told of tracks, by serial number of the answer (0: the video's own) and index.
     """
 
     name: str
     job: Job
     video: VideoMeta
+    pictures: Path
     size: tuple[int, int]
     suggestions: tuple[str, ...] = ()
     index: Index | None = None
     tracks: TrackSet | None = None
+    told: dict[tuple[int, int], bytes] = field(default_factory=dict, compare=False, repr=False)
 
 
 @dataclass
@@ -59,11 +62,11 @@ class Visit:
     ended: bool = False
     upload: tuple[str, Path] | None = None
     uploads: int = 0
+    films: int = 0
     film: Film | None = None
     entries: deque[Entry] = field(default_factory=deque)
     serial: int = 0
     boxes: int = 0
-    told: dict[tuple[int, int], bytes] = field(default_factory=dict)
     lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     @contextmanager
@@ -90,15 +93,12 @@ class Visit:
     def begin(self, film: Film) -> None:
         """A new video takes the place of the last one and all that was about it."""
         old, self.film, self.boxes = self.film, film, 0
-        if (
-            old is not None
-            and old.job.frames_path.parent == self.folder
-            and old.job.frames_path != film.job.frames_path
-        ):
-            old.job.frames_path.unlink(missing_ok=True)
         self.entries.clear()
-        self.told.clear()
         shutil.rmtree(self.folder / _FILES, ignore_errors=True)
+        if old is not None:
+            shutil.rmtree(old.pictures, ignore_errors=True)
+            if old.job.frames_path.parent == self.folder and old.job.frames_path != film.job.frames_path:
+                old.job.frames_path.unlink(missing_ok=True)
 
     def ready(self) -> tuple[Film, Index, TrackSet]:
         """The film with its index and tracks; InputError before it is tracked."""
@@ -107,12 +107,19 @@ class Visit:
             raise InputError("expected a video that is tracked, got none yet; choose one first")
         return film, film.index, film.tracks
 
-    def keep(self, entry: Entry, most: int) -> None:
-        """Add an answer; the oldest is forgotten with its files where there would be more than `most`."""
+    def keep(self, film: Film, entry: Entry, most: int) -> None:
+        """Add an answer about `film`; the oldest is forgotten with its files where there would be more than `most`.
+
+        Raises:
+            InputError: when another film has taken its place.
+        """
+        if self.film is None or self.film.job is not film.job:
+            raise InputError("answer: expected one about the video that is shown, got one about the video before")
         self.entries.append(entry)
         while len(self.entries) > most:
             old = self.entries.popleft()
-            self.told = {key: data for key, data in self.told.items() if key[0] != old.serial}
+            for key in [key for key in film.told if key[0] == old.serial]:
+                del film.told[key]
             shutil.rmtree(self.files(old.serial), ignore_errors=True)
 
     def entry(self, serial: int) -> Entry:
@@ -122,14 +129,16 @@ class Visit:
             raise InputError(f"answer: expected one of the last {len(self.entries)}, got number {serial}")
         return found
 
-    def tracks_of(self, serial: int) -> TrackSet:
-        """The video's tracks for 0, those of a box for the serial number of its answer; InputError for another."""
-        return self.ready()[2] if serial == 0 else self.entry(serial).tracks
-
-    def picture(self, frame: int) -> Path:
-        """Where the picture of a frame lies."""
-        return self.folder / "frames" / f"{int(frame):05d}.jpg"
+    def picture(self, frame: int) -> Path | None:
+        """Where the picture of a frame lies; None where there is none."""
+        path = None if self.film is None else picture_path(self.film.pictures, frame)
+        return path if path is not None and path.is_file() else None
 
     def files(self, serial: int) -> Path:
         """Folder of the files about an answer."""
         return self.folder / _FILES / str(int(serial))
+
+
+def picture_path(folder: Path, frame: int) -> Path:
+    """The picture of a frame in a film's folder."""
+    return folder / f"{int(frame):05d}.jpg"

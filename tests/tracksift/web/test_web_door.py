@@ -208,10 +208,9 @@ def test_what_gradio_offers_beside_the_page_is_shut(ann, path):
 
 def test_a_gradio_file_cannot_be_named_in_an_event(ann, secrets):
     given = {"path": secrets[0], "meta": {"_type": "gradio.FileData"}}
-    for order in ({"words": given}, {"sample": given}):
+    for order in ({"words": given}, {"sample": given}, {"words": {"path": "/etc/passwd"}}):
         with pytest.raises(RuntimeError, match="cannot be accessed"):
             ann[1].do("ask", **order)
-    assert ann[1].do("ask", words={"path": "/etc/passwd"})[-1]["error"].startswith("expression: expected")
     assert "sample: expected" in ann[1].do("start", sample="/etc/passwd")[-1]["error"]
     assert "sample: expected" in ann[1].do("start", sample=99)[-1]["error"]
 
