@@ -223,7 +223,9 @@ def test_training_stops_when_the_score_no_longer_rises(colour_examples, tmp_path
 
 def test_settings_of_ablations_train(look_examples, tmp_path):
     e = look_examples
-    recipe = replace(FAST, epochs=1, alignment_weight=0.0, label_ramp=0.2, word_dropout=0.3, presence_weight=0.1)
+    recipe = replace(
+        FAST, epochs=1, alignment_weight=0.0, label_ramp=0.2, word_dropout=0.3, presence_weight=0.1, relative_rule=True
+    )
     trained = train_selector(e[:4], e[4:6], e[6:8], WordEncoder(), TINY, recipe, tmp_path / "o", CPU)
     assert trained.figures["steps"] == 1
 
