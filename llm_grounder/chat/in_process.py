@@ -44,7 +44,7 @@ class InProcessChat:
         texts = self.processor.apply_chat_template([messages(ask) for ask in asks], add_generation_prompt=True)
         pictures = [Image.fromarray(picture) for ask in asks for picture in ask.pictures]
         inputs = self.processor(text=texts, images=pictures or None, padding=True, return_tensors="pt")
-        inputs = inputs.to(self.model.device)
+        inputs = inputs.to(self.model.device, dtype=self.model.dtype)  # the pictures; token ids stay whole numbers
         room = max(ask.most for ask in asks)
         out = self.model.generate(
             **inputs, max_new_tokens=room, do_sample=False, temperature=None, top_p=None, top_k=None

@@ -137,18 +137,24 @@ class ServerChat:
             with self._opener.open(request, timeout=self.settings.timeout) as response:
                 said: bytes = response.read(LONGEST_REPLY + 1)
         except urllib.error.HTTPError as error:
-            reason = f"HTTP {error.code} {error.reason}"
-            if error.code in PASSING:
-                raise _Passing(reason, _seconds(error.headers.get("Retry-After"))) from error
-            said = error.read(300)
-            raise ServerError(
-                f"chat server {self.settings.url}: expected a reply, got {reason}: {said.decode(errors='replace')!r}"
-            ) from error
+            raise self._refusal(error) from error
         except (OSError, HTTPException) as error:  # what urllib raises of a network, timeouts among them
             raise _Passing(str(getattr(error, "reason", error)) or type(error).__name__) from error
         if len(said) > LONGEST_REPLY:
             raise ServerError(f"chat server {self.settings.url}: expected up to {LONGEST_REPLY} bytes, got more")
         return said
+
+    def _refusal(self, error: urllib.error.HTTPError) -> _Passing | ServerError:
+        """What an answer other than 200 means."""
+        reason = f"HTTP {error.code} {error.reason}"
+        with error:
+            if error.code in PASSING:
+                return _Passing(reason, _seconds(error.headers.get("Retry-After")))
+            try:
+                said = error.read(300).decode(errors="replace")
+            except (OSError, HTTPException):
+                said = ""  # the code says enough where the rest is lost
+        return ServerError(f"chat server {self.settings.url}: expected a reply, got {reason}: {said!r}")
 
 
 def _body(ask: Ask, model: str) -> dict[str, Any]:

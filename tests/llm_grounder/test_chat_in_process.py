@@ -72,6 +72,12 @@ def test_a_random_model_s_moments_are_failures_that_are_counted(chat):
     }
 
 
+def test_weights_of_half_precision_read_pictures_too(folder):
+    half = load_chat_model(str(folder), "cpu")
+    assert half.model.dtype == torch.bfloat16
+    assert half.answer([Ask((*timed_frames(FRAMES, TIMES), "When?"), most=3)])[0].cut
+
+
 def test_a_reply_ends_at_its_closing_token(chat):
     closing = chat.model.generation_config.eos_token_id
     tokens = chat.processor.tokenizer.encode(" none.")

@@ -2,7 +2,8 @@
 
 import pytest
 import torch
-from transformers import Qwen3Config, Qwen3ForCausalLM
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from transformers import PreTrainedTokenizerFast, Qwen3Config, Qwen3ForCausalLM
 
 from core.errors import InputError
 from llm_grounder.backbone import CLOSE, TinyShape, make_tokenizer, tiny_backbone
@@ -104,6 +105,27 @@ def test_a_vocabulary_needs_a_closing_token_and_can_spell():
         make_vocabulary(["a", "b"], [])
     with pytest.raises(InputError, match="expected room for inf"):
         ConstrainedReply(sequence(Literal("none")), make_vocabulary(["no", "x", None], [2]), 100)
+
+
+def test_blanks_before_words_count_where_a_decoder_strips_the_first_one():
+    made = Tokenizer(models.BPE(unk_token=None))
+    made.pre_tokenizer, made.decoder = pre_tokenizers.Metaspace(), decoders.Metaspace()
+    alphabet = [*"▁abcdefghijklmnopqrstuvwxyz0123456789.,-"]
+    trainer = trainers.BpeTrainer(vocab_size=80, initial_alphabet=alphabet, special_tokens=["</s>"])
+    made.train_from_iterator(["none seconds 12.0 - 20.0 seconds, 3.0 - 4.0 seconds."] * 3, trainer)
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=made, eos_token="</s>")
+    vocabulary = vocabulary_of(tokenizer, [tokenizer.eos_token_id])
+    assert " seconds" in vocabulary.texts
+    assert "</s>" not in vocabulary.texts
+    rules, generator = ConstrainedReply(FORMATS[Task.MOMENTS].grammar(Terms(99.0)), vocabulary, 40), torch.Generator()
+    said = []
+    while True:
+        scores = torch.rand(1, vocabulary.size, generator=generator)
+        token = int(rules(torch.tensor([said], dtype=torch.long), scores)[0].argmax())
+        if token in vocabulary.closing:
+            break
+        said.append(token)
+    assert not isinstance(FORMATS[Task.MOMENTS].parse(tokenizer.decode(said), Terms(99.0)), Failure)
 
 
 def _whole(grammar, text):
