@@ -20,6 +20,7 @@ from llm_grounder.grounder import Grounder
 from llm_grounder.sequence import Piece
 from llm_grounder.tasks.catalog import conversation
 from llm_grounder.tasks.spec import Terms
+from llm_grounder.times import LONGEST
 from llm_grounder.types import Clip, Request, Role, Task, Turn
 
 _MOMENT: Final = 1e-3  # seconds that a frame lasts: when the next one comes is not known
@@ -34,8 +35,14 @@ def timely(text: str, time: float) -> Turn:
 class GrounderDuet:
     """See the module and `DuetModel`."""
 
-    def __init__(self, grounder: Grounder, *, system: str = "", wording: Callable[[str, float], Turn] = timely) -> None:
+    def __init__(
+        self, grounder: Grounder, *, system: str = "", wording: Callable[[str, float], Turn] = timely,
+        lap: float = LONGEST,
+    ) -> None:  # fmt: skip
         """system: the system's words.   wording: makes a user's turn of a question and its time.
+
+        lap: seconds after which the times that the model is told start anew: it can read none above 9999.9, and knows
+        none above those that it was trained on.
 
         Raises:
             InputError: for a grounder that needs more than one frame at a time, or has no frame heads.
@@ -48,6 +55,9 @@ class GrounderDuet:
             )
         if grounder.frame_head is None:
             raise InputError("stream: expected a grounder with frame heads, got one without")
+        if not 0 < lap <= LONGEST:
+            raise InputError(f"stream: expected a lap above 0 and up to {LONGEST} seconds, got {lap}")
+        self._lap = lap
         self._grounder, self._heads, self._system, self._wording = grounder, grounder.frame_head, system, wording
         nothing = torch.zeros(1, settings.patches, settings.feature_width)
         self._nothing = _one_frame(nothing, 0.0)
@@ -59,6 +69,11 @@ class GrounderDuet:
     def device(self) -> torch.device:
         """Where it computes."""
         return self._grounder.device
+
+    @property
+    def positions(self) -> int:
+        """Tokens that the language model was made for, at most."""
+        return int(self._grounder.backbone.lm.config.max_position_embeddings)
 
     @property
     def stops(self) -> frozenset[int]:
@@ -75,7 +90,7 @@ class GrounderDuet:
 
     def frame(self, features: Tensor, time: float) -> Tensor:
         """See `DuetModel`; InputError for features of another shape than the grounder's."""
-        clip = _one_frame(features[None], time)
+        clip = _one_frame(features[None], time % self._lap if time >= self._lap else time)
         return self._embed(self._grounder.template.group(clip, 0), clip)
 
     def opening(self) -> Tensor:

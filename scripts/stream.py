@@ -51,8 +51,10 @@ def main(
     window: Annotated[int, typer.Option(help="Frames that are remembered.", min=1)] = 64,
     replies: Annotated[int, typer.Option(help="Own replies that are remembered.", min=0)] = 8,
     positions: Annotated[
-        int | None, typer.Option(help="Most tokens that the language model takes; then it goes on from its window.")
+        int | None,
+        typer.Option(help="Tokens after which the model goes on from its window alone; by default all that it takes."),
     ] = None,
+    lap: Annotated[float, typer.Option(help="Seconds after which the times told to the model start anew.")] = 9999.9,
     longest: Annotated[int, typer.Option(help="Most tokens of a reply.", min=1)] = 64,
     frames: Annotated[
         bool, typer.Option("--frames", help="Also a line for every frame, with scores and time.")
@@ -87,7 +89,9 @@ def main(
     shown = thin(with_times(reader, reader.meta), inputs.per_second, reader.meta.end)
     try:
         with autocast(place):
-            stream = Stream(GrounderDuet(model), Window(window, replies=replies, positions=positions), policy, longest)
+            duet = GrounderDuet(model, lap=lap)
+            seen = Window(window, replies=replies, positions=duet.positions if positions is None else positions)
+            stream = Stream(duet, seen, policy, longest)
             figures = _tell(run(stream, shown, asked, eyes.see), frames)
     finally:
         reader.close()

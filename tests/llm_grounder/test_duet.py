@@ -100,6 +100,24 @@ def test_grounders_that_cannot_stream_are_refused(settings, sentence):
         GrounderDuet(make(settings))
 
 
+def test_times_start_anew_after_a_lap_so_that_a_stream_may_last_for_ever():
+    grounder, shown = make(), film().features[0]
+    duet, short = GrounderDuet(grounder), GrounderDuet(grounder, lap=100.0)
+    with torch.no_grad():
+        assert torch.equal(duet.frame(shown, 9999.9 + 12.5), duet.frame(shown, 12.5))
+        assert torch.equal(short.frame(shown, 312.5), duet.frame(shown, 12.5))
+        assert not torch.equal(short.frame(shown, 99.5), duet.frame(shown, 12.5))
+    events = [Stream(duet).see(shown, time)[0] for time in (0.0, 1e6)]
+    assert [event.time for event in events] == [0.0, 1e6]
+    for lap in (0.0, 1e5):
+        with pytest.raises(InputError, match=r"expected a lap above 0 and up to 9999.9 seconds"):
+            GrounderDuet(grounder, lap=lap)
+
+
+def test_positions_are_those_that_the_language_model_was_made_for():
+    assert GrounderDuet(make()).positions == 1 << 20
+
+
 def test_features_of_another_shape_are_refused():
     stream = Stream(GrounderDuet(make()))
     with pytest.raises(InputError, match="expected features of"):

@@ -88,6 +88,7 @@ BAD = [
     (("-q", "x", "--heads", "response"), "policy heads: expected"),
     (("-q", "x", "--same", 0), "policy same: expected"),
     (("-q", "x", "--positions", 5), "expected segments that fit into 5 positions"),
+    (("-q", "x", "--lap", 0), "expected a lap above 0"),
     (("-q", "x", "--grounder", "nowhere"), "expected the JSON record of a grounder"),
 ]
 
