@@ -17,7 +17,6 @@ import torch
 from torch import Tensor, nn
 
 from core.errors import CheckpointError, InputError
-from core.hashing import json_sha256
 from core.hub import first_line, hub_folder
 from core.open_clip_folder import files_sha256
 from llm_grounder.times import TIME_TOKENS, digit_rows
@@ -223,7 +222,7 @@ def pretrained_backbone(
 def lm_sha256(folder: Path) -> str:
     """One hash of a language model's configuration, weights and tokenizer."""
     names = {path for pattern in HUB_FILES for path in folder.glob(pattern) if path.is_file()}
-    return files_sha256(sorted(names)) if names else json_sha256([])
+    return files_sha256(sorted(names))
 
 
 def _with_lora(lm: nn.Module, lora: LoraSettings) -> nn.Module:

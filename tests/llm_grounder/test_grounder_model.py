@@ -246,3 +246,24 @@ def test_heads_are_in_float32_under_autocast():
     assert {value.dtype for value in losses.values()} == {torch.float32}
     plain = grounder.losses(MIXED)
     assert all(abs(losses[name] - value) < 0.05 + 0.1 * value for name, value in plain.items())
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_a_gpu_says_what_the_cpu_says_and_learns_in_bfloat16():
+    there = tiny_grounder().cuda()
+    plain, moved = tiny_grounder().losses(MIXED), there.losses(MIXED)
+    assert all(torch.allclose(moved[name].cpu(), value, rtol=1e-2, atol=1e-2) for name, value in plain.items())
+    assert [len(reply.text) >= 0 for reply in there.generate(ASKED, most=5)] == [True] * 3
+    with torch.autocast("cuda", dtype=torch.bfloat16):
+        there.train().losses(MIXED)["total"].backward()
+    still = [name for name, p in there.named_parameters() if p.grad is None or not p.grad.isfinite().all()]
+    assert still == []
+
+
+def test_clips_whose_features_lie_elsewhere_or_are_float16_are_read():
+    grounder = tiny_grounder()
+    clip = ASKED[0].clip
+    half = Clip(clip.id, clip.features.half(), clip.times, clip.end, clip.track_tokens.half(), clip.track_boxes)
+    one, other = grounder.outputs([ASKED[0]])[0], grounder.outputs([replace(ASKED[0], clip=half)])[0]
+    assert np.abs(one.relevance - other.relevance).max() < 1e-3
