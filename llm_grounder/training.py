@@ -118,6 +118,10 @@ class GrounderModule(lightning.LightningModule):  # type: ignore[misc]  # the li
                 self.tell(step=self.global_step, seconds=seconds, drawn=dict(self.seen), **values)
         return total
 
+    def transfer_batch_to_device(self, batch: list[Sample], device: torch.device, dataloader_idx: int) -> list[Sample]:
+        """Samples stay where they are: the grounder takes of them what it needs."""
+        return batch
+
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """What was drawn goes on after a stop."""
         checkpoint["seen"] = dict(self.seen)
@@ -183,8 +187,6 @@ def train_grounder(
     state = out / STATE
     if resume and not state.exists():
         raise InputError(f"--resume: expected {state} of an earlier training, got nothing there")
-    if settings.checkpointing:
-        grounder.backbone.lm.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
     if resume:
         batches.first = settings.accumulate * int(
             torch.load(state, map_location="cpu", weights_only=True)["global_step"]
@@ -193,6 +195,9 @@ def train_grounder(
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # Lightning's advice on workers and loggers
+        warnings.simplefilter("ignore", FutureWarning)  # the name that transformers 5.17 knows, and 5.23 deprecates
+        if settings.checkpointing:
+            grounder.backbone.lm.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
         trainer = make_trainer(settings, spread, out, progress)
         loader = DataLoader(batches, batch_size=None, num_workers=0)
         trainer.fit(module, loader, ckpt_path=str(state) if resume else None, weights_only=True)

@@ -72,7 +72,7 @@ def train(trainer: Trainer, studio: Studio, clock: Clock, run: Run, tell: Progre
         trainer.progress = progress
         losses = trainer.advance(studio)
         # While the pool fills, take all there is; afterwards no more than keeps the steps waiting for nothing.
-        studio.take(trainer.settings.refresh if studio.filled == studio.size else 4 * trainer.settings.refresh)
+        studio.take(trainer.settings.refresh if studio.filled == studio.size else 1 + 4 * trainer.settings.refresh)
         trainer.drawn = studio.drawn
         if trainer.step % every == 0:
             values = {name: round(float(value), 4) for name, value in losses.items()}

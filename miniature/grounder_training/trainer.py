@@ -85,7 +85,7 @@ SMALL = Settings(
     grounder=GrounderSettings(
         feature_width=2 * PATCH_WIDTH, patches=64, patch_width=48, patch_layers=1, visual_tokens=2, spans=4
     ),
-    shape=TinyShape(64, 2, 4, 160, 400), grid=8, tiles=1, pool=160, first=32, films=3, refresh=1, seconds=24, most=12,
+    shape=TinyShape(64, 2, 4, 160, 400), grid=8, tiles=1, pool=96, first=32, films=3, refresh=0, seconds=24, most=12,
     warm_up=30, rate=3e-3, average=0.98,
 )  # fmt: skip
 """Short stories and a small model: something is learnt in minutes on a CPU."""

@@ -1,0 +1,83 @@
+"""The miniature grounder's training: what it leaves, how it goes on, and what it refuses."""
+
+import json
+
+import pytest
+import torch
+
+from core.errors import InputError
+from core.images import load_image_encoder
+from llm_grounder.checkpoints import load_grounder
+from miniature import eval_grounder, train_grounder
+from miniature.grounder_training.films import Order, Sight, Studio
+from miniature.grounder_training.trainer import SMOKE, Trainer, rate_at
+from tracksift.clips import read_inputs
+from tracksift.models import Models
+from tracksift.recipes import manner_of
+
+QUICK = ("--size", "smoke", "--steps", 2, "--workers", 0, "--videos", 1, "--device", "cpu")
+
+
+@pytest.fixture
+def train(command):
+    return lambda *words: command(*words, app=train_grounder.app, name="train_grounder")
+
+
+def test_a_training_leaves_a_grounder_that_is_measured(train, command, tmp_path):
+    made = train("--out", tmp_path / "run", *QUICK, "--tasks", "moments,qa=0.5")
+    assert (made.code, made.figures["steps"]) == (0, 2), made.err
+    _, record = load_grounder(tmp_path / "run" / "grounder")
+    assert (read_inputs(record).per_second, manner_of(record).windows) == (2.0, "spans")
+    assert set(record["asked"]) <= {"moments", "qa"}
+    assert {"held_out"} <= record["curve"][-1].keys()
+    lines = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines if "losses" in line] == [1, 2]
+    with pytest.raises(InputError, match="expected a folder without a training"):
+        train("--out", tmp_path / "run", *QUICK)
+    part = ("--tasks", "moments", "--videos", 1, "--workers", 0, "--device", "cpu", "--out", tmp_path / "f.json")
+    measured = command(tmp_path / "run" / "grounder", *part, app=eval_grounder.app, name="eval_grounder")
+    assert measured.code == 0, measured.err
+    figures = json.loads((tmp_path / "f.json").read_text())["figures"]
+    assert set(figures) == {"grounder", "shown nothing", "trivial", "another video's", "oracle"}
+
+
+def test_a_dry_run_writes_nothing(train, tmp_path):
+    assert train("--out", tmp_path / "run", "--dry-run").code == 0
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_stopped_training_goes_on_to_the_same_weights(tmp_path):
+    sight = Sight(load_image_encoder(Models().text_spec, "cpu"), SMOKE.grid)
+    studio = Studio(2, sight, workers=0, like=Order(0, 0, seconds=8, most=4))
+    assert list(studio.wait_for(2))
+    whole = Trainer(SMOKE, torch.device("cpu"))
+    for _ in range(2):
+        whole.advance(studio)
+    whole.save(tmp_path / "state.pt")
+    resumed = Trainer(SMOKE, torch.device("cpu"))
+    resumed.restore(tmp_path / "state.pt")
+    whole.advance(studio)
+    resumed.advance(studio)
+    for a, b in zip(whole.average.parameters(), resumed.average.parameters(), strict=True):
+        torch.testing.assert_close(a, b)
+    assert (resumed.step, resumed.asked) == (3, whole.asked)
+    studio.close()
+
+
+def test_the_rate_warms_up_and_falls():
+    assert rate_at(SMOKE, 0, 0.0) == pytest.approx(SMOKE.rate / SMOKE.warm_up)
+    assert rate_at(SMOKE, 100, 0.5) < rate_at(SMOKE, 100, 0.0) == pytest.approx(SMOKE.rate)
+    assert rate_at(SMOKE, 100, 1.0) == pytest.approx(SMOKE.rate / 100)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"), [("flying", "expected names among"), ("qa=x", "and weights"), ("qa=-1", "weights above 0")]
+)
+def test_mixtures_that_mean_nothing_are_refused(text, message):
+    with pytest.raises(InputError, match=message):
+        train_grounder.read_mixture(text)
+
+
+def test_a_size_that_is_none_is_refused():
+    with pytest.raises(InputError, match="--size: expected one of full, small, smoke"):
+        train_grounder.choose_settings("huge", mixture=None)

@@ -1,0 +1,108 @@
+"""train-grounder and predict-moments on a made-up split of QVHighlights, and on a rendered one of MeViS's layout."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+from cache import FrameFeatures, cache_path, write_cache, write_frames
+from core.images import load_image_encoder
+from core.scores import read_scores
+from core.types import TrackSet, VideoMeta
+from tracksift.models import Models
+
+SHORT = ("--steps", 2, "--most", 2, "--device", "cpu")
+
+
+@pytest.fixture(scope="module")
+def sha256():
+    return load_image_encoder(Models().text_spec, "cpu").sha256
+
+
+@pytest.fixture
+def split(tmp_path, sha256):
+    """Two videos of 10 seconds with features, three sentences."""
+    rows = [
+        {"qid": k, "query": f"the red star spins {k}", "vid": vid, "duration": 10, "relevant_windows": [[2, 6]],
+         "relevant_clip_ids": [1, 2], "saliency_scores": [[0, 2, 4], [4, 4, 3]]}
+        for k, vid in enumerate(("a", "b", "a"))
+    ]  # fmt: skip
+    (tmp_path / "highlight_val_release.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    rng = np.random.default_rng(0)
+    for vid in ("a", "b"):
+        path = cache_path(tmp_path / "caches", "qvhighlights", "val", vid)
+        write_cache(path, TrackSet(VideoMeta(vid, vid, (8, 8), np.arange(10.0), 10.0, "f" * 64), (), {}))
+        facts = {"encoder_sha256": sha256, "grid": 2, "per_second": None}
+        pooled, patches = rng.random((10, 5)).astype(np.float16), rng.random((10, 4, 3)).astype(np.float16)
+        write_frames(path, FrameFeatures(np.arange(10, dtype=np.int32), pooled, patches, facts))
+    return tmp_path
+
+
+def words(split):
+    return ("--data", f"qvhighlights:val={split}", "--cache", split / "caches", "--grid", 2)
+
+
+@pytest.mark.parametrize("recipe", ["tcs", "vtg"])
+def test_a_grounder_is_trained_and_its_moments_are_scored(command, split, recipe):
+    trained = command("train-grounder", *words(split), "--out", split / "run", "--recipe", recipe, *SHORT)
+    assert (trained.code, trained.figures["examples"], trained.figures["videos"]) == (0, 3, 2), trained.err
+    assert trained.figures["drawn_moments"] >= 2
+    lines = [json.loads(line) for line in (split / "run" / "log.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines] == [0, 1]
+    said = command("predict-moments", split / "run" / "grounder", *words(split)[:4], "--out", split / "m.jsonl")
+    assert (said.code, said.figures["written"], said.figures["failures"]) == (0, 3, 0), said.err
+    scores = list(read_scores(split / "m.jsonl"))
+    assert [s.expression_id for s in scores] == ["0", "2", "1"]
+    assert all(s.spans and s.cache and s.spans[0].end <= 10 for s in scores)
+    figures = command(
+        "evaluate", "--dataset", "qvhighlights", "--data", split, "--split", "val", "--predictions", split / "m.jsonl"
+    )
+    assert figures.code == 0, figures.err
+
+
+def test_a_dry_run_writes_nothing(command, split):
+    planned = command("train-grounder", *words(split), "--out", split / "run", "--dry-run")
+    assert (planned.code, planned.figures["examples"]) == (0, 3)
+    assert not (split / "run").exists()
+
+
+def test_expressions_of_masks_get_moments_by_a_grounder_of_such_features(command, split, world, caches, tmp_path):
+    root = shutil.copytree(caches, tmp_path / "copy")
+    assert command("extract-features", "--data", world, "--cache", root, "--grid", 2, "--device", "cpu").code == 0
+    data = ("--data", f"mevis:valid={world}", "--cache", root)
+    trained = command("train-grounder", *data, "--grid", 2, "--out", tmp_path / "run", *SHORT)
+    assert trained.code == 0, trained.err
+    said = command("predict-moments", tmp_path / "run" / "grounder", *data, "--limit", 5, "--out", tmp_path / "m.jsonl")
+    assert (said.code, said.figures["written"]) == (0, 5), said.err
+    foreign = command(
+        "predict-moments", tmp_path / "run" / "grounder", *words(split)[:4], "--out", tmp_path / "n.jsonl"
+    )
+    assert foreign.code == 2
+    assert "expected features of [4, 384] patches and width" in foreign.err
+    assert not (tmp_path / "n.jsonl").exists()
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        (("--recipe", "sola"), "--recipe: expected one of vtg, tcs, duet, track"),
+        (("--grid", 4), "expected features made with {'grid': 4"),
+        (("--data", "qvhighlights"), "--data: expected NAME=PATH"),
+        (("--data", "tvsum=nowhere"), "which is not learnt here"),
+        (("--recipe", "track"), "expected examples of reg, rsot, sot"),
+        (("--devices", 2), "--strategy: expected ddp or fsdp with 2 processes"),
+        (("--cache", "nowhere"), "run `tracksift extract-features`"),
+    ],
+)
+def test_bad_input_is_one_sentence(command, split, changed, message):
+    outcome = command("train-grounder", *words(split), "--out", split / "run", *SHORT, *changed)
+    assert outcome.code == 2
+    assert message in outcome.err
+    assert "Traceback" not in outcome.err
+
+
+def test_a_training_beside_another_is_refused(command, split):
+    (split / "run" / "grounder").mkdir(parents=True)
+    outcome = command("train-grounder", *words(split), "--out", split / "run", *SHORT)
+    assert (outcome.code, "expected a folder without a grounder" in outcome.err) == (2, True)

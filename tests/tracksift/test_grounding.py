@@ -1,0 +1,119 @@
+"""Requests and truths become samples in one manner, and caches become clips, or are refused by name."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from cache import FrameFeatures, write_cache, write_frames
+from core.errors import CacheError, CheckpointError, InputError
+from core.types import TrackSet
+from llm_grounder.tasks.spec import Told
+from llm_grounder.types import Clip, Read, Region, Request, Role, Task
+from tests.factories import make_track_set
+from tracksift.clips import Inputs, read_clip, read_inputs, see
+from tracksift.grounding import Manner, Truth, lesson, question
+
+ENCODER = "a" * 64
+WINDOWS = Truth(np.array([[1.0, 2.5]]), np.array([0.0, 1.0]))
+TOLD = Truth(told=(Told(0.0, 4.0, "a star spins"),))
+
+
+def clip(frames=8):
+    return Clip("v", torch.zeros(frames, 1, 2), np.arange(frames) / 2, frames / 2)
+
+
+def learn(task, truth, manner=None, text="a star", **values):
+    return lesson(clip(), Request(task, text, **values), truth, manner or Manner(), np.random.default_rng(0))
+
+
+def test_windows_are_regressed_said_or_neither_as_the_manner_has_it():
+    spans = learn(Task.MOMENTS, WINDOWS)
+    assert (spans.reads, len(spans.turns), spans.targets.spans.tolist()) == ((Read.SPANS,), 1, [[1.0, 2.5]])
+    words = learn(Task.MOMENTS, WINDOWS, Manner("text", "words"))
+    assert (words.reads, words.turns[-1].text, words.targets.spans) == ((), "1.0 - 2.5 seconds.", None)
+    neither = learn(Task.MOMENTS, WINDOWS, Manner(windows="relevance"))
+    assert (neither.reads, len(neither.turns), neither.targets.spans) == ((), 1, None)
+
+
+def test_a_lesson_begins_with_the_very_question_of_inference():
+    request = Request(Task.QA, "what spins?", id="7")
+    for manner in (Manner(), Manner("text", "words", wording=-1)):
+        asked, learnt = question(clip(), request, manner), lesson(
+            clip(), request, Truth(text="a star"), manner, np.random.default_rng(0)
+        )  # fmt: skip
+        assert learnt.turns[:1] == asked.turns
+        assert (learnt.turns[1].role, learnt.turns[1].text, learnt.turns[1].time) == (
+            Role.ASSISTANT, "a star", math.inf
+        )  # fmt: skip
+
+
+def test_relevance_is_worth_where_annotators_gave_it_and_else_the_windows():
+    assert learn(Task.MOMENTS, WINDOWS).targets.relevance.tolist() == [0] * 4 + [1] * 4
+    inside = learn(Task.MOMENTS, Truth(np.array([[1.0, 2.5]]))).targets.relevance.tolist()
+    assert inside == [0, 0, 1, 1, 1, 0, 0, 0]
+
+
+def test_live_answers_are_said_within_their_span_while_they_are_due():
+    sample = learn(Task.TIMED_QA, TOLD, Manner(live=True))
+    (said,) = [turn for turn in sample.turns if turn.role is Role.ASSISTANT]
+    assert 2.0 <= said.time <= 3.0
+    due = sample.targets.informative.numpy()
+    assert due[int(said.time * 2)] == 1
+    assert not due[: int(2.0 * 2)].any()
+    assert not due[int(said.time * 2) + 1 :].any()
+    late = learn(Task.TIMED_QA, TOLD, Manner("text"))
+    assert late.turns[-1].text.startswith("2.0 seconds")
+
+
+def test_boxes_are_those_shown_at_the_frames_times():
+    boxes = np.array([[0, 0, 0.5, 0.5], [np.nan] * 4])
+    truth = Truth(boxes=boxes, box_times=np.array([0.0, 2.0]))
+    sample = learn(Task.SOT, truth, region=Region(0.0, (0, 0, 0.5, 0.5)))
+    assert sample.targets.boxes[:, 0, 2].tolist()[:4] == [0.5] * 4
+    assert sample.targets.boxes[4:].isnan().all()
+
+
+def test_nothing_to_learn_is_refused():
+    with pytest.raises(InputError, match="expected something to learn"):
+        learn(Task.QA, Truth())
+
+
+def test_motion_is_the_change_since_the_frame_before():
+    patches = torch.tensor([[[1.0]], [[4.0]], [[2.0]]])
+    assert see(patches, motion=True).tolist() == [[[1, 0]], [[4, 3]], [[2, -2]]]
+    assert see(patches, motion=False) is patches
+
+
+@pytest.fixture
+def path(tmp_path):
+    made = make_track_set(3, width=4)
+    write_cache(tmp_path / "v.h5", TrackSet(made.video, made.tracks, {}))
+    pooled, patches = np.ones((2, 5), dtype=np.float16), np.ones((2, 4, 3), dtype=np.float16)
+    facts = {"encoder_sha256": ENCODER, "grid": 2, "per_second": None}
+    write_frames(tmp_path / "v.h5", FrameFeatures(np.array([0, 2], dtype=np.int32), pooled, patches, facts))
+    return tmp_path / "v.h5"
+
+
+def test_a_clip_has_the_features_times_and_tracks_of_its_cache(path):
+    found = read_clip(path, Inputs(ENCODER, 2, tracks=2))
+    assert (found.features.shape, found.frames, found.tracks) == ((2, 4, 6), 2, 2)
+    assert found.cache
+    assert found.track_boxes.nan_to_num().max() <= 1
+    assert read_clip(path, Inputs(ENCODER, 2)).tracks == 0
+
+
+@pytest.mark.parametrize(
+    "inputs", [Inputs(ENCODER, 4), Inputs(ENCODER, 2, 2), Inputs(ENCODER, 2, 1, 2.0), Inputs("b" * 64, 2)]
+)
+def test_features_made_otherwise_are_refused(path, inputs):
+    with pytest.raises(CacheError, match="extract-features"):
+        read_clip(path, inputs)
+
+
+def test_inputs_come_back_from_a_record_or_are_missed_by_name():
+    inputs = Inputs(ENCODER, 4, 2, 2.0)
+    assert read_inputs({"inputs": inputs.record()}) == inputs
+    with pytest.raises(CheckpointError, match="expected a record with inputs"):
+        read_inputs({})
