@@ -6,6 +6,7 @@ from core import cli
 from scripts import (
     benchmark,
     cache,
+    chat_moments,
     convert_detector,
     data,
     demo,
@@ -47,6 +48,7 @@ app.command("train-grounder", epilog=train_grounder.EPILOG)(train_grounder.main)
 app.command("predict-moments", epilog=predict_moments.EPILOG)(predict_moments.main)
 app.command("fuse", epilog=fuse.EPILOG)(fuse.main)
 app.command("query", epilog=query.EPILOG)(query.main)
+app.command("chat-moments", epilog=chat_moments.EPILOG)(chat_moments.main)
 app.command("explain", epilog=explain.EPILOG)(explain.main)
 app.command("report", epilog=report.EPILOG)(report.main)
 app.command("stream", epilog=stream.EPILOG)(stream.main)

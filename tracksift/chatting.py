@@ -22,7 +22,7 @@ from core.reporting import Progress
 from core.types import Expression, MomentScores, TrackScores, VideoMeta
 from core.validators import check_least
 from llm_grounder.chat.asking import ChatModel
-from llm_grounder.chat.moments import MomentQuestion, ask_moments
+from llm_grounder.chat.moments import MOST, MomentQuestion, ask_moments
 from llm_grounder.chat.rerank import TOP, TrackQuestion, rerank
 from llm_grounder.tasks.failures import FailureCounts
 from tracksift.jobs import Job
@@ -84,9 +84,12 @@ def shown(frames: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
 
 
 def chat_moments(
-    videos: Sequence[AskedVideo], model: ChatModel, sight: Sight | None = None, progress: Progress | None = None
-) -> tuple[list[MomentScores], FailureCounts]:
+    videos: Sequence[AskedVideo], model: ChatModel, sight: Sight | None = None, progress: Progress | None = None,
+    *, most: int = MOST,
+) -> tuple[list[MomentScores], FailureCounts]:  # fmt: skip
     """Scores of every expression of every video, in order, and how many replies failed.   progress: videos.
+
+    most: tokens of a reply.
 
     Raises:
         VideoError: where frames cannot be read.
@@ -105,7 +108,7 @@ def chat_moments(
             MomentQuestion(meta.id, each.id, each.text, frames, meta.timestamps[index], meta.end, asked.cache)
             for each in asked.expressions
         ]
-        said, failed = ask_moments(model, questions)
+        said, failed = ask_moments(model, questions, most=most)
         scores += said
         counts.add(failed)
         if progress is not None:
