@@ -10,13 +10,13 @@ import base64
 import io
 import json
 import os
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from http.client import HTTPException, HTTPMessage
+from threading import Event
 from typing import IO, Any, Final
 from urllib.parse import urlsplit
 
@@ -85,9 +85,9 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
 
 
 class ServerChat:
-    """Implements `ChatModel`.   sleep: how to wait, for tests."""
+    """Implements `ChatModel`.   sleep: how to wait, for tests; by default a failure elsewhere ends the wait."""
 
-    def __init__(self, settings: ServerSettings, sleep: Callable[[float], None] = time.sleep) -> None:
+    def __init__(self, settings: ServerSettings, sleep: Callable[[float], object] | None = None) -> None:
         self.settings, self._sleep = settings, sleep
         self._opener = urllib.request.build_opener(_NoRedirect)
 
@@ -97,21 +97,23 @@ class ServerChat:
         return json_sha256({"server_model": self.settings.model})
 
     def answer(self, asks: Sequence[Ask], progress: Progress | None = None) -> list[ChatReply]:
-        """See `ChatModel`; the first question that fails for good ends the others that have not begun."""
+        """See `ChatModel`; the first question that fails for good ends the others after their present try."""
         replies: dict[int, ChatReply] = {}
+        stop = Event()
         with ThreadPoolExecutor(self.settings.at_once) as pool:
-            futures = {pool.submit(self._ask, ask): i for i, ask in enumerate(asks)}
+            futures = {pool.submit(self._ask, ask, stop): i for i, ask in enumerate(asks)}
             try:
                 for future in as_completed(futures):
                     replies[futures[future]] = future.result()
                     if progress is not None:
                         progress(len(replies), len(asks))
             except BaseException:
+                stop.set()
                 pool.shutdown(wait=False, cancel_futures=True)
                 raise
         return [replies[i] for i in range(len(asks))]
 
-    def _ask(self, ask: Ask) -> ChatReply:
+    def _ask(self, ask: Ask, stop: Event) -> ChatReply:
         body = json.dumps(_body(ask, self.settings.model)).encode()
         wait, reason = self.settings.wait, ""
         for number in range(self.settings.tries):
@@ -120,8 +122,10 @@ class ServerChat:
             except _Passing as error:
                 reason = str(error)
                 if number + 1 < self.settings.tries:
-                    self._sleep(min(wait if error.after is None else error.after, LONGEST_WAIT))
+                    (self._sleep or stop.wait)(min(wait if error.after is None else error.after, LONGEST_WAIT))
                     wait *= 2
+            if stop.is_set():
+                break
         raise ServerError(
             f"chat server {self.settings.url}: expected a reply within {self.settings.tries} tries, got: {reason}"
         )

@@ -149,6 +149,17 @@ def test_what_no_try_can_mend_fails_at_once(code):
     assert len(calls) == 1
 
 
+def test_a_failure_for_good_ends_the_waits_of_others():
+    def one_bad(body):
+        bad = body["messages"][-1]["content"][0]["text"] == "bad"
+        return (400, "", {}, 0.3) if bad else (429, "", {"Retry-After": "50"}, 0)
+
+    start = time.monotonic()
+    with serving(one_bad) as (url, _), pytest.raises(ServerError, match="HTTP 400"):
+        ServerChat(ServerSettings(url, "tiny")).answer([Ask(("good",)), Ask(("bad",))])
+    assert time.monotonic() - start < 25
+
+
 def test_a_slow_server_is_a_timeout_and_tried_again():
     with serving((200, said("late"), {}, 0.6), GOOD) as (url, calls):
         assert chat(url, timeout=0.2).answer([ASK])[0].text == "10 - 20 seconds"
