@@ -1,7 +1,10 @@
 """`tracksift web` says what it would do, and refuses what it cannot serve."""
 
 import builtins
+import signal
 import socket
+import subprocess
+import sys
 
 import pytest
 
@@ -37,6 +40,7 @@ def test_bad_input_is_refused_in_a_sentence(command, words, said):
     assert said in done.err
 
 
+@pytest.mark.slow
 def test_a_port_that_is_taken_is_named(command):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
@@ -44,6 +48,21 @@ def test_a_port_that_is_taken_is_named(command):
         done = command("web", "--no-browser", "--no-samples", "--device", "cpu", "--port", taken.getsockname()[1])
     assert done.code == 2
     assert "choose another --port" in done.err
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
+def test_stopping_leaves_no_file_of_any_visitor(tmp_path, ending):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    words = ["web", "--no-browser", "--no-samples", "--device", "cpu", "--folder", tmp_path, "--port", port]
+    server = subprocess.Popen([sys.executable, "-m", "scripts", *map(str, words)], stdout=subprocess.PIPE, text=True)
+    assert f"http://localhost:{port}" in server.stdout.readline()
+    assert any(tmp_path.iterdir())
+    server.send_signal(ending)
+    assert server.wait(30) == 130
+    assert not any(tmp_path.iterdir())
 
 
 def test_without_the_extra_it_says_what_to_install(command, monkeypatch):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ipaddress
 import shutil
+import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -82,10 +83,14 @@ def serve(app: ASGIApp, host: str, port: int, started: Callable[[], None]) -> No
     """
     server = _Server(uvicorn.Config(app, host=host, port=port, log_level="warning", timeout_graceful_shutdown=2))
     server.told = started
+    # uvicorn raises the signal once more at its end; as an interrupt it lets visitors' files go before the process.
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         server.run()
     except SystemExit as end:
         raise InputError(f"{host}:{port}: expected an address that is free, got none; choose another --port") from end
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def check_place(folder: Path | None) -> None:

@@ -78,6 +78,7 @@ class Studio:
             TrackSiftError: when it cannot be tracked.
         """
         job, name, suggestions = self._job(visit, sample)
+        visit.clear()
         try:
             check_video(job.frames_path, self.limits)
             self._show(visit, job, name, suggestions, tell)
@@ -165,7 +166,7 @@ class Studio:
             reader.close()
             if not whole:
                 shutil.rmtree(pictures, ignore_errors=True)
-        visit.begin(Film(name, job, video, pictures, size, suggestions))
+        visit.film = Film(name, job, video, pictures, size, suggestions)
 
     def _open(self, visit: Visit) -> None:
         """Read the tracks, and ask once: the first question is the slow one."""

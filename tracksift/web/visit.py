@@ -90,15 +90,17 @@ class Visit:
         if old is not None and (self.film is None or self.film.job.frames_path != old[1]):
             old[1].unlink(missing_ok=True)
 
-    def begin(self, film: Film) -> None:
-        """A new video takes the place of the last one and all that was about it."""
-        old, self.film, self.boxes = self.film, film, 0
+    def clear(self) -> None:
+        """The film goes with all that was about it; what is uploaded and not yet a film stays."""
+        old, self.film, self.boxes = self.film, None, 0
         self.entries.clear()
         shutil.rmtree(self.folder / _FILES, ignore_errors=True)
-        if old is not None:
-            shutil.rmtree(old.pictures, ignore_errors=True)
-            if old.job.frames_path.parent == self.folder and old.job.frames_path != film.job.frames_path:
-                old.job.frames_path.unlink(missing_ok=True)
+        if old is None:
+            return
+        shutil.rmtree(old.pictures, ignore_errors=True)
+        path = old.job.frames_path
+        if path.parent == self.folder and (self.upload is None or path != self.upload[1]):
+            path.unlink(missing_ok=True)
 
     def ready(self) -> tuple[Film, Index, TrackSet]:
         """The film with its index and tracks; InputError before it is tracked."""

@@ -170,7 +170,14 @@ def test_two_visitors_do_not_see_each_other(visit, tiny_video, site, pictures):
     ask(bob, "the red star")
     bob.screenshot(path=pictures / "7_another_visitor_dark.png", full_page=True)
     assert ann.locator("#ts-history button").count() == 1
-    private = ann.evaluate("performance.getEntriesByType('resource').map(e => e.name).find(n => n.includes('/frame/'))")
+    ann.click("#ts-other")
+    ann.click("#ts-samples button >> nth=0")
+    ann.wait_for_selector("#ts-name:text-is('Shapes <b>1</b>')")
+    ann.wait_for_selector("#ts[data-stage=ready]")
+    assert ann.locator("#ts-history button").count() == 0
+    private = ann.evaluate(
+        "performance.getEntriesByType('resource').map(e => e.name).findLast(n => n.includes('/frame/'))"
+    )
     assert ann.evaluate("place => fetch(place).then(r => r.status)", private) == 200
     assert bob.request.get(private).status == 404
 
