@@ -19,7 +19,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from core.errors import InputError
 from core.types import TimeSpan
-from llm_grounder.backbone import CLOSE, Backbone
+from llm_grounder.backbone import CLOSE, Backbone, span_token, track_token
 from llm_grounder.decoding import Processor, decode
 from llm_grounder.embedding import Inputs
 from llm_grounder.readouts.boxes import BoxHead, BoxOutput, box_losses
@@ -61,7 +61,11 @@ class Grounder(nn.Module):
     """See the module. `losses` and `outputs` see whole samples; `embed` serves streams; `generate` writes replies."""
 
     def __init__(self, settings: GrounderSettings, backbone: Backbone) -> None:
+        """Raises InputError where the backbone was made for fewer span queries or tracks than the settings say."""
         super().__init__()
+        wanted = {*map(span_token, range(settings.spans)), *map(track_token, range(settings.tracks))}
+        if missing := wanted - backbone.ids.keys():
+            raise InputError(f"grounder: expected a backbone with the tokens of its settings, got none of {missing}")
         self.settings, self.backbone = settings, backbone
         self.template = Template(backbone, settings)
         self.inputs = Inputs(settings, backbone)

@@ -52,6 +52,12 @@ def test_a_tiny_lm_leaves_the_tokenizer_it_was_given_as_it_was():
     assert len(made[0].rows) == len(made[1].rows) == 6 + 2 + 2 + 12
 
 
+def test_a_backbone_for_fewer_tracks_than_the_settings_is_refused():
+    backbone = tiny_backbone(make_tokenizer(TEXTS, 300), TinyShape(32, 1, 4, 32, 300), spans=3, tracks=3)
+    with pytest.raises(InputError, match="<track_3>"):
+        Grounder(SETTINGS, backbone)
+
+
 def test_logits_have_a_row_for_each_token_of_the_grounder():
     backbone = tiny_grounder().backbone
     states = torch.randn(2, 3, backbone.width)

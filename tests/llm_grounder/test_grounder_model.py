@@ -254,7 +254,7 @@ def test_a_gpu_says_what_the_cpu_says_and_learns_in_bfloat16():
     there = tiny_grounder().cuda()
     plain, moved = tiny_grounder().losses(MIXED), there.losses(MIXED)
     assert all(torch.allclose(moved[name].cpu(), value, rtol=1e-2, atol=1e-2) for name, value in plain.items())
-    assert [len(reply.text) >= 0 for reply in there.generate(ASKED, most=5)] == [True] * 3
+    assert len(there.generate(ASKED, most=5)) == 3
     with torch.autocast("cuda", dtype=torch.bfloat16):
         there.train().losses(MIXED)["total"].backward()
     still = [name for name, p in there.named_parameters() if p.grad is None or not p.grad.isfinite().all()]
