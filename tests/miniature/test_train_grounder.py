@@ -23,6 +23,7 @@ def train(command):
     return lambda *words: command(*words, app=train_grounder.app, name="train_grounder")
 
 
+@pytest.mark.slow
 def test_a_training_leaves_a_grounder_that_is_measured(train, command, tmp_path):
     made = train("--out", tmp_path / "run", *QUICK, "--tasks", "moments,qa=0.5")
     assert (made.code, made.figures["steps"]) == (0, 2), made.err

@@ -23,6 +23,7 @@ def test_features_are_made_once(command, places):
         (("--encoder", "nowhere"), "expected a folder with open_clip_config.json"),
         (("--per-second", 0), "--per-second: expected more than 0"),
         (("--grid", 100), "--grid: expected a side of 0 to 64"),
+        (("--grid", 3, "--tiles", 2), "--tiles: expected a number that divides --grid 3"),
         (("--split", "nowhere"), "nowhere"),
     ],
 )
