@@ -17,7 +17,7 @@ ALL = PAGES | {name: (ROOT / f"{name}.md").read_text() for name in ("README", "C
 RUN = [name for name, text in PAGES.items() if blocks(text, "bash (?:run|gpu)")]
 """`gpu`: what takes a GPU minutes runs too, asked for little (`tests.documented.ADDED`)."""
 UsageError = typer.BadParameter.__base__  # of click, or of the copy of it that a newer typer brings
-SHELL = ("export ", "mkdir ", "while ", "done", "cp ", "make ", "git ", "cd ", "pip ")
+SHELL = ("export ", "mkdir ", "while ", "for ", "done", "cp ", "make ", "git ", "cd ", "pip ")
 """Lines of the shell itself, which are not ours to check."""
 
 
