@@ -25,8 +25,9 @@ class Inputs:
     """How features were made, so that a grounder never reads others than it learnt from.
 
     encoder: content hash of the frozen encoder.   grid, tiles: side of the grid of patches (0 for one pooled feature a
-    frame), and parts of a frame's side that were looked at one by one.   per_second: frames a second, None for every frame.   motion: whether the change since the frame before stands beside
-    each patch.   tracks: the most tracks of a clip, 0 for none.
+    frame), and parts of a frame's side that were looked at one by one.   per_second: frames a second, None for every
+    frame.   motion: whether the change since the frame before stands beside each patch.   tracks: the most tracks of a
+    clip, 0 for none.
     """
 
     encoder: str
