@@ -185,6 +185,10 @@ def tiny_backbone(tokenizer: Any, shape: TinyShape, *, spans: int, tracks: int) 
             bos_token_id=None, eos_token_id=None, pad_token_id=None, attn_implementation="sdpa",
         )
     )  # fmt: skip
+    with torch.no_grad():  # transformers' spread of 0.02 suits wide models: narrow ones learnt nothing of words with it
+        for name, weight in lm.named_parameters():
+            if name.endswith("proj.weight"):
+                weight.normal_(0.0, weight.shape[1] ** -0.5)
     return Backbone(
         lm, wrap_tokenizer(words), spans, tracks, {"kind": "tiny", "shape": asdict(shape), "tokenizer": words}
     )
