@@ -2,16 +2,13 @@
 
 import json
 import re
-import shutil
 import subprocess
 
 import pytest
 
+from tests.browser import chromium
 from tests.tracksift.explained import EVIL, failed, make_video
 from tracksift.report import write_report
-
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
 
 SCRIPT = """
 <script>
@@ -58,7 +55,7 @@ def seen(tmp_path_factory):
     (folder / "r.html").write_text(page)
     words = ["--headless=new", "--no-sandbox", "--disable-gpu", f"--user-data-dir={folder / 'profile'}"]
     ended = subprocess.run(
-        [CHROMIUM, *words, "--virtual-time-budget=5000", "--dump-dom", (folder / "r.html").as_uri()],
+        [chromium(), *words, "--virtual-time-budget=5000", "--dump-dom", (folder / "r.html").as_uri()],
         capture_output=True, text=True, timeout=120, check=False,
     )  # fmt: skip
     found = re.search(r"SEEN(\{.*\})END", ended.stdout, re.DOTALL)

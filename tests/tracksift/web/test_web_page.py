@@ -1,18 +1,17 @@
 """The page in headless Chromium, as a visitor sees it; pictures of it stay in the folder of the run's output."""
 
 import os
-import shutil
 import time
 from pathlib import Path
 
 import pytest
 
+from tests.browser import chromium
 from tests.tracksift.web.visiting import write_video
 
 pytest.importorskip("gradio")
 playwright = pytest.importorskip("playwright.sync_api")
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore:.*:DeprecationWarning")]
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 EVIL = "<img src=x onerror=\"document.title='evil'\">"
 COLOURED = """async () => {
   const canvas = document.getElementById("ts-picture"), frame = document.getElementById("ts-scrub").value;
@@ -37,11 +36,9 @@ WAIT = 60_000  # milliseconds; far more than it takes, for busy machines
 
 @pytest.fixture(scope="module")
 def browser():
-    if CHROMIUM is None:
-        reason = "no Chromium on this machine"
-        pytest.fail(reason) if os.environ.get("CI") else pytest.skip(reason)
+    path = chromium()
     with playwright.sync_playwright() as driver:
-        found = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        found = driver.chromium.launch(executable_path=path, args=["--no-sandbox"])
         yield found
         found.close()
 
