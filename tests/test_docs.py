@@ -9,8 +9,10 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
+from cache import cache_path
 from scripts.__main__ import app
 from tests.documented import ROOT, blocks, commands, lay_desk, run_line
+from tracksift.moments import cache_of
 
 PAGES = {path.stem: path.read_text() for path in sorted((ROOT / "docs").glob("*.md"))}
 ALL = PAGES | {name: (ROOT / f"{name}.md").read_text() for name in ("README", "CONTRIBUTING")}
@@ -103,3 +105,10 @@ def test_a_page_runs_as_written(name, command, desk, capsys):
         for line in block.splitlines():
             outcome = run_line(line, command)
             assert outcome.code == 0, f"{name}: {line}\n{outcome.out}\n{outcome.err}"
+
+
+def test_features_of_a_video_are_found_by_ids_that_keep_its_suffix(tmp_path):
+    made = cache_path(tmp_path, "videos", "single", "clip")
+    made.parent.mkdir(parents=True)
+    made.touch()
+    assert cache_of(tmp_path, "magqa", "test", "clip.mp4") == cache_of(tmp_path, "magqa", "test", "clip") == made

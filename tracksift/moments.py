@@ -19,6 +19,7 @@ from core.devices import autocast
 from core.errors import InputError
 from core.reporting import Progress
 from core.types import MomentScores, TimeSpan
+from core.video_files import SUFFIXES
 from llm_grounder.backbone import CLOSE
 from llm_grounder.constrained import ConstrainedReply, vocabulary_of
 from llm_grounder.grounder import Grounder
@@ -35,18 +36,24 @@ MOST: Final = 160
 
 
 def cache_of(root: Path, name: str, split: str, video_id: str) -> Path:
-    """The cache file of a dataset's video: the split's own, else that of a single video of the same name.
+    """The cache file of a dataset's video: the split's own, else that of a single video of the same name, whose suffix
+    some datasets (MAGQA) keep in their ids and `extract-features` does not.
 
     Raises:
         InputError: where there is neither.
     """
-    own, single = cache_path(root, name, split, video_id), cache_path(root, SINGLE, "single", video_id)
+    own, single = cache_path(root, name, split, video_id), cache_path(root, SINGLE, "single", _stem(video_id))
     for path in (own, single):
         if path.exists():
             return path
     raise InputError(
         f"video {video_id!r}: expected features in {own} or {single}, got neither; run `tracksift extract-features`"
     )
+
+
+def _stem(video_id: str) -> str:
+    path = Path(video_id)
+    return path.stem if path.suffix.lower() in SUFFIXES else video_id
 
 
 def predict_moments(
