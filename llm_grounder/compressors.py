@@ -83,9 +83,10 @@ class Average(nn.Module):
 
     def forward(self, patches: Tensor, real: Tensor) -> Tensor:
         """See `Compressor`."""
-        groups, _, width = patches.shape
-        frames = (patches * real[..., None]).view(groups, -1, self.patches, width).sum(1)
-        frames = frames / real.view(groups, -1, self.patches).sum(1)[..., None]
+        groups, many, width = patches.shape
+        together = many // self.patches  # not -1, which no groups at all (words before the first frame) leave open
+        frames = (patches * real[..., None]).view(groups, together, self.patches, width).sum(1)
+        frames = frames / real.view(groups, together, self.patches).sum(1)[..., None]
         if self.out == 1:
             return frames.mean(1, keepdim=True)
         grid = frames.transpose(1, 2).reshape(groups, width, self.side, self.side)

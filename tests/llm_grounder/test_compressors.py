@@ -102,6 +102,13 @@ def test_tokens_and_costs_of_each_compressor_are_printed(capsys):
     assert "t_selector" in out
 
 
+@pytest.mark.parametrize("tokens", [1, 4])
+@pytest.mark.parametrize("compressor", ["slots", "t_selector", "average", "none"])
+def test_no_groups_of_frames_give_no_tokens(compressor, tokens):
+    made = make_compressor(GrounderSettings(5, 16, compressor=compressor, visual_tokens=tokens))
+    assert made(torch.zeros(0, 16, 5), torch.zeros(0, 16, dtype=torch.bool)).shape[::2] == (0, 5)
+
+
 def test_make_compressor_has_one_of_each_name():
     kinds = {
         type(make_compressor(replace(SETTINGS, compressor=name, visual_tokens=1)))
