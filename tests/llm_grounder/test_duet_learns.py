@@ -46,7 +46,7 @@ def test_a_grounder_that_learnt_from_whole_samples_speaks_in_a_stream_when_and_w
     settings = GrounderSettings(WIDTH, 1, compressor="none", spans=0, boxes=0)
     grounder = Grounder(settings, tiny_backbone(tokenizer, shape, spans=0, tracks=settings.tracks))
     optimiser = torch.optim.AdamW(grounder.parameters(), lr=4e-3, weight_decay=0.0)
-    for step in range(120):
+    for step in range(300):
         batch = [lesson(*story(1000 + 8 * step + i)) for i in range(8)]
         grounder.losses(batch, window=WINDOW)["total"].backward()
         optimiser.step()

@@ -204,9 +204,9 @@ def test_grids_out_of_range(refused, world, outputs, flag, value):
     assert str(value) in refused("generate", "--data", world, *outputs[:2], flag, value)
 
 
-def test_an_unknown_benchmark_and_an_unknown_preset(refused, world):
+def test_an_unknown_benchmark_and_an_unknown_recipe(refused, world):
     assert "nonsense" in refused("benchmark", "nonsense")
-    assert "nonsense" in refused("train-selector", "--data", world, "--preset", "nonsense")
+    assert "nonsense" in refused("train-selector", "--data", world, "--recipe", "nonsense")
 
 
 def test_damaged_annotations(refused, world, place, outputs):
