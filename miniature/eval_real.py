@@ -179,7 +179,9 @@ def _drawn(polygons: list[list[list[float]]], size: tuple[int, int]) -> Mask:
 @app.command()
 def main(
     name: Annotated[list[str], typer.Option("--set", help="choice or davis; repeatable.")] = ["choice"],  # noqa: B006
-    weights: Annotated[str, typer.Option(help="A .safetensors or .pt file with its .yaml beside it.")] = str(WEIGHTS),
+    weights: Annotated[
+        str, typer.Option(help="A .safetensors or .pt file with its .yaml beside it.", show_default="the released")
+    ] = str(WEIGHTS),
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
 ) -> None:
     """Measure a tracker on real clips, and end with one line of JSON.

@@ -183,7 +183,9 @@ def _figures(overlap: Tensor, right: Tensor, visible: Tensor) -> Figures:
 def main(
     split: Annotated[list[str], typer.Option(help="Split or `cutouts`; may be given several times.")] = ["valid"],  # noqa: B006
     clips: Annotated[int, typer.Option(help="Clips of each split, from its first seed.", min=1)] = 60,
-    weights: Annotated[str, typer.Option(help="A .safetensors or .pt file with its .yaml beside it.")] = str(WEIGHTS),
+    weights: Annotated[
+        str, typer.Option(help="A .safetensors or .pt file with its .yaml beside it.", show_default="the released")
+    ] = str(WEIGHTS),
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
     workers: Annotated[int, typer.Option(help="Processes that render; 0 renders in this one.", min=0)] = 0,
     together: Annotated[int, typer.Option(help="Clips tracked as one batch.", min=1)] = 4,

@@ -158,7 +158,7 @@ def main(
         list[str], typer.Option(help="Parts to measure: tracker, real, open_clip, answers. Repeatable.")
     ] = PARTS,
     split: Annotated[list[str], typer.Option(help="Splits of the answers. Repeatable.")] = ["test", "shifted_test"],  # noqa: B006
-    out: Annotated[Path, typer.Option(help="Folder of RESULTS.md and results.json.")] = HERE,
+    out: Annotated[Path, typer.Option(help="Folder of RESULTS.md and results.json.", show_default="miniature")] = HERE,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
     workers: Annotated[int, typer.Option(help="Processes that render.", min=1)] = 2,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be measured.")] = False,
