@@ -3,14 +3,17 @@
 Knows flags and tables. Does not know what is timed.
 """
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Annotated, NamedTuple
+from typing import Annotated, Any, NamedTuple, TypeVar
 
 import typer
 
 from core import reporting
 from core.errors import InputError
 from scripts import options
+
+Made = TypeVar("Made")
 
 EPILOG = (
     "Examples: [bold]tracksift benchmark proposals[/]  |  "
@@ -97,8 +100,9 @@ def main(
     pipeline = Pipeline(device=device)
     with reporting.progress_bar(f"benchmark {name}", None) as bar:
         figures = benchmarks.BENCHMARKS[name](pipeline, frames, repeats, bar)
-    reporting.print_table(f"miniature: {name}", ["figure", "value"], list(figures.items()))
-    reporting.emit(figures, {"benchmark": name, "frames": frames, "repeats": repeats, "weights": "miniature"})
+    _show(
+        f"miniature: {name}", figures, {"benchmark": name, "frames": frames, "repeats": repeats, "weights": "miniature"}
+    )
 
 
 def _time_caches(folder: Path | None, frames: int, repeats: int) -> None:
@@ -106,8 +110,11 @@ def _time_caches(folder: Path | None, frames: int, repeats: int) -> None:
 
     with reporting.progress_bar("benchmark cache", repeats) as bar:
         figures = time_caches(folder, frames, repeats, bar)
-    reporting.print_table("cache: ours and SOLA's layout", ["figure", "value"], list(figures.items()))
-    reporting.emit(figures, {"benchmark": "cache", "frames": frames, "repeats": repeats, "folder": folder})
+    _show(
+        "cache: ours and SOLA's layout",
+        figures,
+        {"benchmark": "cache", "frames": frames, "repeats": repeats, "folder": folder},
+    )
 
 
 def _time_metrics(expressions: int, frames: int) -> None:
@@ -116,8 +123,7 @@ def _time_metrics(expressions: int, frames: int) -> None:
     with reporting.progress_bar("benchmark metrics", expressions) as bar:
         figures = time_metrics(expressions, frames, bar)
     title = f"J&F: {expressions} expressions of {frames} frames of {SIZE[0]}x{SIZE[1]}"
-    reporting.print_table(title, ["figure", "value"], list(figures.items()))
-    reporting.emit(figures, {"benchmark": "metrics", "expressions": expressions, "frames": frames, "size": SIZE})
+    _show(title, figures, {"benchmark": "metrics", "expressions": expressions, "frames": frames, "size": SIZE})
 
 
 def _time_selector(scale: str, repeats: int, device: str) -> None:
@@ -126,14 +132,11 @@ def _time_selector(scale: str, repeats: int, device: str) -> None:
     from core.devices import pick_device
     from selector.benchmark import SCALES, time_selector
 
-    if scale not in SCALES:
-        raise InputError(f"--scale: expected one of {', '.join(SCALES)}, got {scale!r}")
-    settings = SCALES[scale](repeats)
+    settings = _at_scale(SCALES, scale, repeats)
     with reporting.progress_bar("benchmark selector") as bar:
         figures = time_selector(settings, pick_device(device), bar)
     title = f"selector: {settings.tracks} tracks of {settings.frames} frames"
-    reporting.print_table(title, ["figure", "value"], list(figures.items()))
-    reporting.emit(figures, {"benchmark": "selector", "weights": "random", **asdict(settings)})
+    _show(title, figures, {"benchmark": "selector", "weights": "random", **asdict(settings)})
 
 
 def _time_grounder(scale: str, repeats: int, device: str) -> None:
@@ -143,14 +146,24 @@ def _time_grounder(scale: str, repeats: int, device: str) -> None:
     from llm_grounder.benchmark import time_grounder
     from llm_grounder.made_up import SCALES
 
-    if scale not in SCALES:
-        raise InputError(f"--scale: expected one of {', '.join(SCALES)}, got {scale!r}")
-    settings = SCALES[scale](repeats)
+    settings = _at_scale(SCALES, scale, repeats)
     with reporting.progress_bar("benchmark grounder") as bar:
         figures = time_grounder(settings, pick_device(device), bar)
     title = f"grounder: {settings.clips} clips of {settings.frames} frames, {settings.visual} tokens a frame"
+    _show(title, figures, {"benchmark": "grounder", "weights": "random", **asdict(settings)})
+
+
+def _at_scale(scales: Mapping[str, Callable[[int], Made]], scale: str, repeats: int) -> Made:
+    """The settings that a scale's name stands for; InputError for a name that is none."""
+    if scale not in scales:
+        raise InputError(f"--scale: expected one of {', '.join(scales)}, got {scale!r}")
+    return scales[scale](repeats)
+
+
+def _show(title: str, figures: Mapping[str, Any], settings: Mapping[str, Any]) -> None:
+    """Figures as a table and as the last line."""
     reporting.print_table(title, ["figure", "value"], list(figures.items()))
-    reporting.emit(figures, {"benchmark": "grounder", "weights": "random", **asdict(settings)})
+    reporting.emit(figures, settings)
 
 
 class RowChoice(NamedTuple):
@@ -179,5 +192,4 @@ def _time_row(name: str, choice: RowChoice, device: str) -> None:
     with reporting.progress_bar(f"row {choice.row}", None) as bar:
         figures = run_row(settings, pick_device(device), bar)
     title = f"row {choice.row}: {choice.size}, {choice.objects} objects, {choice.frames} frames"
-    reporting.print_table(title, ["figure", "value"], list(figures.items()))
-    reporting.emit(figures, {"benchmark": name, "weights": "random", **choice._asdict()})
+    _show(title, figures, {"benchmark": name, "weights": "random", **choice._asdict()})

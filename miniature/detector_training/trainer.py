@@ -5,8 +5,6 @@ Knows batches, the forward pass, the losses and the rate. Does not know files of
 
 from __future__ import annotations
 
-import math
-import pickle
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +15,7 @@ from torch import Tensor, nn
 from core.atomic import atomic_path
 from core.devices import autocast
 from core.errors import CheckpointError
+from miniature import training_steps
 from miniature.detector_training import losses
 from miniature.detector_training.batches import GROUPS, Batch, draw_batch
 from miniature.detector_training.forward import Outputs, forward, make_geometry
@@ -25,6 +24,7 @@ from miniature.detector_training.phrases import LENGTH, WORDS, make_bank
 from miniature.detector_training.pool import Pool
 from miniature.detector_training.vocabulary import END, PAD, START, STOP, make_vocabulary
 from miniature.sam2_training.capture import CapturedStep
+from miniature.training_steps import follow, rate_at
 from miniature.world.spec import SIDE
 
 CLIP_NORM = 1.0
@@ -98,7 +98,7 @@ class Trainer:
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
         self.step += 1
-        self._follow()
+        follow(self._kept, self._learnt, self.settings.average, self.step)
         return told
 
     def warm_up(self, pool: Pool) -> None:
@@ -189,30 +189,12 @@ class Trainer:
         read = losses.naming_loss(outputs.text, self.names, SORTS, batch.asked[:, None], words)
         return NAMES * (proposed + pictured + read)
 
-    @torch.no_grad()
-    def _follow(self) -> None:
-        """Let the average follow: quickly at first, since the first weights are nobody's business later."""
-        keep = min(self.settings.average, (1 + self.step) / (10 + self.step))
-        torch._foreach_lerp_(self._kept, self._learnt, 1 - keep)
-
 
 def _floats(model: nn.Module) -> list[Tensor]:
     """Parameters and the batch norms' statistics, shared ones once."""
     return [t.detach() for t in (*model.parameters(), *model.buffers()) if t.is_floating_point()]
 
 
-def rate_at(settings: Settings, step: int, progress: float) -> float:
-    """The learning rate: up over the first steps, then half a cosine of the progress, down to a hundredth."""
-    fall = 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(progress, 1.0)))
-    return settings.rate * min((step + 1) / settings.warm_up, 1.0) * fall
-
-
 def read_state(path: Path) -> dict[str, Any]:
     """A saved state; CheckpointError for a file that is damaged or something else."""
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, EOFError, ValueError, OSError, pickle.UnpicklingError) as error:
-        raise CheckpointError(f"training state {path}: expected a complete file, got a damaged one") from error
-    if not isinstance(state, dict) or not {"average", "names"} <= state.keys():
-        raise CheckpointError(f"training state {path}: expected a detector's state, got {type(state).__name__}")
-    return state
+    return training_steps.read_state(path, "a detector", {"average", "names"})

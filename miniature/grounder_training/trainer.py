@@ -6,8 +6,6 @@ several things of each, since seeing is what costs most.
 
 from __future__ import annotations
 
-import math
-import pickle
 from collections import Counter
 from collections.abc import Mapping
 from copy import deepcopy
@@ -27,9 +25,11 @@ from llm_grounder.grounder import Grounder
 from llm_grounder.settings import GrounderSettings
 from llm_grounder.training import TrainingSettings, make_optimizer
 from llm_grounder.types import Sample, Task
+from miniature import training_steps
 from miniature.grounder_training.films import FIRST_SEED, Film, Studio
 from miniature.grounder_training.lessons import MIXTURE, clip_of, draw, texts_of
 from miniature.long_world import make_story
+from miniature.training_steps import follow, rate_at
 from tracksift.grounding import Manner, lesson
 
 PATCH_WIDTH = 192  # of the miniature's image tower
@@ -126,7 +126,7 @@ class Trainer:
         self.optimizer.zero_grad(set_to_none=True)
         self.step += 1
         self.asked.update(sample.request.task.value for sample in samples)
-        self._follow()
+        follow(self._kept, [p.detach() for p in self._learnt], self.settings.average, self.step)
         return {name: value.detach() for name, value in losses.items()}
 
     def samples(self, films: list[Film]) -> list[Sample]:
@@ -175,12 +175,6 @@ class Trainer:
         self.step, self.progress, self.drawn = state["step"], state["progress"], state["drawn"]
         self.asked = Counter(state["asked"])
 
-    @torch.no_grad()
-    def _follow(self) -> None:
-        """Let the average follow: quickly at first, since the first weights are nobody's business later."""
-        keep = min(self.settings.average, (1 + self.step) / (10 + self.step))
-        torch._foreach_lerp_(self._kept, [p.detach() for p in self._learnt], 1 - keep)
-
 
 def make_grounder(settings: Settings) -> Grounder:
     """A grounder with random weights, over a vocabulary of the training stories' words."""
@@ -190,21 +184,9 @@ def make_grounder(settings: Settings) -> Grounder:
     return Grounder(chosen, tiny_backbone(tokenizer, settings.shape, spans=chosen.spans, tracks=chosen.tracks))
 
 
-def rate_at(settings: Settings, step: int, progress: float) -> float:
-    """The learning rate: up over the first steps, then half a cosine of the progress, down to a hundredth."""
-    fall = 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(progress, 1.0)))
-    return settings.rate * min((step + 1) / settings.warm_up, 1.0) * fall
-
-
 def read_state(path: Path) -> dict[str, Any]:
     """A saved state; CheckpointError for a file that is damaged or something else."""
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, EOFError, ValueError, OSError, pickle.UnpicklingError) as error:
-        raise CheckpointError(f"training state {path}: expected a complete file, got a damaged one") from error
-    if not isinstance(state, dict) or "asked" not in state:
-        raise CheckpointError(f"training state {path}: expected a grounder's state, got {type(state).__name__}")
-    return state
+    return training_steps.read_state(path, "a grounder", {"asked"})
 
 
 def _plain(value: Any) -> Any:

@@ -13,8 +13,9 @@ from miniature.detector_training import vocabulary as words
 from miniature.detector_training.batches import GROUPS, SHOWN, draw_batch, jitter, turn
 from miniature.detector_training.evaluate import Answered, Asked
 from miniature.detector_training.model import Size, freeze, frozen_state, make_model
-from miniature.detector_training.trainer import SMOKE, TERMS, Trainer, rate_at
+from miniature.detector_training.trainer import SMOKE, TERMS, Trainer
 from miniature.train_detector import app, choose_settings, make_processor
+from miniature.training_steps import rate_at
 from proposals.detector import Detector, load_detector
 
 CPU = torch.device("cpu")

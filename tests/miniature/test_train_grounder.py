@@ -10,7 +10,8 @@ from core.images import load_image_encoder
 from llm_grounder.checkpoints import load_grounder
 from miniature import eval_grounder, train_grounder
 from miniature.grounder_training.films import Order, Sight, Studio
-from miniature.grounder_training.trainer import SMOKE, Trainer, rate_at
+from miniature.grounder_training.trainer import SMOKE, Trainer
+from miniature.training_steps import rate_at
 from tracksift.clips import read_inputs
 from tracksift.models import Models
 from tracksift.recipes import manner_of
