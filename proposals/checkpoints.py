@@ -28,6 +28,7 @@ from core.errors import CheckpointError
 from core.hashing import file_sha256
 from core.hub import first_line, hub_folder
 from core.weights import check_state, read_weights
+from proposals.crowd import CrowdTracker
 from proposals.sam2_tracker import Sam2Tracker
 from proposals.settings import Resources
 from proposals.tracker import Tracker
@@ -49,7 +50,9 @@ class LoadedTracker:
     image_size: int
     token_width: int
     resources: Resources = field(default_factory=Resources)
-    _ready: dict[tuple[int, bool], Tracker[Any]] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _ready: dict[tuple[int, bool, bool], Tracker[Any]] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     def ready(self, resources: Resources) -> Tracker[Any]:
         """The engine on this model; made once for its batch size and compilation, and kept.
@@ -57,9 +60,9 @@ class LoadedTracker:
         Raises:
             CheckpointError: for a model that is built otherwise than in every released SAM2.
         """
-        key = (resources.objects, resources.compiled)
+        key = (resources.objects, resources.compiled, resources.shared)
         if key not in self._ready:
-            self._ready[key] = Sam2Tracker(self.model, resources)
+            self._ready[key] = (CrowdTracker if resources.shared else Sam2Tracker)(self.model, resources)
         return self._ready[key]
 
 

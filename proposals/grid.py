@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from threading import Lock
 
 import numpy as np
 import torch
@@ -21,6 +22,9 @@ from proposals.features import precision
 from proposals.prompts import MaskPrompt, Prompter, by_area
 from proposals.settings import GridSettings, Resources, key_frames
 from proposals.tracker import Maps
+
+_SCRIPTING = Lock()
+"""torch.jit.script, which the package calls for every predictor, is not for several threads at once."""
 
 
 def grid_prompter(
@@ -43,7 +47,7 @@ class GridPrompter:
 
     def __init__(self, model: SAM2Base, settings: GridSettings, resources: Resources) -> None:
         self._settings = settings
-        with warnings.catch_warnings():
+        with _SCRIPTING, warnings.catch_warnings():
             warnings.filterwarnings("ignore", message=".*torch.jit.script.*", category=FutureWarning)  # the package's
             self._predictor = _Predictor(model)
             self._generator = SAM2AutomaticMaskGenerator(

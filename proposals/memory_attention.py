@@ -93,12 +93,14 @@ class Frame(NamedTuple):
 class Memory(NamedTuple):
     """What objects remember: tokens [N, F P + R, M] (memories, then pointers), and where in time.
 
-    ages: [F] rows of the tables.   pointer_positions: [N, R, M].
+    ages: [F] rows of the tables.   pointer_positions: [N, R, M].   mask: [N, F P + R] bool, where objects of one batch
+    remember differently much; what is not there is not read.
     """
 
     tokens: Tensor
     ages: Tensor
     pointer_positions: Tensor
+    mask: Tensor | None = None
 
 
 class SharedAttention:
@@ -156,7 +158,7 @@ class SharedAttention:
                 x, q = self._query(x, _attend(own_q, own_k, own_v), layer.cross, self._turn)
             keys = self._keys(memory, layer)
             values = memory.tokens if narrow else functional.linear(memory.tokens, *layer.wide)
-            found = _attend(q, keys, values)
+            found = _attend(q, keys, values, memory.mask)
             x = self._mix(x, found, layer.mix if narrow else layer.wide_mix)
         return self._finish(x, self._last)
 
@@ -231,9 +233,14 @@ def _normed(x: Tensor, norm: Norm, dtype: torch.dtype) -> Tensor:
     return functional.layer_norm(x, x.shape[-1:], norm.weight, norm.bias, norm.eps).to(dtype)
 
 
-def _attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-    """Attention of one head, [N, P, C] x [N, L, C] x [N, L, V] -> [N, P, V]; values may be narrower than keys."""
+def _attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None) -> Tensor:
+    """Attention of one head, [N, P, C] x [N, L, C] x [N, L, V] -> [N, P, V]; values may be narrower than keys.
+
+    mask: [N, L] bool, the keys that are read.
+    """
     q, k, v = q.unsqueeze(1), k.unsqueeze(1), v.unsqueeze(1)
+    if mask is not None:
+        return functional.scaled_dot_product_attention(q, k, v, attn_mask=mask[:, None, None]).squeeze(1)
     if q.device.type == "cpu":
         return functional.scaled_dot_product_attention(q, k, v).squeeze(1)
     order = QUICK_AT_LENGTH if _large(len(q), k.shape[2]) else QUICK_TO_START

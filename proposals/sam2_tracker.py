@@ -31,7 +31,7 @@ from proposals.tracker import Maps, Moment, Step
 
 
 @dataclass(frozen=True)
-class _Recall:
+class Recall:
     """What one cohort reads at one frame: memories by age (0: told), and pointers."""
 
     cohort: MemoryCohort
@@ -165,7 +165,7 @@ class Sam2Tracker:
         tokens = memory.to(torch.bfloat16).flatten(2).transpose(1, 2).contiguous()
         return Readout(logits.float(), pointer.float(), score[:, 0].float(), ious.float().amax(dim=1), tokens)
 
-    def _recall(self, cohort: MemoryCohort, moment: Moment) -> _Recall:
+    def _recall(self, cohort: MemoryCohort, moment: Moment) -> Recall:
         """The memories and pointers that the package would read, in its order."""
         model, t = self._model, moment.frame
         sign = 1 if moment.reverse else -1
@@ -183,18 +183,18 @@ class Sam2Tracker:
                 ages.append(age)
                 memories.append(cohort.found[read])
         pointers = cohort.pointers(moment, model.max_obj_ptrs_in_encoder)
-        return _Recall(cohort, tuple(ages), tuple(memories), pointers)
+        return Recall(cohort, tuple(ages), tuple(memories), pointers)
 
-    def _follow(self, frame: Frame, maps: Maps, members: Sequence[_Recall], start: int, stop: int) -> Readout:
+    def _follow(self, frame: Frame, maps: Maps, members: Sequence[Recall], start: int, stop: int) -> Readout:
         """Objects start to stop of a group of cohorts that remember equally much."""
         objects = stop - start
-        rows = _rows([recall.cohort.objects for recall in members], start, stop)
+        rows = rows_of([recall.cohort.objects for recall in members], start, stop)
         with precision(self.device):
             memory = self._gather(members, rows, bucket(objects) if self._compiled else objects)
             outcome: Readout = self._heads(self._attention(frame, memory), maps)
         return Readout(*(each[:objects] for each in outcome))
 
-    def _gather(self, members: Sequence[_Recall], rows: Sequence[tuple[int, int, int]], padded: int) -> Memory:
+    def _gather(self, members: Sequence[Recall], rows: Sequence[tuple[int, int, int]], padded: int) -> Memory:
         """What some objects remember as one batch, its last object repeated up to `padded`."""
         split = int(self._model.hidden_dim) // self._width  # tokens of a pointer
         parts, positions = [], []
@@ -238,7 +238,7 @@ def halved(model: SAM2Base) -> SAM2Base:
     return copied
 
 
-def _rows(sizes: Sequence[int], start: int, stop: int) -> list[tuple[int, int, int]]:
+def rows_of(sizes: Sequence[int], start: int, stop: int) -> list[tuple[int, int, int]]:
     """Objects start to stop of cohorts of `sizes`, as (cohort, first, last)."""
     rows, begin = [], 0
     for number, size in enumerate(sizes):

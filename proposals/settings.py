@@ -97,7 +97,7 @@ class Resources:
     encoder_batch: frames an encoder pass.   objects: the most of a tracking step (fewer where memory runs out).
     points: grid points a decoder pass.   feature_bytes: of frame features kept on the device.   host_bytes: of those
     that wait in page-locked host memory, where the device is a GPU.   compiled: compile the model's parts, which takes
-    a minute or two once a process and pays for long or many videos.
+    a minute or two once a process and pays for long or many videos.   shared: threads with a video each step together.
     """
 
     encoder_batch: int = 8
@@ -106,6 +106,7 @@ class Resources:
     feature_bytes: int = 16 * 2**30
     host_bytes: int = 16 * 2**30
     compiled: bool = False
+    shared: bool = False
 
     def __post_init__(self) -> None:
         """Refuse numbers below 1, and a negative host_bytes."""

@@ -23,10 +23,15 @@ if TYPE_CHECKING:  # slow to import, and `--help` shall be there at once
     from tracksift.sources import Extra
 
 
+MANY = 512
+"""Objects of a step that several videos share."""
+
+
 class Crew(NamedTuple):
-    """Who does the work."""
+    """Who does the work. together: videos that one process tracks at once."""
 
     workers: int
+    together: int
     gpu_share: float | None
     ray: bool
     address: str | None
@@ -49,6 +54,8 @@ def check_crew(crew: Crew, *, compiled: bool, one: bool) -> None:
     if compiled and (crew.workers > 1 or crew.ray):
         got = "--ray" if crew.ray else crew.workers
         raise InputError(f"--compile: expected --workers 1, since every process would compile, got {got}")
+    if crew.together > 1 and (crew.workers > 1 or crew.ray or one):
+        raise InputError("--together: expected --data and one worker with it, got others (--shard spreads processes)")
     if one and (crew.ray or crew.gpu_share is not None or crew.retry_failed):
         raise InputError("--ray, --gpu-share, --retry-failed: expected --data with them, got one VIDEO")
 
@@ -100,12 +107,18 @@ def all_at_once(work: Work, crew: Crew) -> Ended:
 
     def here() -> Worker:
         encoder = None if work.image_spec is None else pipeline.image_encoder
-        return Worker(work.jobs, pipeline.tracker, work.settings, encoder, work.extra, work.overwrite)
+        tracker = pipeline.tracker
+        if crew.together > 1:
+            tracker = replace(
+                tracker, resources=replace(tracker.resources, shared=True, objects=MANY, encoder_batch=32)
+            )
+        return Worker(work.jobs, tracker, work.settings, encoder, work.extra, work.overwrite)
 
     with reporting.noted_bar("frames") as bar:
         return run_jobs(
             recipe,
             workers=crew.workers,
+            together=crew.together,
             gpu_share=crew.gpu_share,
             ray=RayChoice(crew.address) if crew.ray else None,
             here=here,

@@ -79,6 +79,14 @@ def main(
     fps: options.Fps = None,
     limit: options.Limit = None,
     workers: Annotated[int, typer.Option(help="Processes that track, each with its own model.", min=1)] = 1,
+    together: Annotated[
+        int,
+        typer.Option(
+            help="Videos that one process tracks at once, their steps shared: for short ones and a small tracker on a "
+            "GPU.",
+            min=1,
+        ),
+    ] = 1,
     gpu_share: Annotated[
         float | None, typer.Option(help="Of a GPU for each worker, such as 0.5; default: workers spread over all GPUs.")
     ] = None,
@@ -116,7 +124,7 @@ def main(
 
     jobs = part_of(choose_jobs(video, data, split, cache, fps, limit), shard)
     pipeline = Pipeline(Models(tracker=tracker, detector=detector), device, compiled)
-    crew = Crew(workers, gpu_share, ray or ray_address is not None, ray_address, retry_failed)
+    crew = Crew(workers, together, gpu_share, ray or ray_address is not None, ray_address, retry_failed)
     check_crew(crew, compiled=compiled, one=video is not None)
     user = options.read_user_prompts(box, point, mask)
     sources = _sources([*source, *([Source.USER.value] if user else [])])

@@ -85,6 +85,37 @@ def test_processes_make_looks_and_keep_the_tracks(command, world, caches, tmp_pa
         assert open_cache(path).looks().shape == (len(file), 128)
 
 
+def test_videos_tracked_together_are_what_they_are_alone(command, world, caches, tmp_path, quick_grid):
+    words = ("generate", "--data", world, "--device", "cpu", "--cache")
+    one, both = command(*words, tmp_path / "one"), command(*words, tmp_path / "both", "--together", 2)
+    assert (one.code, both.code, both.figures["made"]) == (0, 0, 2), both.err
+    compared = command("cache", "diff", tmp_path / "one", tmp_path / "both").figures
+    assert (compared["alone"], compared["only_in_b"]) == (0, 0)
+    assert compared["tracks"] > 1
+    assert min(compared["mean_iou"], compared["least_cosine"]) > 0.999
+
+
+@pytest.mark.parametrize("flags", [("--workers", 2), ("--ray",)])
+def test_videos_together_are_for_one_process(command, world, tmp_path, flags):
+    outcome = command("generate", "--data", world, "--cache", tmp_path / "c", "--together", 2, *flags)
+    assert outcome.code == 2
+    assert "--together: expected" in outcome.err
+
+
+def test_threads_share_one_worker(jobs):
+    opened = []
+
+    def here():
+        opened.append(1)
+        return lambda number: JobResult(jobs[number].video_id, "made", frames=1)
+
+    ended = run_jobs(recipe(jobs), together=3, here=here)
+    assert [result.state for result in ended.results] == ["made"] * 3
+    assert opened == [1]
+    with pytest.raises(InputError, match="--together"):
+        run_jobs(recipe(jobs), together=3, workers=2, here=here)
+
+
 def test_fewer_than_one_process_is_refused():
     with pytest.raises(InputError, match="--workers"):
         run_jobs(recipe([]), workers=0)

@@ -1,4 +1,4 @@
-"""Where workers live on one machine: in this process, or each in a process of its own.
+"""Where workers live on one machine: in this process, in threads that share a model, or each in a process of its own.
 
 A lane opens one worker and answers with futures, so that the schedule is the same for all kinds. Any exception of a
 future means that the worker itself is gone: what goes wrong with a video is in its result.
@@ -12,7 +12,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import contextmanager
 from multiprocessing import connection
 from typing import Protocol
@@ -65,6 +65,27 @@ class InlineLane:
     def close(self, *, now: bool = False) -> None:
         """Forget the models."""
         self._work = None
+
+
+class ThreadLane(InlineLane):
+    """A thread of this process; `opener` may give the same worker to several, which then share its models.
+
+    A thread cannot be ended: `close` waits for its video, also `now`.
+    """
+
+    def __init__(self, opener: Opener) -> None:
+        super().__init__(opener)
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="video")
+
+    def submit(self, number: int) -> Future[JobResult]:
+        """Begin the job."""
+        assert self._work is not None, "opened before it is used"
+        return self._thread.submit(self._work, number)
+
+    def close(self, *, now: bool = False) -> None:
+        """Wait for the video in work, and forget the models."""
+        self._thread.shutdown(wait=True, cancel_futures=True)
+        super().close(now=now)
 
 
 class ProcessLane:

@@ -9,6 +9,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, replace
+from functools import cache
 
 import torch
 
@@ -17,7 +18,7 @@ from core.hashing import json_sha256
 from tracksift.generate import JobResult
 from tracksift.jobs import Job
 from tracksift.scheduling.costs import costliest_first, job_size
-from tracksift.scheduling.lanes import InlineLane, Lane, Opener, ProcessLane
+from tracksift.scheduling.lanes import InlineLane, Lane, Opener, ProcessLane, ThreadLane
 from tracksift.scheduling.leftovers import Leftovers, discard
 from tracksift.scheduling.placement import check_share, place_workers
 from tracksift.scheduling.quarantine import left_out, note_failure, note_path
@@ -56,6 +57,7 @@ def run_jobs(
     recipe: Recipe,
     *,
     workers: int = 1,
+    together: int = 1,
     gpu_share: float | None = None,
     ray: RayChoice | None = None,
     here: Opener | None = None,
@@ -65,17 +67,21 @@ def run_jobs(
 ) -> Ended:
     """Make the cache files of `recipe.jobs` that are not whole and current, all in one folder.
 
-    workers: processes of this machine, or actors on Ray.   here: opens the worker of this process, for one without Ray;
+    workers: processes of this machine, or actors on Ray.   together: videos that the one worker of this process, which
+    `here` opens, is at in threads of its own.   here: opens the worker of this process, for one without Ray;
     None for a process of its own.   gpu_share: of a GPU for each worker, None for an even spread (on Ray: a whole one).
     retry_failed: also the videos that failed before with these models and settings.
 
     Raises:
-        InputError: for fewer than one worker, a share that does not fit, and Ray that is not there.
+        InputError: for fewer than one worker, several with videos together, a share that does not fit, and Ray that is
+            not there.
         CheckpointError: when models cannot be loaded.
         KeyboardInterrupt: from a second signal.
     """
     if workers < 1:
         raise InputError(f"--workers: expected 1 or more processes, got {workers}")
+    if together > 1 and (workers > 1 or ray is not None or here is None):
+        raise InputError(f"--together: expected one worker of this process with it, got {workers} of others")
     check_share(gpu_share)
     jobs = recipe.jobs
     if not jobs:
@@ -83,10 +89,10 @@ def run_jobs(
     results = {} if retry_failed or recipe.overwrite else _left_out(recipe)
     sizes = [job_size(job) for job in jobs]
     order = [number for number in costliest_first(jobs, sizes) if number not in results]
-    with _lanes(recipe, workers, gpu_share, ray, here) as make, stop_on_signals(on_stop) as stop:
+    with _lanes(recipe, workers, together, gpu_share, ray, here) as make, stop_on_signals(on_stop) as stop:
         written = _Written()
         schedule = Schedule(
-            order, make, workers, names=[job.video_id for job in jobs],
+            order, make, workers * together, names=[job.video_id for job in jobs],
             stopping=lambda: stop.asked() or written.in_vain >= UNWRITABLE,
         )  # fmt: skip
         about: Settings = {"workers": workers, "ray": ray is not None, "tracker": recipe.tracker}
@@ -128,7 +134,7 @@ class _Written:
 
 @contextmanager
 def _lanes(
-    recipe: Recipe, workers: int, share: float | None, ray: RayChoice | None, here: Opener | None
+    recipe: Recipe, workers: int, together: int, share: float | None, ray: RayChoice | None, here: Opener | None
 ) -> Iterator[Callable[[int], Lane]]:
     """A maker of the lane of each index."""
     if ray is not None:
@@ -138,6 +144,10 @@ def _lanes(
         return
     gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
     devices = place_workers(workers, recipe.device, share, gpus)
+    if together > 1 and here is not None:
+        shared = cache(here)
+        yield lambda _: ThreadLane(shared)
+        return
     if workers == 1 and here is not None:
         yield lambda _: InlineLane(here)
         return
