@@ -31,7 +31,7 @@ from core.errors import CheckpointError, InputError
 from proposals.batches import Batches
 from proposals.edgetam_heads import Heads, feature_maps
 from proposals.features import normalise, precision
-from proposals.memories import MemoryCohort, Pointers, Remembered
+from proposals.memories import MemoryCohort, Pointers, Remembered, sines
 from proposals.sam2_heads import Readout
 from proposals.settings import Resources
 from proposals.tracker import Maps, Moment, Step
@@ -159,7 +159,7 @@ class EdgeTamTracker:
         memory = torch.cat([*(each.kept for each in recall.memories), tokens], dim=1)
         if self._settings.enable_temporal_pos_encoding_for_object_pointers:
             project = self._model.temporal_positional_encoding_projection_layer
-            code = project(recall.pointers.sines(self._model.hidden_dim, self.device))  # [pointers, M]
+            code = project(sines([recall.pointers], self._model.hidden_dim, self.device)[0])  # [pointers, M]
         else:
             code = torch.zeros(len(recall.pointers), width, device=self.device)
         code = code.repeat_interleave(self._model.hidden_dim // width, dim=0)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from sam2.modeling.sam2_utils import get_1d_sine_pe
@@ -51,12 +52,6 @@ class Pointers:
         stacked = torch.stack([each.pointer[first:last] for each in self.held], dim=1)  # [n, pointers, D]
         return stacked.reshape(last - first, -1, width).to(dtype)
 
-    def sines(self, dim: int, device: torch.device) -> Tensor:
-        """Sine codes of the distances, [pointers, dim] float32."""
-        far = torch.tensor(self.distances, device=device, dtype=torch.float32) / self.longest
-        codes: Tensor = get_1d_sine_pe(far, dim=dim)
-        return codes
-
 
 @dataclass
 class MemoryCohort:
@@ -93,3 +88,16 @@ class MemoryCohort:
         memory, pointer = (mine.memory.clone(), mine.pointer.clone()) if copied else (mine.memory, mine.pointer)
         self.found[frame] = Remembered(memory, pointer)
         return Step(frame, mine.logits, pointer, mine.object_score, mine.predicted_iou)
+
+
+def sines(several: Sequence[Pointers], dim: int, device: torch.device) -> Tensor:
+    """Sine codes of the distances of some cohorts' pointers, equally many each: [cohorts, pointers, dim] float32."""
+    shares = [[distance / each.longest for distance in each.distances] for each in several]
+    codes: Tensor = get_1d_sine_pe(on_device(shares, torch.float32, device), dim=dim)
+    return codes
+
+
+def on_device(values: Sequence[Any], dtype: torch.dtype, device: torch.device) -> Tensor:
+    """Numbers as a tensor on a device; through page-locked memory, or the host would wait for all that is under way."""
+    tensor = torch.tensor(values, dtype=dtype, pin_memory=device.type == "cuda")
+    return tensor.to(device, non_blocking=True)

@@ -11,6 +11,7 @@ import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import accumulate, groupby
 
 import numpy as np
 import torch
@@ -21,9 +22,9 @@ from torch.nn import functional
 
 from core.errors import CheckpointError
 from proposals.batches import Batches
-from proposals.compilation import bucket, compilable
+from proposals.compilation import compilable, portions
 from proposals.features import normalise, precision
-from proposals.memories import MemoryCohort, Pointers, Remembered
+from proposals.memories import MemoryCohort, Pointers, Remembered, on_device, sines
 from proposals.memory_attention import Frame, Memory, SharedAttention
 from proposals.sam2_heads import Heads, Readout
 from proposals.settings import Resources
@@ -118,18 +119,19 @@ class Sam2Tracker:
             coarse = maps[-1].flatten(2).transpose(1, 2)
             frame = self._attention.frame(coarse, self._place.to(coarse.dtype))
         recalls = [self._recall(cohort, moment) for cohort in cohorts]
+        # Cohorts that remember equally much lie beside each other: they are one batch of memory attention.
+        shapes = list(dict.fromkeys(recall.shape for recall in recalls))
+        order = sorted(range(len(recalls)), key=lambda number: shapes.index(recalls[number].shape))
+        members = [recalls[number] for number in order]
+        total = sum(recall.cohort.objects for recall in members)
+        parts = self._batches.run(total, partial(self._follow, frame, maps, members))
+        outcome = _joined(parts)
         steps: dict[int, Step] = {}
-        for shape in dict.fromkeys(recall.shape for recall in recalls):
-            group = [(number, recall) for number, recall in enumerate(recalls) if recall.shape == shape]
-            members = [recall for _, recall in group]
-            total = sum(recall.cohort.objects for recall in members)
-            parts = self._batches.run(total, partial(self._follow, frame, maps, members))
-            outcome = Readout(*(torch.cat(each) if len(parts) > 1 else each[0] for each in zip(*parts, strict=True)))
-            at = 0
-            for number, recall in group:
-                mine = Readout(*(each[at : at + recall.cohort.objects] for each in outcome))
-                steps[number] = recall.cohort.keep(moment.frame, mine, copied=len(group) > 1)
-                at += recall.cohort.objects
+        at = 0
+        for number, recall in zip(order, members, strict=True):
+            mine = Readout(*(each[at : at + recall.cohort.objects] for each in outcome))
+            steps[number] = recall.cohort.keep(moment.frame, mine, copied=len(members) > 1)
+            at += recall.cohort.objects
         return [steps[number] for number in range(len(cohorts))]
 
     def _positions(self, side: int) -> Tensor:
@@ -186,43 +188,65 @@ class Sam2Tracker:
         return Recall(cohort, tuple(ages), tuple(memories), pointers)
 
     def _follow(self, frame: Frame, maps: Maps, members: Sequence[Recall], start: int, stop: int) -> Readout:
-        """Objects start to stop of a group of cohorts that remember equally much."""
-        objects = stop - start
+        """Objects start to stop of cohorts: attention for those that remember equally much, the heads for all."""
         rows = rows_of([recall.cohort.objects for recall in members], start, stop)
         with precision(self.device):
-            memory = self._gather(members, rows, bucket(objects) if self._compiled else objects)
-            outcome: Readout = self._heads(self._attention(frame, memory), maps)
-        return Readout(*(each[:objects] for each in outcome))
+            found = [
+                self._recalled(frame, members, list(group))
+                for _, group in groupby(rows, key=lambda row: members[row[0]].shape)
+            ]
+            x = torch.cat(found) if len(found) > 1 else found[0]
+            return _joined([self._read_out(x[first:last], size, maps) for first, last, size in self._cuts(len(x))])
+
+    def _read_out(self, x: Tensor, size: int, maps: Maps) -> Readout:
+        """The heads for features [N, P, C], their last object repeated up to `size`."""
+        outcome: Readout = self._heads(_padded(x, size), maps)
+        return Readout(*(each[: len(x)] for each in outcome))
+
+    def _recalled(self, frame: Frame, members: Sequence[Recall], rows: Sequence[tuple[int, int, int]]) -> Tensor:
+        """The frame's features conditioned on the memories of objects that remember equally much, [N, P, C]."""
+        sizes = [last - first for _, first, last in rows]
+        found = []
+        for first, last, size in self._cuts(sum(sizes)):
+            mine = [(rows[i][0], rows[i][1] + begin, rows[i][1] + end) for i, begin, end in rows_of(sizes, first, last)]
+            found.append(self._attention(frame, self._gather(members, mine, size))[: last - first])
+        return torch.cat(found) if len(found) > 1 else found[0]
+
+    def _cuts(self, objects: int) -> list[tuple[int, int, int]]:
+        """First, last and padded size of batches; one batch as it is where nothing is compiled."""
+        if not self._compiled:
+            return [(0, objects, objects)]
+        taken = portions(objects)
+        ends = list(accumulate(count for count, _ in taken))
+        return [(end - count, end, size) for end, (count, size) in zip(ends, taken, strict=True)]
 
     def _gather(self, members: Sequence[Recall], rows: Sequence[tuple[int, int, int]], padded: int) -> Memory:
         """What some objects remember as one batch, its last object repeated up to `padded`."""
         split = int(self._model.hidden_dim) // self._width  # tokens of a pointer
-        parts, positions = [], []
-        for number, first, last in rows:
+        parts, owners = [], []
+        for at, (number, first, last) in enumerate(rows):
             recall = members[number]
             memories = [each.kept[first:last].to(self._dtype) for each in recall.memories]
             parts.append(torch.cat([*memories, recall.pointers.tokens(self._width, self._dtype, first, last)], dim=1))
-            place = self._distances(recall.pointers).repeat_interleave(split, dim=0)
-            positions.append(place.to(self._dtype).expand(last - first, -1, -1))
-        batch, place = torch.cat(parts), torch.cat(positions)
-        if padded > len(batch):
-            batch = torch.cat([batch, batch[-1:].expand(padded - len(batch), -1, -1)])
-            place = torch.cat([place, place[-1:].expand(padded - len(place), -1, -1)])
-        ages = torch.tensor(members[0].ages, device=self.device)
-        return Memory(batch, ages, place)
+            owners += [at] * (last - first)
+        owners += owners[-1:] * (padded - len(owners))
+        codes = self._distances([members[number].pointers for number, _, _ in rows]).repeat_interleave(split, dim=1)
+        place = codes.to(self._dtype)[on_device(owners, torch.int64, self.device)]
+        ages = on_device(members[rows[0][0]].ages, torch.int64, self.device)
+        return Memory(_padded(torch.cat(parts), padded), ages, place)
 
     @property
     def _width(self) -> int:
         """M."""
         return int(self._model.mem_dim)
 
-    def _distances(self, pointers: Pointers) -> Tensor:
-        """Position codes of a cohort's pointers by their distance in frames, [pointers, M]."""
+    def _distances(self, several: Sequence[Pointers]) -> Tensor:
+        """Position codes of some cohorts' pointers, equally many each, by their distance: [cohorts, pointers, M]."""
         model = self._model
         if not model.add_tpos_enc_to_obj_ptrs:
-            return torch.zeros(len(pointers), self._width, device=self.device)
+            return torch.zeros(len(several), len(several[0]), self._width, device=self.device)
         wide = model.hidden_dim if model.proj_tpos_enc_in_obj_ptrs else self._width
-        code: Tensor = model.obj_ptr_tpos_proj(pointers.sines(wide, self.device))
+        code: Tensor = model.obj_ptr_tpos_proj(sines(several, wide, self.device))
         return code
 
 
@@ -247,3 +271,13 @@ def rows_of(sizes: Sequence[int], start: int, stop: int) -> list[tuple[int, int,
             rows.append((number, first, last))
         begin += size
     return rows
+
+
+def _padded(x: Tensor, size: int) -> Tensor:
+    """[N, ...] with its last row repeated up to `size` rows."""
+    return x if size == len(x) else torch.cat([x, x[-1:].expand(size - len(x), *x.shape[1:])])
+
+
+def _joined(parts: Sequence[Readout]) -> Readout:
+    """Read-outs of some objects after each other."""
+    return parts[0] if len(parts) == 1 else Readout(*(torch.cat(each) for each in zip(*parts, strict=True)))

@@ -6,7 +6,8 @@ from PIL import Image
 from core.errors import CheckpointError
 from core.frames import ArrayReader, open_video
 from core.types import Source
-from proposals import mask_writer
+from proposals import mask_writer, memory_attention, sam2_tracker
+from proposals.compilation import BUCKETS
 from proposals.features import FeatureStore
 from proposals.mask_writer import video_masks
 from proposals.memories import MemoryCohort
@@ -125,6 +126,32 @@ def test_objects_born_on_different_frames_equal_the_packages_predictor(
     assert [track.prompt.frame for track in tracks] == [key for _, key in births]
     for (o, key), place in zip(births, [(0, 0), (1, 0), (2, 0), (3, 0), (1, 1)], strict=True):
         assert_equal(tracker.object(*place), official(model, folder, masks[o, key], key), (64, 64))
+
+
+@pytest.mark.parametrize("limit", [64, 3])
+def test_batches_split_and_padded_for_compilation_leave_every_object_its_own_result(
+    make_model, moving_squares, write_jpegs, monkeypatch, limit
+):
+    """Without compiling: what is shown is that buckets, groups and cohorts are cut and joined in the right places."""
+    monkeypatch.setattr(sam2_tracker, "compilable", lambda function, compiled: function)
+    monkeypatch.setattr(memory_attention, "compilable", lambda function, compiled: function)
+    pictures, masks = moving_squares(12, count=2)
+    folder = write_jpegs(pictures)
+    model = make_model(OFFICIAL)
+    births = [(i % 2, 0) for i in range(5)] + [(1, 3)] * 3 + [(0, 4)] + [(1, 11), (0, 11)]
+    tracker = Watched(model, Resources(objects=limit, compiled=True))
+    seen = set()
+    heads = tracker._heads
+    tracker._heads = lambda x, maps: seen.add(len(x)) or heads(x, maps)
+    propagate(tracker, FeatureStore(open_video(folder, fps=8), tracker, Resources()),
+              [MaskPrompt(key, masks[o, key], Source.GRID) for o, key in births])  # fmt: skip
+    assert seen <= set(BUCKETS)
+    wanted = {birth: official(model, folder, masks[birth[0], birth[1]], birth[1]) for birth in set(births)}
+    first = {0: 0, 3: 5, 4: 8, 11: 9}
+    cohorts = list(first)
+    for number, birth in enumerate(births):
+        mine = tracker.object(cohorts.index(birth[1]), number - first[birth[1]])
+        assert_equal(mine, wanted[birth], (64, 64))
 
 
 def test_the_comparison_can_fail(make_model, moving_squares, write_jpegs):
