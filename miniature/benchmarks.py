@@ -26,6 +26,8 @@ from miniature.preset_benchmark import time_presets
 from miniature.sam2_training.forward import normalise
 from miniature.splits import find_split
 from miniature.world import make_clip
+from proposals.benchmark.memory import Course, LoopingReader, births, follow
+from proposals.benchmark.stage import make_prompts
 from proposals.checkpoints import build_sam2
 from proposals.features import FeatureStore
 from proposals.generate import propose
@@ -36,6 +38,7 @@ from proposals.settings import Resources
 from tracksift.ask import Pipeline
 from tracksift.models import WEIGHTS
 
+LOOP = 48  # frames of the clip that is shown over and over
 SEED = find_split("valid").first_seed
 Figures = dict[str, float | int]
 
@@ -84,6 +87,14 @@ def time_answers(pipeline: Pipeline, frames: int, repeats: int, progress: Progre
         "tracking_ms": 1000 * times["tracking"],
         "speed_ratio": times["tracking"] / times["answer"],
     }
+
+
+def follow_long(pipeline: Pipeline, frames: int, objects: int, resources: Resources) -> Course:
+    """A rendered clip shown forward and back for `frames` frames, and objects of both sweeps: the course of memory."""
+    clip = make_clip(SEED, frames=LOOP)
+    reader = LoopingReader(clip.frames, frames, clip.fps)
+    tracker = pipeline.tracker.ready(resources)
+    return follow(tracker, reader, make_prompts(objects, births(frames), reader.meta.size), resources)
 
 
 BENCHMARKS: Mapping[str, Callable[[Pipeline, int, int, Progress], Figures]] = {

@@ -15,6 +15,7 @@ from torch.nn import functional
 from core import rle
 from proposals.run_lengths import changes, strings
 
+WAITING = 2  # jobs that may wait for the thread, each with PIXELS on the device
 PIXELS = 2**27  # at the video's size that are enlarged at once: half a gigabyte of logits
 
 
@@ -61,6 +62,8 @@ class MaskWriter:
         if self._thread is None:
             self._take(parts, list(rle.encode(masks.numpy())))
         else:
+            if len(self._jobs) >= WAITING:
+                self._jobs[-WAITING][1].result()  # or a slow thread would fill the device
             changed = changes(masks)
             self._jobs.append(
                 (parts, self._thread.submit(self._strings, changed, torch.cuda.current_stream(changed.device)))

@@ -15,6 +15,8 @@ from scripts import options
 
 Made = TypeVar("Made")
 
+TOP = 30  # kernels of a profile that are shown
+
 EPILOG = (
     "Examples: [bold]tracksift benchmark proposals[/]  |  "
     "[bold]tracksift benchmark proposals --row A --size large --objects 64 --frames 60[/]  |  "
@@ -29,17 +31,33 @@ def main(
         str, typer.Argument(help="proposals, answers, presets, cache, metrics, selector or grounder.")
     ] = "proposals",
     frames: Annotated[
-        int | None, typer.Option(help="Frames of the clip; 24, and 60 for metrics, if not given.", min=4, max=600)
+        int | None, typer.Option(help="Frames of the clip; 24, and 60 for metrics, if not given.", min=4, max=100_000)
     ] = None,
     repeats: Annotated[int, typer.Option(help="Timed repeats, of which the median counts.", min=1)] = 3,
     row: Annotated[
         str | None,
-        typer.Option(help="proposals: A (prompts on frame 0) or B (on every fourth frame, both ways); needs a GPU."),
+        typer.Option(
+            help="proposals: A (prompts on frame 0) or B (on every fourth frame, both ways), memory (peaks by frames "
+            "and objects), long (the miniature over 10,000 frames) or profile (top kernels)."
+        ),
     ] = None,
     size: Annotated[str, typer.Option(help="With --row: tiny, small, base_plus or large.")] = "large",
-    objects: Annotated[int, typer.Option(help="With --row: prompts.", min=1, max=1024)] = 64,
+    objects: Annotated[
+        int | None,
+        typer.Option(help="With --row: prompts; 64 if not given, and 1, 16 and 64 for memory.", min=1, max=1024),
+    ] = None,
     compiled: Annotated[bool, typer.Option(help="With --row: compile our parts.")] = True,
     alone: Annotated[bool, typer.Option("--alone", help="With --row: ours only (memory, long clips).")] = False,
+    feature_gib: Annotated[
+        float | None,
+        typer.Option(
+            help="With --row: GiB of frame features on the device; 16, and 0.5 for memory and long.", min=0.001
+        ),
+    ] = None,
+    host_gib: Annotated[
+        float | None,
+        typer.Option(help="With --row: GiB of them in page-locked host memory; 16, and 1 for memory and long.", min=0),
+    ] = None,
     folder: Annotated[
         Path | None, typer.Option(help="With cache: a split's folder of cache files in place of made-up tracks.")
     ] = None,
@@ -82,12 +100,13 @@ def main(
     if name == "metrics":
         _time_metrics(expressions, frames or 60)
         return
+    if row is not None:
+        budgets = feature_gib, host_gib
+        _time_row(name, RowChoice(row, size, objects, frames, repeats, compiled, alone, *budgets), device)
+        return
     frames = frames or 24
     if name == "cache":
         _time_caches(folder, frames, repeats)
-        return
-    if row is not None:
-        _time_row(name, RowChoice(row, size, objects, frames, repeats, compiled, alone), device)
         return
     from miniature import benchmarks
     from tracksift.ask import Pipeline
@@ -171,25 +190,87 @@ class RowChoice(NamedTuple):
 
     row: str
     size: str
-    objects: int
-    frames: int
+    objects: int | None
+    frames: int | None
     repeats: int
     compiled: bool
     alone: bool
+    feature_gib: float | None
+    host_gib: float | None
+
+    def resources(self, compiled: bool) -> Any:
+        """What the row runs with; small budgets where memory is the question, so that every tier is used."""
+        from proposals.settings import Resources
+
+        small = self.row in ("memory", "long")
+        device = self.feature_gib if self.feature_gib is not None else (0.5 if small else 16)
+        host = self.host_gib if self.host_gib is not None else (1 if small else 16)
+        return Resources(
+            encoder_batch=16, compiled=compiled, feature_bytes=int(device * 2**30), host_bytes=int(host * 2**30)
+        )
 
 
 def _time_row(name: str, choice: RowChoice, device: str) -> None:
     from core.devices import pick_device
-    from proposals.benchmark.rows import RowSettings, run_row
-    from proposals.settings import Resources
 
     if name != "proposals":
         raise InputError(f"--row: expected the benchmark proposals, got {name!r}")
-    resources = Resources(encoder_batch=16, compiled=choice.compiled)
-    settings = RowSettings(
-        choice.row, choice.size, choice.objects, choice.frames, choice.repeats, choice.alone, resources
-    )
+    resources = choice.resources(choice.compiled)
+    settings = {"benchmark": name, "weights": "random", **choice._asdict()}
+    if choice.row == "long":
+        # Compilation pays for large models alone.
+        _time_long(choice, choice.resources(compiled=False), device, settings | {"weights": "miniature"})
+    elif choice.row == "memory":
+        _time_memory(choice, resources, pick_device(device), settings)
+    elif choice.row == "profile":
+        _time_kernels(choice, resources, pick_device(device), settings)
+    else:
+        _time_ways(choice, resources, pick_device(device), settings)
+
+
+def _time_ways(choice: RowChoice, resources: Any, device: Any, settings: dict[str, Any]) -> None:
+    from proposals.benchmark.rows import RowSettings, run_row
+
+    objects, frames = choice.objects or 64, choice.frames or 24
+    row = RowSettings(choice.row, choice.size, objects, frames, choice.repeats, choice.alone, resources)
     with reporting.progress_bar(f"row {choice.row}", None) as bar:
-        figures = run_row(settings, pick_device(device), bar)
-    title = f"row {choice.row}: {choice.size}, {choice.objects} objects, {choice.frames} frames"
-    _show(title, figures, {"benchmark": name, "weights": "random", **choice._asdict()})
+        figures = run_row(row, device, bar)
+    title = f"row {choice.row}: {choice.size}, {objects} objects, {frames} frames"
+    _show(title, figures, settings | {"objects": objects, "frames": frames})
+
+
+def _time_memory(choice: RowChoice, resources: Any, device: Any, settings: dict[str, Any]) -> None:
+    from proposals.benchmark.memory import CROWDS, LENGTHS, run_grid
+
+    lengths = (choice.frames,) if choice.frames else LENGTHS
+    crowds = (choice.objects,) if choice.objects else CROWDS
+    with reporting.progress_bar("memory", len(lengths) * len(crowds)) as bar:
+        rows = run_grid(choice.size, lengths, crowds, resources, device, bar)
+    reporting.print_table(f"memory: {choice.size}, random weights", list(rows[0]), [list(row.values()) for row in rows])
+    figures = {f"{row['objects']}x{row['frames']}_{key}": value for row in rows for key, value in row.items()}
+    reporting.emit(figures, settings)
+
+
+def _time_long(choice: RowChoice, resources: Any, device: str, settings: dict[str, Any]) -> None:
+    from miniature.benchmarks import follow_long
+    from tracksift.ask import Pipeline
+
+    frames, objects = choice.frames or 10_000, choice.objects or 64
+    with reporting.progress_bar("long clip", None):
+        course = follow_long(Pipeline(device=device), frames, objects, resources)
+    columns = list(course.rows[0])
+    title = f"miniature: {objects} objects over {frames} frames, peaks of each part of the sweeps"
+    reporting.print_table(title, columns, [list(row.values()) for row in course.rows])
+    reporting.emit(course.whole, settings)
+
+
+def _time_kernels(choice: RowChoice, resources: Any, device: Any, settings: dict[str, Any]) -> None:
+    from proposals.benchmark.kernels import profile_kernels
+
+    objects = choice.objects or 64
+    with reporting.progress_bar("profile", None):
+        kernels, clock = profile_kernels(choice.size, objects, resources, device)
+    columns = ["kernel", "ms a frame", "calls a frame", "share"]
+    reporting.print_table(f"profile: {choice.size}, {objects} objects", columns, kernels[:TOP])
+    figures = {"busy_frame_ms": sum(ms for _, ms, _, _ in kernels), "profiled_frame_ms": clock, "kernels": len(kernels)}
+    reporting.emit(figures, settings | {"objects": objects})
