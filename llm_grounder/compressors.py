@@ -1,14 +1,15 @@
 """How the patches of a group of frames become few tokens: slots, T-Selector, averages, or all of them.
 
-Slots are VTG-LLM's: a softmax over the patches for each slot. The T-Selector is Elysium's, with a gradient: a kept
-patch counts once going forward, and its score gets the gradient of its log-probability. Knows tensors. Does not know
-frames' times or language models. Axis letters: G groups, F patches of a group (frames x P), C width, K tokens a group.
+Slots are VTG-LLM's: a softmax over the patches for each slot; those that are guided look for what the question names.
+The T-Selector is Elysium's, with a gradient: a kept patch counts once going forward, and its score gets the gradient
+of its log-probability. Knows tensors. Does not know frames' times or language models. Axis letters: G groups, F
+patches of a group (frames x P), C width, K tokens a group.
 """
 
 from __future__ import annotations
 
 import math
-from typing import Protocol
+from typing import Protocol, get_args
 
 import torch
 from torch import Tensor, nn
@@ -18,6 +19,9 @@ from core.errors import InputError
 from core.reporting import print_table
 from llm_grounder.settings import CompressorName, GrounderSettings
 from llm_grounder.times import TIME_LENGTH
+
+SHARP = 2.0  # logits of 256 patches that are spread by 1 would choose nothing
+FOUND = 8.0  # brings sums of exponentials to the spread of normalised features
 
 
 class Compressor(Protocol):
@@ -38,6 +42,32 @@ class Slots(nn.Module):
         """See `Compressor`."""
         logits = (patches @ self.directions).masked_fill(~real[..., None], -torch.inf)
         return logits.softmax(1).transpose(1, 2) @ patches
+
+
+class GuidedSlots(nn.Module):
+    """Slots whose directions the question moves, as InstructBLIP's queries read the instruction.
+
+    To each mean comes the logarithm of the sum over its patches' exponentials, which says whether anything was found.
+    """
+
+    def __init__(self, width: int, tokens: int, guide: int) -> None:
+        """guide: E, width of what speaks for a question."""
+        super().__init__()
+        self.own = nn.Parameter(torch.randn(width, tokens) / math.sqrt(width))
+        self.steer = nn.Linear(guide, width * tokens, bias=False)
+        nn.init.normal_(self.steer.weight, std=(guide * width) ** -0.5)
+
+    def directions(self, guides: Tensor) -> Tensor:
+        """[U, C, K] of U questions' guides [U, E]."""
+        moved = torch.as_tensor(self.steer(guides)).view(len(guides), *self.own.shape)
+        return SHARP * (self.own + moved)
+
+    def forward(self, patches: Tensor, real: Tensor, directions: Tensor) -> Tensor:
+        """[G, K, C + 1] of patches [G, F, C] with directions [G, C, K], or [C, K] for all groups."""
+        logits = (patches @ directions).float().masked_fill(~real[..., None], -torch.inf)
+        found = logits.logsumexp(1)[..., None]  # [G, K, 1]
+        means = logits.softmax(1).transpose(1, 2).to(patches.dtype) @ patches
+        return torch.cat([means, (found / FOUND).to(means.dtype)], dim=-1)
 
 
 class TSelector(nn.Module):
@@ -102,9 +132,11 @@ class Everything(nn.Module):
 
 
 def make_compressor(settings: GrounderSettings) -> nn.Module:
-    """The compressor of the settings, a `Compressor`."""
+    """The compressor of the settings, a `Compressor` or `GuidedSlots`."""
     if settings.compressor == "slots":
         return Slots(settings.visual_width, settings.visual_tokens)
+    if settings.compressor == "guided":
+        return GuidedSlots(settings.visual_width, settings.visual_tokens, settings.visual_width)
     if settings.compressor == "t_selector":
         return TSelector(settings.visual_width, settings.group * settings.patches, settings.visual_tokens)
     if settings.compressor == "average":
@@ -140,7 +172,7 @@ def compare_tokens(
     Cost of a decoder's forward pass: 2 a parameter and token, and 4 x width a layer and pair of tokens.
     """
     found: dict[CompressorName, tuple[int, float]] = {}
-    for name in ("slots", "t_selector", "average", "none"):
+    for name in get_args(CompressorName):
         each = settings.patches if name == "none" else settings.visual_tokens
         groups = frames if name == "none" else math.ceil(frames / (settings.group or frames))
         base = count_tokens(settings, frames) - settings.tokens_a_group * math.ceil(frames / (settings.group or frames))

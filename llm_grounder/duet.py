@@ -7,6 +7,7 @@ S tokens, H width, V tokens of the vocabulary.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
@@ -17,7 +18,7 @@ from torch import Tensor
 from core.errors import InputError
 from llm_grounder.backbone import CLOSE
 from llm_grounder.grounder import Grounder
-from llm_grounder.sequence import Piece
+from llm_grounder.sequence import Kind, Piece
 from llm_grounder.tasks.catalog import conversation
 from llm_grounder.tasks.spec import Terms
 from llm_grounder.times import LONGEST
@@ -59,6 +60,8 @@ class GrounderDuet:
             raise InputError(f"stream: expected a lap above 0 and up to {LONGEST} seconds, got {lap}")
         self._lap = lap
         self._grounder, self._heads, self._system, self._wording = grounder, grounder.frame_head, system, wording
+        self._frames: deque[Tensor] = deque(maxlen=settings.past + 1)
+        self._asked: list[Piece] = []
         nothing = torch.zeros(1, settings.patches, settings.feature_width)
         self._nothing = _one_frame(nothing, 0.0)
         said = grounder.template.turn(Turn(0.0, Role.ASSISTANT, ""))
@@ -86,12 +89,18 @@ class GrounderDuet:
 
     def question(self, text: str, time: float) -> Tensor:
         """See `DuetModel`."""
-        return self._embed(self._grounder.template.turn(self._wording(text, time)), self._nothing)
+        self._asked = [self._grounder.template.turn(self._wording(text, time))]
+        return self._embed(self._asked[0], self._nothing)
 
     def frame(self, features: Tensor, time: float) -> Tensor:
         """See `DuetModel`; InputError for features of another shape than the grounder's."""
-        clip = _one_frame(features[None], time % self._lap if time >= self._lap else time)
-        return self._embed(self._grounder.template.group(clip, 0), clip)
+        self._frames.append(features)
+        shown, now = torch.stack(list(self._frames)), time % self._lap if time >= self._lap else time
+        # Earlier frames are only looked at by the front end, which reads no times.
+        times = now + _MOMENT * np.arange(1 - len(shown), 1, dtype=np.float64)
+        clip = Clip("stream", shown, times, now + _MOMENT)
+        piece = self._grounder.template.group(clip, len(shown) - 1)
+        return self._embed(piece, clip)
 
     def opening(self) -> Tensor:
         """See `DuetModel`."""
@@ -126,8 +135,10 @@ class GrounderDuet:
         return {name: float(logit.sigmoid()) for name, logit in self._heads(hidden.float()).items()}
 
     def _embed(self, piece: Piece, clip: Clip) -> Tensor:
-        embeddings, _ = self._grounder.embed([piece], clip)
-        return embeddings[0]
+        """Embeddings of a piece; a frame is read in the light of the last question."""
+        before = self._asked if piece.kind is Kind.FRAMES else []
+        embeddings, _ = self._grounder.embed([*before, piece], clip)
+        return embeddings[0, -len(piece.ids) :]
 
 
 def _one_frame(features: Tensor, time: float) -> Clip:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -16,7 +17,8 @@ from torch import Tensor, nn
 
 from core.errors import InputError
 from llm_grounder.backbone import FRAME, OBJECT, REGION, VISUAL, Backbone, track_token
-from llm_grounder.compressors import group_frames, make_compressor
+from llm_grounder.compressors import GuidedSlots, group_frames, make_compressor
+from llm_grounder.guide import Guide, questions_of
 from llm_grounder.patches import PatchFrontEnd, PlacedPatches
 from llm_grounder.sequence import Batch, Layout
 from llm_grounder.settings import GrounderSettings
@@ -35,6 +37,21 @@ class Scaled(nn.Sequential):
         super().__init__(*layers, norm)
 
 
+@dataclass(frozen=True, eq=False)
+class _Steering:
+    """directions: [U, C, K] of slots by each question.   turns: of each sample's groups, whose they are."""
+
+    directions: Tensor
+    turns: Sequence[Sequence[int]]
+
+    def of(self, sample: int) -> Tensor:
+        """[G, C, K], or [C, K] for all groups of the sample."""
+        turns = self.turns[sample]
+        if len(set(turns)) == 1:
+            return self.directions[turns[0]]
+        return self.directions[torch.tensor(turns, dtype=torch.long, device=self.directions.device)]
+
+
 class Inputs(nn.Module):
     """Everything between features and the language model."""
 
@@ -45,15 +62,17 @@ class Inputs(nn.Module):
         with torch.no_grad():
             spread = float(backbone.lm.get_input_embeddings().weight.float().std())
         self.patches: nn.Module = (
-            PatchFrontEnd(settings.feature_width, channels, settings.patch_layers, settings.patches)
+            PatchFrontEnd(
+                settings.feature_width, channels, settings.patch_layers, settings.patches, settings.patch_past
+            )
             if settings.patch_width
             else PlacedPatches(channels, settings.patches)
         )
         self.times = FrameTimes(channels, settings.sequence_rows, settings.second_rows)
         self.compressor = make_compressor(settings)
-        self.visual = Scaled(
-            spread, width, nn.Linear(channels, width), nn.GELU(), nn.Linear(width, width)
-        )  # fmt: skip
+        self.guide = Guide(width, channels) if settings.compressor == "guided" else None
+        made = channels + (self.guide is not None)
+        self.visual = Scaled(spread, width, nn.Linear(made, width), nn.GELU(), nn.Linear(width, width))
         self.region = Scaled(spread, width, nn.Linear(8 * OCTAVES, width), nn.GELU(), nn.Linear(width, width))
         self.composed = Scaled(spread, width) if settings.frame_times == "composed" else None
         self.digits = ComposedTime(width) if settings.frame_times == "composed" else None
@@ -73,11 +92,17 @@ class Inputs(nn.Module):
         embeds = backbone.embed(ids)
         groups = [[piece.group for piece in layout.pieces if piece.group >= 0] for layout in layouts]
         marked = [torch.unique(layout.frame[layout.frame >= 0]) for layout in layouts]
-        embeds = _put(embeds, ids == backbone.ids[VISUAL], self.visual_tokens(clips, groups, device))
         if self.object is not None:
             embeds = _put(embeds, ids == backbone.ids[OBJECT], self.objects(layouts, clips, backbone))
         regions = torch.cat([layout.regions for layout in layouts]).to(device)
         embeds = _put(embeds, ids == backbone.ids[REGION], self.region(waves(regions)))
+        steering = None
+        if self.guide is not None:
+            guides = self.guide(embeds, batch.start, layouts)
+            assert isinstance(self.compressor, GuidedSlots)
+            steering = _Steering(self.compressor.directions(guides), questions_of(layouts))
+        seen = self.visual_tokens(clips, groups, device, steering)
+        embeds = _put(embeds, ids == backbone.ids[VISUAL], seen)
         if self.digits is not None and self.composed is not None:
             times = np.concatenate([clip.times[t.numpy()] for clip, t in zip(clips, marked, strict=True)])
             spelt = self.composed(self.digits(backbone.rows_of(TIME_TOKENS).float(), times))
@@ -85,28 +110,36 @@ class Inputs(nn.Module):
             embeds = _put(embeds, frame, embeds[frame] + spelt.to(embeds.dtype))
         return embeds
 
-    def visual_tokens(self, clips: Sequence[Clip], groups: Sequence[Sequence[int]], device: torch.device) -> Tensor:
-        """Visual tokens [all, H] of the named groups of each clip; a clip that comes again costs once."""
-        made: list[Tensor] = []
-        real: list[Tensor] = []
-        place: dict[tuple[int, tuple[int, ...]], int] = {}
-        for clip, wanted in zip(clips, groups, strict=True):
-            if (key := (id(clip), tuple(wanted))) in place:
-                continue
-            place[key] = len(made)
-            cut, there = group_frames(self._patches(clip, device), self.settings.group)
-            if len(wanted) != len(cut):
-                pick = torch.tensor(list(wanted), device=device, dtype=torch.long)
-                cut, there = cut[pick], there[pick]
-            made.append(cut)
-            real.append(there)
-        sizes = [len(cut) for cut in made]
+    def visual_tokens(
+        self, clips: Sequence[Clip], groups: Sequence[Sequence[int]], device: torch.device, steering: _Steering | None
+    ) -> Tensor:  # fmt: skip
+        """Visual tokens [all, H] of the named groups of each clip; a clip that comes again costs once.
+
+        steering: of slots that questions guide; these read a clip once more for each request.
+        """
+        cut: dict[tuple[int, tuple[int, ...]], tuple[Tensor, Tensor]] = {}
+        keys = [(id(clip), tuple(wanted)) for clip, wanted in zip(clips, groups, strict=True)]
+        for key, clip, wanted in zip(keys, clips, groups, strict=True):
+            if key not in cut:
+                cut[key] = self._groups(clip, wanted, device)
+        if steering is not None:
+            seen = [self.compressor(*cut[key], steering.of(b)) for b, key in enumerate(keys)]
+            return torch.as_tensor(self.visual(torch.cat([part.flatten(0, 1) for part in seen])))
+        made, real = ([pair[i] for pair in cut.values()] for i in (0, 1))
+        sizes = [len(part) for part in made]
         if self.settings.group:  # groups of one size go together
             made, real = [torch.cat(made)], [torch.cat(real)]
-        parts = [self.visual(self.compressor(cut, there)) for cut, there in zip(made, real, strict=True)]
-        each = parts[0].split(sizes) if self.settings.group else parts
-        keys = [(id(clip), tuple(wanted)) for clip, wanted in zip(clips, groups, strict=True)]
-        return torch.cat([each[place[key]].flatten(0, 1) for key in keys])
+        parts = [self.visual(self.compressor(part, there)) for part, there in zip(made, real, strict=True)]
+        each = dict(zip(cut, parts[0].split(sizes) if self.settings.group else parts, strict=True))
+        return torch.cat([each[key].flatten(0, 1) for key in keys])
+
+    def _groups(self, clip: Clip, wanted: Sequence[int], device: torch.device) -> tuple[Tensor, Tensor]:
+        """Patches [G, F, C] of the wanted groups of a clip's frames, and which are there, [G, F] bool."""
+        cut, there = group_frames(self._patches(clip, device), self.settings.group)
+        if len(wanted) == len(cut):
+            return cut, there
+        pick = torch.tensor(list(wanted), device=device, dtype=torch.long)
+        return cut[pick], there[pick]
 
     def _patches(self, clip: Clip, device: torch.device) -> Tensor:
         """Patches [T, P, C] with their places and times."""

@@ -11,7 +11,7 @@ from typing import Any, Literal, get_args
 
 from core.errors import InputError
 
-CompressorName = Literal["slots", "t_selector", "average", "none"]
+CompressorName = Literal["slots", "guided", "t_selector", "average", "none"]
 FrameTimes = Literal["none", "tokens", "text", "composed"]
 SpanRule = Literal["pointer", "mlp"]
 
@@ -22,8 +22,9 @@ class GrounderSettings:
 
     feature_width: C.   patches: P.   track_width: D, 0 for a grounder that reads no tracks.   tracks: the most tracks.
     patch_width, patch_layers: width and convolutional blocks of what is trained before the compressor, which reads how
-    patches lie beside each other; 0 for features as they are.
-    compressor, visual_tokens: how P patches become so many tokens (`none`: P).   group: frames that are compressed
+    patches lie beside each other; 0 for features as they are.   patch_past: earlier frames that each block looks at.
+    compressor, visual_tokens: how P patches become so many tokens (`guided`: slots that the question steers; `none`:
+    P).   group: frames that are compressed
     together, 1 each alone (streaming needs it), 0 the whole clip.
     frame_times: how a frame's time is said: not at all, six time tokens, numerals as text, or all digits composed into
     the frame's one marker.   sequence_rows, second_rows: rows of the zero-initialised embeddings of a frame's place in
@@ -38,6 +39,7 @@ class GrounderSettings:
     tracks: int = 16
     patch_width: int = 0
     patch_layers: int = 0
+    patch_past: int = 0
     compressor: CompressorName = "slots"
     visual_tokens: int = 4
     group: int = 1
@@ -58,7 +60,7 @@ class GrounderSettings:
                 )
         for name, least in (
             ("feature_width", 1), ("patches", 1), ("track_width", 0), ("tracks", 0),
-            ("patch_width", 0), ("patch_layers", 0), ("visual_tokens", 1), ("group", 0),
+            ("patch_width", 0), ("patch_layers", 0), ("patch_past", 0), ("visual_tokens", 1), ("group", 0),
             ("sequence_rows", 0), ("second_rows", 0), ("spans", 0), ("boxes", 0),
         ):  # fmt: skip
             if getattr(self, name) < least:
@@ -73,14 +75,20 @@ class GrounderSettings:
                 f"grounder settings: expected group {'1' if self.compressor == 'none' else '1 or more'} "
                 f"for the compressor {self.compressor}, got {self.group}"
             )
-
         if self.patch_layers and not self.patch_width:
             raise InputError(f"grounder settings: expected a patch_width for {self.patch_layers} patch_layers, got 0")
+        if self.patch_past and not self.patch_layers:
+            raise InputError(f"grounder settings: expected patch_layers for a patch_past of {self.patch_past}, got 0")
 
     @property
     def visual_width(self) -> int:
         """Width of what is compressed."""
         return self.patch_width or self.feature_width
+
+    @property
+    def past(self) -> int:
+        """Frames before a frame that its tokens depend on."""
+        return self.patch_layers * self.patch_past
 
     @property
     def tokens_a_group(self) -> int:

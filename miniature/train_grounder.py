@@ -157,7 +157,7 @@ def main(
     sight = Sight(load_image_encoder(str(WEIGHTS / "clip"), place), settings.grid, settings.tiles)
     drawn = int(read_state(out / training_run.STATE)["drawn"]) if resume else 0
     like = Order(0, 0, seconds=settings.seconds, most=settings.most)
-    with closing(Studio(settings.pool, sight, workers=workers, skip=drawn, like=like)) as studio:
+    with closing(Studio(settings.pool, sight, workers=workers, skip=drawn, like=like, short=settings.short)) as studio:
         trainer = Trainer(settings, place)
         seen = held_out("valid", videos, sight, workers=0, seconds=settings.seconds)
         run = Run(out, began, MEASURE_EVERY, list(track(seen, "held-out films", videos)))

@@ -106,13 +106,23 @@ class Studio:
     `filled` films are there, `drawn` were there at any time. The oldest gives way to the newest.
     """
 
-    def __init__(self, size: int, sight: Sight, *, workers: int, skip: int = 0, like: Order | None = None) -> None:
-        """Workers start at once. skip: films of an earlier part of the training.   like: all but seed and side."""
+    def __init__(
+        self, size: int, sight: Sight, *, workers: int, skip: int = 0, like: Order | None = None,
+        short: int | None = None,
+    ) -> None:  # fmt: skip
+        """Workers start at once. skip: films of an earlier part of the training.   like: all but seed and side.
+
+        short: seconds of every second story.
+        """
         self._sight = sight
         self.films: list[Film] = []
         self.size, self.drawn = size, 0
         like = like or Order(0, 0)
-        orders = ((replace(like, seed=FIRST_SEED + i % SEEDS, side=sight.side),) for i in itertools.count(skip))
+        lengths = (like.seconds, short or like.seconds)
+        orders = (
+            (replace(like, seed=FIRST_SEED + i % SEEDS, side=sight.side, seconds=lengths[i % 2]),)
+            for i in itertools.count(skip)
+        )
         self._supply = Supply(shoot, orders, array="frames", workers=workers, ahead=3)
 
     @property

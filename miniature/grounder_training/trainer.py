@@ -7,7 +7,7 @@ several things of each, since seeing is what costs most.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -28,8 +28,10 @@ from llm_grounder.types import Sample, Task
 from miniature import training_steps
 from miniature.grounder_training.films import FIRST_SEED, Film, Studio
 from miniature.grounder_training.lessons import MIXTURE, clip_of, draw, texts_of
+from miniature.grounder_training.patch_lessons import PatchLessons, patch_truth
 from miniature.long_world import make_story
 from miniature.training_steps import follow, rate_at
+from tracksift.clips import see
 from tracksift.grounding import Manner, lesson
 
 PATCH_WIDTH = 192  # of the miniature's image tower
@@ -44,13 +46,22 @@ class Settings:
 
     grid, tiles: how films are seen.   pool, first: films, and those drawn before the first step.   films, asks: of a
     step, and requests a film.   refresh: films taken a step at most, once the pool is full.   seconds, most: of a
-    story, and of its moments, questions and expressions.   average: of the weights kept.   mixture: of tasks.
+    story, and of its moments, questions and expressions.   short, short_share: seconds of every second story, and the
+    share of steps at first that take these, several times as many; it falls to nothing at the end.   patch_frames,
+    patch_weight: frames a step from which the front end learns what patches show, and what that weighs.
+    average: of the weights kept.   mixture: of tasks.
     """
 
     seed: int = 0
     grounder: GrounderSettings = field(
         default_factory=lambda: GrounderSettings(
-            feature_width=2 * PATCH_WIDTH, patches=256, patch_width=128, patch_layers=3, visual_tokens=8
+            feature_width=2 * PATCH_WIDTH,
+            patches=256,
+            patch_width=128,
+            patch_layers=3,
+            patch_past=4,
+            compressor="guided",
+            visual_tokens=6,
         )
     )
     shape: TinyShape = field(default_factory=TinyShape)
@@ -64,6 +75,10 @@ class Settings:
     refresh: int = 2
     seconds: int | None = None
     most: int | None = 40
+    short: int | None = 40
+    short_share: float = 0.9
+    patch_frames: int = 512
+    patch_weight: float = 0.5
     rate: float = 1e-3
     warm_up: int = 300
     weight_decay: float = 0.05
@@ -75,18 +90,20 @@ FULL = Settings()
 """About ten minutes of one GPU. Its pool takes 40 GB of the GPU's memory."""
 SMOKE = Settings(
     grounder=GrounderSettings(
-        feature_width=2 * PATCH_WIDTH, patches=16, patch_width=32, patch_layers=1, visual_tokens=4, spans=4
+        feature_width=2 * PATCH_WIDTH, patches=16, patch_width=32, patch_layers=1, patch_past=2, compressor="guided",
+        visual_tokens=4, spans=4,
     ),
     shape=TinyShape(64, 2, 2, 128, 400), grid=4, tiles=1, pool=3, first=3, films=2, asks=2, refresh=0, seconds=24,
-    most=8, warm_up=10,
+    most=8, short=16, patch_frames=16, warm_up=10,
 )  # fmt: skip
 """To see that everything runs."""
 SMALL = Settings(
     grounder=GrounderSettings(
-        feature_width=2 * PATCH_WIDTH, patches=64, patch_width=48, patch_layers=1, visual_tokens=2, spans=4
+        feature_width=2 * PATCH_WIDTH, patches=64, patch_width=48, patch_layers=2, patch_past=4, compressor="guided",
+        visual_tokens=3, spans=4,
     ),
     shape=TinyShape(64, 2, 4, 160, 400), grid=8, tiles=1, pool=96, first=32, films=3, refresh=0, seconds=24, most=12,
-    warm_up=30, rate=3e-3, average=0.98,
+    short=None, patch_frames=96, warm_up=30, rate=3e-3, average=0.98,
 )  # fmt: skip
 """Short stories and a small model: something is learnt in minutes on a CPU."""
 
@@ -109,19 +126,23 @@ class Trainer:
         recipe = TrainingSettings(
             rate=settings.rate, head_rate=settings.rate, weight_decay=settings.weight_decay, seed=settings.seed
         )
+        self.patch_lessons = PatchLessons(settings.grounder.visual_width).to(device)
         self.optimizer = make_optimizer(self.grounder, recipe)
+        self.optimizer.add_param_group({"params": list(self.patch_lessons.parameters()), "weight_decay": 0.0})
         self._learnt = list(self.grounder.parameters())
         self._kept = [parameter.detach() for parameter in self.average.parameters()]
 
     def advance(self, studio: Studio) -> dict[str, Tensor]:
         """One optimiser step on random films; the losses by name, still on the device."""
-        samples = self.samples(studio.films)
+        chosen = self.choose(studio.films)
+        samples = self.samples(chosen)
         for group in self.optimizer.param_groups:
             group["lr"] = rate_at(self.settings, self.step, self.progress)
         with autocast(self.device):
             losses = self.grounder(samples)
-        losses["total"].backward()
-        torch.nn.utils.clip_grad_norm_(self._learnt, CLIP_NORM, foreach=True)
+            losses["patches"] = self._patch_loss(chosen)
+        (losses["total"] + self.settings.patch_weight * losses["patches"]).backward()
+        torch.nn.utils.clip_grad_norm_([*self._learnt, *self.patch_lessons.parameters()], CLIP_NORM, foreach=True)
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
         self.step += 1
@@ -129,16 +150,41 @@ class Trainer:
         follow(self._kept, [p.detach() for p in self._learnt], self.settings.average, self.step)
         return {name: value.detach() for name, value in losses.items()}
 
-    def samples(self, films: list[Film]) -> list[Sample]:
-        """The samples of the next step; they follow from the seed, the step and the films."""
-        rng, out = np.random.default_rng([self.settings.seed, self.step]), []
-        for at in rng.choice(len(films), min(self.settings.films, len(films)), replace=False):
-            film = films[int(at)]
+    def choose(self, films: Sequence[Film]) -> list[Film]:
+        """The films of the next step, all short or all long; they follow from the seed, the step and the films."""
+        settings, rng = self.settings, np.random.default_rng([self.settings.seed, self.step])
+        short = [film for film in films if film.story.duration == settings.short]
+        long = [film for film in films if film.story.duration != settings.short]
+        count = settings.films
+        if short and (not long or rng.random() < settings.short_share * (1 - self.progress)):
+            count *= max(1, (long or films)[0].story.duration // short[0].story.duration)
+            films = short
+        else:
+            films = long
+        return [films[int(at)] for at in rng.choice(len(films), min(count, len(films)), replace=False)]
+
+    def samples(self, films: Sequence[Film]) -> list[Sample]:
+        """The samples of the next step about its films."""
+        rng, out = np.random.default_rng([self.settings.seed, self.step, 1]), []
+        for film in films:
             clip = clip_of(film, motion=self.settings.motion)
             for _ in range(self.settings.asks):
                 example = draw(rng, film.story, film.boxes, self.settings.mixture)
                 out.append(lesson(clip, example.request, example.truth, MANNER, rng))
         return out
+
+    def _patch_loss(self, films: Sequence[Film]) -> Tensor:
+        """Of the first frames of a few of the step's films."""
+        terms, left = [], self.settings.patch_frames
+        for film in films:
+            frames = slice(0, min(left, film.story.frames))
+            left -= frames.stop
+            seen = see(film.patches[frames], self.settings.motion)
+            patches = self.grounder.inputs.patches(seen.float())
+            terms.append(self.patch_lessons(patches, patch_truth(film, frames, self.settings.grid)))
+            if not left:
+                break
+        return torch.stack(terms).mean()
 
     def warm_up(self, studio: Studio) -> None:
         """Nothing takes long at first."""
@@ -148,6 +194,7 @@ class Trainer:
         state = {
             "model": self.grounder.state_dict(),
             "average": self.average.state_dict(),
+            "patch_lessons": self.patch_lessons.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "settings": asdict(self.settings),
             "step": self.step,
@@ -171,6 +218,7 @@ class Trainer:
             )
         self.grounder.load_state_dict(state["model"])
         self.average.load_state_dict(state["average"])
+        self.patch_lessons.load_state_dict(state["patch_lessons"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.step, self.progress, self.drawn = state["step"], state["progress"], state["drawn"]
         self.asked = Counter(state["asked"])

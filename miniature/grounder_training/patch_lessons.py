@@ -1,0 +1,81 @@
+"""What each patch of a film shows, as a lesson of its own for the front end: colour, shape, texture, and what it does.
+
+Grounding tells a front end little and late; the films' own truth tells it everything at once. The heads are of no use
+after the training and are not part of the grounder. Knows stories and boxes. Does not know requests or language models.
+Axis letters: T frames, O objects, P patches, C their width, W of the front end.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Final
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from miniature.grounder_training.films import Film
+from miniature.long_world import Story
+from miniature.long_world.tell import act_key
+from miniature.long_world.words import ACTS
+from miniature.world.spec import COLOURS, SHAPES, TEXTURES
+
+NOTHING: Final = -1
+KINDS: Final = {"colour": tuple(COLOURS), "shape": SHAPES, "texture": TEXTURES, "act": ("none", *ACTS)}
+ROUND: Final = 0.8  # of half a box's sides: patches whose middle lies in this ellipse show the object
+
+
+class PatchLessons(nn.Module):
+    """One Linear for each of KINDS and one for whether anything is there, on the front end's patches."""
+
+    def __init__(self, width: int) -> None:
+        """width: W."""
+        super().__init__()
+        self.heads = nn.ModuleDict({name: nn.Linear(width, len(values)) for name, values in KINDS.items()})
+        self.there = nn.Linear(width, 1)
+
+    def forward(self, patches: Tensor, truth: Tensor) -> Tensor:
+        """The loss of patches [T, P, W] whose truth is [T, P, kinds], NOTHING where there is none."""
+        shown = truth[..., 0] >= 0
+        there = self.there(patches).squeeze(-1).float()
+        terms = [F.binary_cross_entropy_with_logits(there, shown.float())]
+        weight = shown.float() / shown.sum().clamp(min=1)
+        for k, head in enumerate(self.heads.values()):
+            wanted = truth[..., k]
+            known = wanted >= 0
+            each = F.cross_entropy(
+                head(patches).float().flatten(0, 1), wanted.clamp(min=0).flatten(), reduction="none"
+            ).view_as(weight)
+            terms.append((each * weight * known).sum())
+        return torch.stack(terms).sum()
+
+
+def patch_truth(film: Film, frames: slice, side: int) -> Tensor:
+    """What the patches of a grid of `side` x `side` show in some frames, [T, P, kinds], on the film's device."""
+    story, device = film.story, film.patches.device
+    boxes = torch.from_numpy(film.boxes[:, frames]).to(device, non_blocking=True)  # [O, T, 4]
+    values = _values(story)[:, frames].to(device, non_blocking=True)  # [O, T, kinds]
+    middles = (torch.arange(side, device=device) + 0.5) / side
+    y, x = (line.flatten() for line in torch.meshgrid(middles, middles, indexing="ij"))  # [P] each
+    centre, half = (boxes[..., :2] + boxes[..., 2:]) / 2, (boxes[..., 2:] - boxes[..., :2]) / 2
+    reach = (ROUND * half).clamp(min=0.5 / side)
+    away = ((x - centre[..., :1]) / reach[..., :1]) ** 2 + ((y - centre[..., 1:]) / reach[..., 1:]) ** 2  # [O, T, P]
+    inside = away.nan_to_num(math.inf) <= 1
+    depth = torch.tensor([thing.depth for thing in story.objects], device=device)
+    front = torch.where(inside, depth[:, None, None], len(depth) + 100).min(0)  # [T, P]
+    truth = values[front.indices, torch.arange(values.shape[1], device=device)[:, None]]
+    return truth.masked_fill(~inside.any(0)[..., None], NOTHING)
+
+
+def _values(story: Story) -> Tensor:
+    """The number of each object's value of each of KINDS in each frame, [O, T, kinds]."""
+    out = torch.full((len(story.objects), story.frames, len(KINDS)), NOTHING, dtype=torch.long)
+    for o, thing in enumerate(story.objects):
+        look = (thing.colour, thing.shape, thing.texture)
+        for k, (values, value) in enumerate(zip(KINDS.values(), look, strict=False)):
+            out[o, :, k] = list(values).index(value) if value in values else NOTHING
+        out[o, :, 3] = 0
+        for event in story.events:
+            if event.object_id == thing.id:
+                out[o, event.frames, 3] = KINDS["act"].index(act_key(event))
+    return out
