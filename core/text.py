@@ -144,9 +144,9 @@ class SentenceText:
 
 
 def masked_mean(tokens: Tensor, mask: Tensor) -> Tensor:
-    """Mean of tokens [B, L, C] over the True of mask [B, L]: [B, C]; zero for a mask without any."""
+    """Mean of tokens [..., L, C] over the True of mask [..., L]: [..., C]; zero for a mask without any."""
     weight = mask[..., None].to(tokens.dtype)
-    return (tokens * weight).sum(1) / weight.sum(1).clamp(min=1)
+    return (tokens * weight).sum(-2) / weight.sum(-2).clamp(min=1)
 
 
 def load_text_encoder(spec: str, device: str | torch.device) -> TextEncoder:

@@ -3,8 +3,8 @@
 Knows expressions and text encoders. Does not know caches, models or losses, nor where the tracks' numbers lie (`rows`).
 Nothing is padded in memory; a batch is padded to its own largest member, and expressions of videos of like size share
 a batch.
-Axis letters: B expressions, V videos, N tracks, T frames, D width of a track's numbers, L text tokens, C text width,
-U distinct texts, R rows (one per track and frame), X all expressions.
+Axis letters: B expressions, V videos, G cells of a row, N tracks, T frames, D width of a track's numbers, L text
+tokens, C text width, U distinct texts, R rows (one per track and frame), X all expressions.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from core.candidates import candidates
 from core.errors import InputError, ScorerMismatchError
 from core.text import TextEncoder
 from core.types import Expression, Labels, Source
+from selector.grid import arrange, put
 from selector.inputs import VideoTracks
 from selector.labels import best_overlap, positives
 from selector.moments import UNKNOWN, frame_labels
@@ -42,10 +43,11 @@ class LabelledVideo:
 
 @dataclass(frozen=True)
 class Batch:
-    """B expressions about V videos: values [V, N, T, D] float32, words [B, L, C]; masks and labels bool.
+    """B expressions about V videos in a grid of V rows of G: values [V, N, T, D] float32; masks and labels bool.
 
-    there [V, N], frame_mask [V, T]: the videos' tracks and frames.   video [B]: which of the V.
-    track_mask [B, N]: who takes part.   labels [B, N].   text_mask [B, L].
+    there [V, N], frame_mask [V, T]: the videos' tracks and frames.   cells [B]: where in V * G each expression lies.
+    For every cell, those that only fill a row included: words [V, G, L, C], text_mask [V, G, L], and who takes part,
+    grid_mask [V, G, N]. For each expression: track_mask [B, N], the same; labels [B, N];
     overlap [B, N] float32: each track's best mean IoU over the expression's objects, 0 without any.
     held [B, T] int8: whether the expression holds at a frame, -1 where unknown.
     """
@@ -53,10 +55,11 @@ class Batch:
     values: Tensor
     there: Tensor
     frame_mask: Tensor
-    video: Tensor
+    cells: Tensor
     words: Tensor
-    track_mask: Tensor
     text_mask: Tensor
+    grid_mask: Tensor
+    track_mask: Tensor
     labels: Tensor
     overlap: Tensor
     held: Tensor
@@ -96,9 +99,9 @@ class SelectorData:
         return len(self.shape)
 
     def values(self, index: NDArray[np.int64]) -> Tensor:
-        """The numbers [V, N, T, D] float32 of the videos of expressions `index` [B]: what `batch` reads most of."""
+        """The numbers [V, N, T, D] float32 of the rows of expressions `index` [B]: what `batch` reads most of."""
         tracks, frames = (int(n) for n in self.shape[index].max(0))
-        return self.rows.gather(np.unique(self.numbers[index]), tracks, frames)
+        return self.rows.gather(arrange(self.numbers[index]).videos, tracks, frames)
 
     def batch(
         self, index: NDArray[np.int64], values: Tensor | None = None, *, truth_share: float = 0.0,
@@ -111,20 +114,21 @@ class SelectorData:
         out with the chance `drop_share`; an expression that would be left without tracks sees all of them. Each word
         is left out with the chance `word_drop`, but for one that every expression keeps.
         """
-        device = self.rows.device
-        which, place = np.unique(self.numbers[index], return_inverse=True)
-        rows, videos, video = (torch.from_numpy(x).to(device) for x in (index, which, place))
+        device, grid = self.rows.device, arrange(self.numbers[index])
+        ends = np.cumsum([grid.videos.size, grid.members.size])
+        numbers = put(np.concatenate([grid.videos, index[grid.members.ravel()], grid.cells]), device)  # one copy
+        videos, rows, cells = torch.tensor_split(numbers, ends.tolist())
         most_tracks, most_frames = (int(n) for n in self.shape[index].max(0))
         n, t = (torch.arange(size, device=device) for size in (most_tracks, most_frames))
         there, frame_mask = n < self.tracks[videos][:, None], t < self.frames[videos][:, None]
-        mine = there[video]
+        mine = there.repeat_interleave(grid.members.shape[1], 0, output_size=grid.members.size)  # [V*G, N]
         place_of = torch.where(mine, self.first_flag[rows][:, None] + n, 0)
         flag = self.flags[place_of]
-        truth = mine & (flag & self.TRUTH > 0)
         taking = mine & (flag & self.COMPETES > 0)
         if drop_share:
             taking &= torch.rand(taking.shape, device=device) >= drop_share
         if truth_share:
+            truth = mine & (flag & self.TRUTH > 0)
             taking |= truth & (torch.rand(len(rows), 1, device=device) < truth_share)
         taking = torch.where(taking.any(1, keepdim=True), taking, mine)
         longest = int(self.word_count[index].max())
@@ -132,17 +136,21 @@ class SelectorData:
         text_mask = self.word_mask[text, :longest]
         if word_drop:
             text_mask = _with_fewer(text_mask, word_drop)
+        words, text_mask, grid_mask = (
+            torch.unflatten(x, 0, grid.members.shape) for x in (self.words[text, :longest], text_mask, taking)
+        )
         return Batch(
             values=self.values(index) if values is None else values,
             there=there,
             frame_mask=frame_mask,
-            video=video,
-            words=self.words[text, :longest],
-            track_mask=taking,
+            cells=cells,
+            words=words,
             text_mask=text_mask,
-            labels=mine & (flag & self.POSITIVE > 0),
-            overlap=self.overlap[place_of].float() * mine,
-            held=self.held[rows, :most_frames],
+            grid_mask=grid_mask,
+            track_mask=taking[cells],
+            labels=(mine & (flag & self.POSITIVE > 0))[cells],
+            overlap=(self.overlap[place_of].float() * mine)[cells],
+            held=self.held[rows[cells], :most_frames],
         )
 
     def epoch(self, size: int, generator: np.random.Generator | None, together: int = 1) -> list[NDArray[np.int64]]:

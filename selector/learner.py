@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import lightning
 import numpy as np
@@ -83,7 +83,8 @@ class SelectorModule(lightning.LightningModule):  # type: ignore[misc]  # the li
                 held = moment_loss(holding, batch.held, batch.labels, batch.track_mask)
                 loss = loss + recipe.moment_weight * held
             if recipe.alignment_weight and isinstance(self.model, SolaSelector):
-                sentence, negatives = masked_mean(words.float(), batch.text_mask), self.model.negative_token.weight
+                real = batch.text_mask.flatten(0, 1)[batch.cells]
+                sentence, negatives = masked_mean(words.float(), real), self.model.negative_token.weight
                 aligned = alignment_losses(objects, sentence, negatives, batch.labels, batch.track_mask)
                 loss = total_loss(loss, *aligned, recipe.alignment_weight)
             return loss, logits
@@ -125,7 +126,10 @@ class SelectorModule(lightning.LightningModule):  # type: ignore[misc]  # the li
         """AdamW with the recipe's schedule."""
         recipe = self.recipe
         optimiser = torch.optim.AdamW(
-            self.model.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay
+            self.model.parameters(),
+            lr=recipe.learning_rate,
+            weight_decay=recipe.weight_decay,
+            fused=self.device.type == "cuda",
         )
         if recipe.schedule == "plateau":
             plateau = torch.optim.lr_scheduler.ReduceLROnPlateau(optimiser, factor=0.5, patience=recipe.patience)
@@ -140,6 +144,10 @@ class SelectorModule(lightning.LightningModule):  # type: ignore[misc]  # the li
 
         cosine = torch.optim.lr_scheduler.LambdaLR(optimiser, share)
         return {"optimizer": optimiser, "lr_scheduler": {"scheduler": cosine, "interval": "step"}}
+
+    def configure_gradient_clipping(self, *_: object, **__: object) -> None:
+        """Clip by the recipe's norm; Lightning's own way refuses fused optimisers in bfloat16."""
+        torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.clip_norm)
 
     @property
     def _several(self) -> bool:
@@ -161,11 +169,13 @@ def score_batch(model: Module, batch: Batch, values: Tensor) -> tuple[Tensor, Te
     """Logits [B, N], track embeddings [B, N, E], read words [B, L, E] of a batch whose values are `values`; and logits
     [B, N, T] of when it holds, where the model has the head.
     """
-    words = model.read(batch.words, batch.text_mask)
+    shape = batch.words.shape[:2]
+    words = torch.unflatten(model.read(batch.words.flatten(0, 1), batch.text_mask.flatten(0, 1)), 0, shape)
     videos: Any = model.encode(values, batch.there, batch.frame_mask)
-    logits, objects = model.select(videos, batch.video, words, batch.track_mask, batch.text_mask)
-    holding = model.hold(videos, batch.video, objects) if isinstance(model, RelationalSelector) else None
-    return logits, objects, words, holding
+    logits, objects = model.select(videos, words, batch.grid_mask, batch.text_mask)
+    holding = model.hold(videos, objects) if isinstance(model, RelationalSelector) else None
+    found = (None if x is None else x.flatten(0, 1)[batch.cells] for x in (logits, objects, words, holding))
+    return cast(tuple[Tensor, Tensor, Tensor, Tensor | None], tuple(found))
 
 
 @torch.no_grad()

@@ -2,7 +2,7 @@
 
 Knows frames, spans and states. Does not know how tracks are chosen. Whether a track is meant at all is the logit's to
 say: the head learns from meant tracks alone, and from expressions whose spans are known.
-Axis letters: B expressions, V videos, N tracks, T frames, S steps, E embedding width, M width of the head.
+Axis letters: V videos, G expressions about each, N tracks, T frames, S steps, E embedding width, M width of the head.
 """
 
 from __future__ import annotations
@@ -38,10 +38,10 @@ class MomentHead(nn.Module):
         return read
 
     def forward(self, keys: Tensor, states: Tensor) -> Tensor:
-        """keys [B, N, T, M] of `read`, states [B, N, E] -> logits [B, N, T] float32."""
+        """keys [V, N, T, M] of `read`, states [V, G, N, E] -> logits [V, G, N, T] float32."""
         with torch.autocast(states.device.type, enabled=False):
             query = self.query(states.float())
-            match = torch.einsum("bnm,bntm->bnt", query, keys.float()) / math.sqrt(query.shape[-1])
+            match = torch.einsum("vgnm,vntm->vgnt", query, keys.float()) / math.sqrt(query.shape[-1])
             logits: Tensor = match + self.offset(states.float())
             return logits
 

@@ -6,7 +6,7 @@ with `selector.relations` between the two; a linear layer gives the logit. Nothi
 logit on other tracks only through attention, so that duplicates and clutter shift no statistics.
 
 Knows tensors and masks. Does not know caches, encoders, losses or thresholds. Axis letters: B expressions, V videos,
-N tracks, T frames, S steps, L words, E embedding width, P numbers of a pair, h heads.
+G expressions about each, N tracks, T frames, S steps, L words, E embedding width, P numbers of a pair, h heads.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from core.text import masked_mean
 from selector.moments import MomentHead
-from selector.relational_layers import LayerMemory, PlainLayer, RelationalLayer, TimeConvolution, of_videos
+from selector.relational_layers import LayerMemory, PlainLayer, RelationalLayer, TimeConvolution
 from selector.relations import TRACK_WIDTH, frame_motion, pair_numbers, track_numbers
 from selector.settings import GEOMETRY_WIDTH, RelationalSettings
 
@@ -86,11 +86,12 @@ class RelationalSelector(nn.Module):
             logits [B, N] float32 and track states [B, N, E]; 0 for padded tracks.
         """
         words = self.read(text, text_mask)
-        video = torch.arange(len(text), device=text.device)
-        return self.select(self.encode(tokens, track_mask, frame_mask), video, words, track_mask, text_mask)
+        masks = (None if mask is None else mask[:, None] for mask in (track_mask, text_mask))
+        logits, states = self.select(self.encode(tokens, track_mask, frame_mask), words[:, None], *masks)
+        return logits[:, 0], states[:, 0]
 
     def read(self, text: Tensor, text_mask: Tensor | None = None) -> Tensor:
-        """Word states [B, L, text width] -> [B, L, E]."""
+        """Word states [B, L, text width] under a mask [B, L] -> [B, L, E]."""
         words = self.text_in(text)
         for layer in self.text_layers:
             words = layer(words, text_mask)
@@ -126,30 +127,33 @@ class RelationalSelector(nn.Module):
         return VideoState(mask[::tracks], states, there, memories, keys)
 
     def select(
-        self, videos: VideoState, video: Tensor, words: Tensor, track_mask: Tensor | None, text_mask: Tensor | None
+        self, videos: VideoState, words: Tensor, track_mask: Tensor | None, text_mask: Tensor | None
     ) -> tuple[Tensor, Tensor]:
-        """`forward` after `encode` and `read`: video [B] says which of the V each expression is about."""
+        """`forward` after `encode` and `read`, of G expressions about each of the V videos.
+
+        words [V, G, L, E]; masks [V, G, N] and [V, G, L]. Returns logits [V, G, N] float32 and states [V, G, N, E].
+        """
         if text_mask is None:
-            text_mask = words.new_ones(words.shape[:2], dtype=torch.bool)
-        there = of_videos(videos.there, video) if track_mask is None else track_mask
-        x, steps = of_videos(videos.states, video), of_videos(videos.step_mask, video)
+            text_mask = words.new_ones(words.shape[:3], dtype=torch.bool)
+        there = videos.there[:, None].expand(-1, words.shape[1], -1) if track_mask is None else track_mask
+        x = videos.states[:, None].expand(-1, words.shape[1], -1, -1)
         for layer, memory in zip(self.layers, videos.memories, strict=True):
-            x = layer(x, words, text_mask, memory.of(video), steps, there)
+            x = layer(x, words, text_mask, memory, videos.step_mask, there)
         x = self.norm(x)
         with torch.autocast(x.device.type, enabled=False):
             sentence = self.match_words(masked_mean(words.float(), text_mask))
-            match = torch.einsum("bne,be->bn", self.match_track(x.float()), sentence)
+            match = torch.einsum("vgne,vge->vgn", self.match_track(x.float()), sentence)
             logits = self.out(x.float()).squeeze(-1) + match / math.sqrt(x.shape[-1])
         return logits * there, x.float() * there[..., None]
 
-    def hold(self, videos: VideoState, video: Tensor, states: Tensor) -> Tensor | None:
-        """Logits [B, N, T] float32 of the words holding of a track at a frame, if it is meant; None without the head.
+    def hold(self, videos: VideoState, states: Tensor) -> Tensor | None:
+        """Logits [V, G, N, T] float32 of the words holding of a track at a frame, if it is meant; None without a head.
 
-        states [B, N, E]: of `select`. What is said of padding means nothing.
+        states [V, G, N, E]: of `select`. What is said of padding means nothing.
         """
         if self.moments is None or videos.keys is None:
             return None
-        logits: Tensor = self.moments(of_videos(videos.keys, video), states)
+        logits: Tensor = self.moments(videos.keys, states)
         return logits
 
     def fit_input(self, mean: Tensor, deviation: Tensor) -> None:

@@ -1,8 +1,8 @@
 """Layers of `selector.relational`: what a track's state asks of the words, of its own steps and of the other tracks.
 
-Knows tensors and masks. Does not know what the numbers mean. What needs no words is read once a video, and kept by
-whoever asks more than once. Axis letters: B expressions, V videos, N tracks, S steps, L words, E embedding width,
-P numbers of a pair, h heads, X sequences.
+Knows tensors and masks. Does not know what the numbers mean. What needs no words is read once a video, met there by all
+expressions about it, and kept by whoever asks more than once. Axis letters: V videos, G expressions about each, N
+tracks, S steps, L words, E embedding width, P numbers of a pair, h heads, X sequences.
 """
 
 from __future__ import annotations
@@ -29,17 +29,6 @@ class LayerMemory:
     bias: Tensor
     told: Tensor
 
-    def of(self, video: Tensor) -> LayerMemory:
-        """The same of the videos `video` [B]; as it is where there is one, which all expressions then share."""
-        if len(self.key) == 1:
-            return self
-        return LayerMemory(*(x[video] for x in (self.key, self.value, self.bias, self.told)))
-
-
-def of_videos(values: Tensor, video: Tensor) -> Tensor:
-    """values [V, ...] of the videos `video` [B], as [B, ...]; nothing is copied where there is one video."""
-    return values.expand(len(video), *values.shape[1:]) if len(values) == 1 else values[video]
-
 
 class RelationalLayer(nn.Module):
     """A track's state asks the words, its own steps and the other tracks; each pre-normed and added."""
@@ -65,23 +54,27 @@ class RelationalLayer(nn.Module):
         return LayerMemory(key, value, *self.tracks.read(pairs))
 
     def forward(
-        self, x: Tensor, words: Tensor, text_mask: Tensor | None, memory: LayerMemory, step_mask: Tensor, there: Tensor
+        self, x: Tensor, words: Tensor, text_mask: Tensor, memory: LayerMemory, step_mask: Tensor, there: Tensor
     ) -> Tensor:
-        """x [B, N, E], words [B, L, E], memory of B videos or of one, step_mask [B, S], there [B, N]."""
+        """x [V, G, N, E], words [V, G, L, E], text_mask [V, G, L], step_mask [V, S], there [V, G, N] -> x's shape."""
         y = self.norms[0](x)
-        told = self.words(y, words, words, text_mask)
+        asked = (part.flatten(0, 1) for part in (y, words, words, text_mask))
+        told = torch.unflatten(self.words(*asked), 0, x.shape[:2])
         # The product lets one layer say whether a track is what the words name; without it that is slow to learn.
         x = x + self.dropout(self.agree(torch.cat([told, told * y], dim=-1)))
-        query = torch.unflatten(self.step_query(self.norms[1](x)), -1, (self.heads, 1, -1))  # [B, N, h, 1, E / h]
-        steps = step_mask[:, None, None, None]
-        if len(memory.key) == 1:  # one video: its keys are met by all expressions at once, [1, N, h, B, E / h]
-            query, steps = query.transpose(0, 3), steps[:1]
-        seen = F.scaled_dot_product_attention(query, memory.key, memory.value, attn_mask=steps)
-        if len(memory.key) == 1:
-            seen = seen.transpose(0, 3)
-        x = x + self.dropout(self.step_out(seen.flatten(2)))
+        x = x + self.dropout(self.step_out(self._seen(self.step_query(self.norms[1](x)), memory, step_mask)))
         x = x + self.dropout(self.tracks(self.norms[2](x), memory.bias, memory.told, there))
         return cast(Tensor, x + self.dropout(self.feed_forward(self.norms[3](x))))
+
+    def _seen(self, query: Tensor, memory: LayerMemory, step_mask: Tensor) -> Tensor:
+        """What queries [V, G, N, E] find among their own tracks' steps, [V, G, N, E]."""
+        videos, _, tracks, _ = query.shape
+        asked = torch.unflatten(query, -1, (self.heads, -1)).permute(0, 2, 3, 1, 4)  # [V, N, h, G, E / h]
+        mask = step_mask[:, None, None, None].expand(-1, tracks, -1, -1, -1)
+        # Four axes, since the fused kernels take no more.
+        q, k, v, bias = (part.flatten(0, 1) for part in (asked, memory.key, memory.value, mask))
+        seen = F.scaled_dot_product_attention(q, k, v, attn_mask=bias)
+        return torch.unflatten(seen, 0, (videos, tracks)).permute(0, 3, 1, 2, 4).flatten(3)
 
 
 class PairAttention(nn.Module):
@@ -101,17 +94,14 @@ class PairAttention(nn.Module):
         return bias.float().permute(0, 3, 1, 2), told
 
     def forward(self, x: Tensor, bias: Tensor, told: Tensor, there: Tensor) -> Tensor:
-        """x [B, N, E], bias [B, h, N, N] and told [B, N, N, 64] of `read`, B or 1 videos, there [B, N] -> [B, N, E]."""
-        query, key, value = torch.unflatten(self.query_key_value(x), -1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
-        weight = (query @ key.transpose(-1, -2)).float() / math.sqrt(query.shape[-1]) + bias
-        weight = weight.masked_fill(~there[:, None, None], float("-inf")).softmax(-1).to(value.dtype)  # [B, h, N, N]
-        weight = F.dropout(weight, self.dropout, self.training)
-        mixed = (weight @ value).transpose(1, 2).flatten(2)
-        told = told.to(weight.dtype)
-        if len(told) == 1:
-            relations = torch.einsum("bhij,ijp->bihp", weight, told[0]).flatten(2)
-        else:
-            relations = torch.einsum("bhij,bijp->bihp", weight, told).flatten(2)
+        """x [V, G, N, E], bias [V, h, N, N] and told [V, N, N, 64] of `read`, there [V, G, N] -> [V, G, N, E]."""
+        both = torch.unflatten(self.query_key_value(x), -1, (3, self.heads, -1))
+        query, key, value = both.permute(3, 0, 1, 4, 2, 5)  # [V, G, h, N, E / h] each
+        weight = (query @ key.transpose(-1, -2)).float() / math.sqrt(query.shape[-1]) + bias[:, None]
+        weight = weight.masked_fill(~there[:, :, None, None], float("-inf")).softmax(-1).to(value.dtype)
+        weight = F.dropout(weight, self.dropout, self.training)  # [V, G, h, N, N]
+        mixed = (weight @ value).transpose(2, 3).flatten(3)
+        relations = torch.einsum("vghij,vijp->vgihp", weight, told.to(weight.dtype)).flatten(3)
         return cast(Tensor, self.out(torch.cat([mixed, relations], dim=-1)))
 
 

@@ -16,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from selector.grid import put
 from selector.inputs import TrackValues
 
 MOMENT_ROWS = 1 << 18  # float64 of all rows at once would not fit
@@ -23,10 +24,10 @@ MOMENT_ROWS = 1 << 18  # float64 of all rows at once would not fit
 
 @dataclass(frozen=True)
 class HeldRows:
-    """values [R, D] float16, video after video, on any device.   sizes: N and T of every video, [V, 2]."""
+    """values [R, D] float16, video after video, on any device.   sizes: N, T and first row of every video, [V, 3]."""
 
     values: Tensor
-    sizes: NDArray[np.int64]
+    sizes: Tensor
 
     @property
     def device(self) -> torch.device:
@@ -40,10 +41,8 @@ class HeldRows:
 
     def gather(self, which: NDArray[np.int64], tracks: int, frames: int) -> Tensor:
         """The values of videos `which` [V] as [V, tracks, frames, D] float32, zero where a video has no such one."""
-        starts = np.cumsum([0, *self.sizes.prod(1)])[which]
-        count, length = (torch.from_numpy(x).to(self.device) for x in self.sizes[which].T.copy())
+        count, length, first = self.sizes[put(which, self.device)].unbind(1)
         n, t = (torch.arange(size, device=self.device) for size in (tracks, frames))
-        first = torch.from_numpy(starts).to(self.device)
         row = first[:, None, None] + n[:, None] * length[:, None, None] + t
         inside = (n < count[:, None])[:, :, None] & (t < length[:, None])[:, None]
         return self.values[torch.where(inside, row, 0)].float() * inside[..., None]
@@ -92,7 +91,9 @@ def hold(videos: Sequence[TrackValues], device: torch.device) -> HeldRows:
         end = start + tracks * frames
         video.put(values[start:end].reshape(tracks, frames, -1))
         start = end
-    return HeldRows(torch.from_numpy(values).to(device), sizes)
+    firsts = np.cumsum([0, *sizes.prod(1)])[:-1]
+    placed = torch.from_numpy(np.column_stack([sizes, firsts]))
+    return HeldRows(torch.from_numpy(values).to(device), placed.to(device))
 
 
 def moments(rows: Rows) -> tuple[Tensor, Tensor]:

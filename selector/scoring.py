@@ -177,10 +177,9 @@ class Selector:
         nothing = np.zeros((0, tracks.video.frames))
         found = [(np.zeros(0), nothing)] * len(expressions)
         for part, videos, logits, states in self._passes(tracks, [e.text for e in expressions], encoder, competing):
-            video = torch.zeros(len(part), dtype=torch.int64, device=self.device)
-            held = self.model.hold(videos, video, states)
+            held = self.model.hold(videos, states)
             assert held is not None
-            rows = (logits.double().cpu().numpy(), held.double().sigmoid().cpu().numpy())
+            rows = (logits.double().cpu().numpy(), held[0].double().sigmoid().cpu().numpy())
             for i, logit, holding in zip(part, *rows, strict=True):
                 found[i] = self.calibration.probability(logit), holding
         return [
@@ -192,7 +191,9 @@ class Selector:
         self, tracks: VideoTracks, texts: Sequence[str], encoder: TextEncoder,
         competing: Sequence[NDArray[np.intp]], memory: Memory | None = None,
     ) -> Iterator[tuple[list[int], Any, Tensor, Tensor]]:  # fmt: skip
-        """Texts that have the same competing tracks, some at a time: which, the video read, logits and track states."""
+        """Texts G that have the same competing tracks N, some at a time: which, the video read, logits [G, N] and track
+        states [1, G, N, E].
+        """
         if len(competing) != len(texts):
             raise InputError(
                 f"competing tracks: expected one list for each of {len(texts)} texts, got {len(competing)}"
@@ -211,8 +212,8 @@ class Selector:
             step = max(1, TOKENS_AT_ONCE // (len(tracks_able) * tracks.values.shape[1]))
             for part in (members[i : i + step] for i in range(0, len(members), step)):
                 read = self.model.read(words[part], word_mask[part])
-                video = torch.zeros(len(part), dtype=torch.int64, device=device)
-                yield part, videos, *self.model.select(videos, video, read, None, word_mask[part])
+                logits, states = self.model.select(videos, read[None], None, word_mask[part][None])
+                yield part, videos, logits[0], states
 
     def _encoded(self, tracks: VideoTracks, able: tuple[int, ...], memory: Memory | None) -> Any:
         """The module's reading of some of the tracks, from memory where it is there."""

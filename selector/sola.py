@@ -104,8 +104,10 @@ class SolaSelector(nn.Module):
         Returns:
             logits [B, N] float32 and track embeddings [B, N, E]; 0 for padded tracks.
         """
-        words, video = self.read(text, text_mask), torch.arange(len(text), device=text.device)
-        return self.select(self.encode(tokens, track_mask, frame_mask), video, words, track_mask, text_mask)
+        words = self.read(text, text_mask)[:, None]
+        masks = (None if mask is None else mask[:, None] for mask in (track_mask, text_mask))
+        logits, objects = self.select(self.encode(tokens, track_mask, frame_mask), words, *masks)
+        return logits[:, 0], objects[:, 0]
 
     def read(self, text: Tensor, text_mask: Tensor | None = None) -> Tensor:
         """Word states [B, L, C] in the selector's own width: [B, L, E]; SOLA's settings leave them as they are."""
@@ -116,23 +118,30 @@ class SolaSelector(nn.Module):
         return Motion(*self.encode_motion(values, there, frame_mask))
 
     def select(
-        self, videos: Motion, video: Tensor, words: Tensor, track_mask: Tensor | None, text_mask: Tensor | None
+        self, videos: Motion, words: Tensor, track_mask: Tensor | None, text_mask: Tensor | None
     ) -> tuple[Tensor, Tensor]:
-        """`forward` after `encode` and `read`: video [B] says which of the V each expression is about."""
-        objects = videos.objects[video]  # [B, N, T', E]
-        step_mask = None if videos.step_mask is None else videos.step_mask[video]
-        if track_mask is not None:  # padding is zero, and so is who does not take part
-            objects = objects * track_mask[:, :, None, None]
+        """`forward` after `encode` and `read`, of G expressions about each of the V videos.
+
+        words [V, G, L, E]; masks [V, G, N] and [V, G, L]. Returns logits [V, G, N] float32 and embeddings [V, G, N, E].
+        """
+        shape = words.shape[:2]
+        objects = videos.objects[:, None].expand(-1, shape[1], -1, -1, -1).flatten(0, 1)  # [V*G, N, T', E]
+        step = None if videos.step_mask is None else videos.step_mask.repeat_interleave(shape[1], 0)
+        words, track = words.flatten(0, 1), None if track_mask is None else track_mask.flatten(0, 1)
+        if track is not None:  # padding is zero, and so is who does not take part
+            objects = objects * track[:, :, None, None]
         negatives = self.negative_token.weight.expand(len(words), -1, -1)
-        language = torch.cat([words.float(), negatives], dim=1)  # [B, K, E]
-        word_mask = None
+        language = torch.cat([words.float(), negatives], dim=1)  # [V*G, K, E]
+        word = None
         if text_mask is not None:
-            word_mask = torch.cat([text_mask, text_mask.new_ones(len(words), negatives.shape[1])], dim=1)
+            real = text_mask.flatten(0, 1)
+            word = torch.cat([real, real.new_ones(len(words), negatives.shape[1])], dim=1)
         position = self.position(objects.shape[2])
         for layer in self.object_lang_align_layers:
-            objects = layer(objects, language, position, track_mask, step_mask, word_mask)
+            objects = layer(objects, language, position, track, step, word)
         with torch.autocast(objects.device.type, enabled=False):  # unscaled sums over E would lose bits in bfloat16
-            return pool(objects.float(), language, track_mask, step_mask, word_mask)
+            logits, embeddings = pool(objects.float(), language, track, step, word)
+        return torch.unflatten(logits, 0, shape), torch.unflatten(embeddings, 0, shape)
 
     def encode_motion(
         self, tokens: Tensor, track_mask: Tensor | None, frame_mask: Tensor | None

@@ -30,17 +30,17 @@ def test_a_batch_holds_each_videos_own_tracks_words_and_labels(videos, data):
     index = np.array([13, 0, 7])
     batch = data.batch(index)
     assert batch.values.shape[:2] == (3, 4)
-    assert sorted(batch.video.tolist()) == [0, 1, 2]
+    assert sorted(batch.cells.tolist()) == [0, 1, 2]
     for row, i in enumerate(index):
         video, number = data.items[i]
         assert video is videos[i // 3]
         frames = video.tracks.values.shape[1]
-        place = batch.video[row]
+        place = batch.cells[row]  # rows of one
         np.testing.assert_array_equal(batch.values[place, :, :frames].numpy(), video.tracks.values.astype(np.float32))
         assert (batch.values[place, :, frames:] == 0).all()
         assert batch.frame_mask[place].sum() == frames
         alone = WordEncoder().encode([video.expressions[number].text]).tokens[0]
-        np.testing.assert_array_equal(batch.words[row][batch.text_mask[row]], alone)
+        np.testing.assert_array_equal(batch.words[place, 0][batch.text_mask[place, 0]], alone)
         expected = [
             any(video.labels.iou[n, int(t)] > 0.7 for t in video.expressions[number].target_ids) for n in range(4)
         ]
@@ -64,8 +64,10 @@ def test_dropped_tracks_leave_at_least_one(data):
 def test_expressions_of_a_video_share_it_in_a_batch(data):
     batch = data.batch(np.array([0, 1, 2, 5]))
     assert len(batch.values) == 2
-    assert batch.video.tolist() == [0, 0, 0, 1]
+    assert batch.cells.tolist() == [0, 1, 2, 3]
+    assert batch.words.shape[:2] == (2, 3)
     assert batch.track_mask.shape == (4, 4)
+    torch.testing.assert_close(batch.words[1], batch.words[1, :1].expand(3, -1, -1))  # its one expression fills the row
 
 
 def test_batches_of_few_videos_still_hold_every_expression_once(data):

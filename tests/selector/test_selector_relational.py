@@ -47,9 +47,8 @@ def test_a_video_read_once_answers_as_one_read_for_each_expression():
     mask = torch.ones(4, 5, dtype=torch.bool)
     with torch.no_grad():
         each, _ = model(values.expand(4, -1, -1, -1), text, text_mask=mask)
-        video = torch.zeros(4, dtype=torch.int64)
-        once, _ = model.select(model.encode(values, None, None), video, model.read(text, mask), None, mask)
-    torch.testing.assert_close(once, each, atol=1e-6, rtol=1e-5)
+        once, _ = model.select(model.encode(values, None, None), model.read(text, mask)[None], None, mask[None])
+    torch.testing.assert_close(once[0], each, atol=1e-6, rtol=1e-5)
 
 
 def test_who_does_not_compete_shifts_no_logit():
@@ -59,9 +58,9 @@ def test_who_does_not_compete_shifts_no_logit():
     frames, words = torch.ones(1, 6, dtype=torch.bool), torch.ones(1, 3, dtype=torch.bool)
     with torch.no_grad():
         videos = model.encode(values, torch.ones(1, 4, dtype=torch.bool), frames)
-        some, _ = model.select(videos, torch.tensor([0]), model.read(text, words), there, words)
+        some, _ = model.select(videos, model.read(text, words)[None], there[None], words[None])
         alone, _ = model(values[:, :3], text)
-    torch.testing.assert_close(some[:, :3], alone, atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(some[0, :, :3], alone, atol=1e-5, rtol=1e-5)
 
 
 def test_logits_hear_words_and_other_tracks():
