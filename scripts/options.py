@@ -36,6 +36,10 @@ Detector = Annotated[
 Selector = Annotated[
     str, typer.Option(help="Selector: 'miniature', a selector.safetensors of train-selector, or clip_zeroshot.")
 ]
+Grounder = Annotated[str, typer.Option(help="Grounder: 'miniature', or a folder that a training of one left.")]
+Encoder = Annotated[
+    str, typer.Option(help="'miniature', or a folder in open_clip's format; the one that the grounder learnt from.")
+]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
 Data = Annotated[
     Path | None,

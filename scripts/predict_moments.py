@@ -20,7 +20,10 @@ EPILOG = (
 
 
 def main(
-    grounder: Annotated[Path, typer.Argument(help="A grounder's folder, as train-grounder leaves it.")],
+    grounder: Annotated[
+        str, typer.Argument(help="A grounder's folder, as train-grounder leaves it, or 'miniature'.")
+    ] = "miniature",
+    *,
     data: Annotated[str, typer.Option(help="NAME=PATH or NAME:SPLIT=PATH of moments or referred masks.")],
     out: Annotated[Path, typer.Option(help="Score file that is written (core/SCORES.md).")] = Path("moments.jsonl"),
     cache: options.Cache = Path("caches"),
@@ -40,9 +43,11 @@ def main(
     from llm_grounder.types import Task
     from tracksift.annotations import read_examples
     from tracksift.clips import read_inputs
+    from tracksift.models import grounder_folder
     from tracksift.moments import cache_of, predict_moments
     from tracksift.recipes import manner_of, read_data_flag
 
+    folder = grounder_folder(grounder)
     name, split, path = read_data_flag(data)
     found = read_examples(name, path, split, known=False)
     asked = [example for example in found.found if example.request.task is Task.MOMENTS][:limit]
@@ -57,7 +62,7 @@ def main(
     if dry_run:
         reporting.emit(figures, settings)
         return
-    model, record = load_grounder(grounder, pick_device(device))
+    model, record = load_grounder(folder, pick_device(device))
     failures = FailureCounts()
     with reporting.progress_bar("sentences", len(asked)) as bar:
         scores = predict_moments(

@@ -34,12 +34,8 @@ def main(
         list[str] | None, typer.Option("--question", "-q", help='"SECONDS: words", or words alone for second 0.')
     ] = None,
     questions: Annotated[Path | None, typer.Option(help="A text file of such questions, one a line.")] = None,
-    grounder: Annotated[
-        str, typer.Option(help="'miniature', or a folder that a training of the grounder left.")
-    ] = "miniature",
-    encoder: Annotated[
-        str, typer.Option(help="'miniature', or a folder in open_clip's format; the one that the grounder learnt from.")
-    ] = "miniature",
+    grounder: options.Grounder = "miniature",
+    encoder: options.Encoder = "miniature",
     fps: options.Fps = None,
     rule: Annotated[
         str, typer.Option(help="threshold (a frame's score), sum (of scores since the last time) or text (NO REPLY).")
@@ -76,14 +72,14 @@ def main(
     from llm_grounder.window import Window
     from tracksift.clips import read_inputs
     from tracksift.live import Eyes, read_questions, thin, with_times
-    from tracksift.models import WEIGHTS, Models
+    from tracksift.models import Models, grounder_folder
 
     if rule not in list(Rule):
         raise InputError(f"--rule: expected one of {', '.join(Rule)}, got {rule!r}")
     policy = PolicySettings(Rule(rule), tuple(heads.split(",")), threshold, interval, same)
     asked, place = read_questions(question or (), questions), pick_device(device)
     reader = open_video(video, fps=fps)
-    model, record = load_grounder(WEIGHTS / "grounder" if grounder == "miniature" else Path(grounder), place)
+    model, record = load_grounder(grounder_folder(grounder), place)
     inputs = read_inputs(record)
     eyes = Eyes(load_image_encoder(Models(text_encoder=encoder).text_spec, place), inputs)
     shown = thin(with_times(reader, reader.meta), inputs.per_second, reader.meta.end)

@@ -8,16 +8,20 @@ from __future__ import annotations
 import webbrowser
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from core import reporting
-from core.errors import InputError
+from core.errors import CheckpointError, InputError
 from scripts import options
+
+if TYPE_CHECKING:  # slow to import, and `--help` shall be there at once
+    from tracksift.web.watcher import Watcher
 
 EPILOG = (
     "Examples: [bold]tracksift web[/]  |  [bold]tracksift web --port 8000 --no-browser --max-seconds 20[/]  |  "
+    "[bold]tracksift web --grounder runs/grounder/grounder[/]  |  "
     "[bold]tracksift web --tracker facebook/sam2.1-hiera-large --selector runs/selector/selector.safetensors "
     "--text-encoder miniature[/]"
 )
@@ -40,12 +44,17 @@ def main(
     tracker: options.Tracker = "miniature",
     text_encoder: options.TextEncoder = "miniature",
     selector: options.Selector = "miniature",
+    grounder: Annotated[
+        str, typer.Option(help="What answers beside the tracks: 'miniature', a grounder's folder, or 'none'.")
+    ] = "miniature",
+    encoder: options.Encoder = "miniature",
     device: options.Device = "auto",
     dry_run: options.DryRun = False,
 ) -> None:
     """Serve the page: drop in a video, watch it being tracked, ask about it, draw boxes, download the answers.
 
-    Every tab is a session with a folder of its own, deleted after it. Stop with Ctrl-C.
+    With a grounder also moments, captions, highlights, questions, descriptions of tracks and the duet. Every tab is a
+    session with a folder of its own, deleted after it. Stop with Ctrl-C.
     """
     try:
         from tracksift.web import server
@@ -62,14 +71,22 @@ def main(
     limits = Limits(max_megabytes, max_seconds, max_frames, sessions=max_visitors)
     pipeline = Pipeline(Models(tracker=tracker, text_encoder=text_encoder, selector=selector), device)
     address = f"http://{'localhost' if server.is_local(host) else host}:{port}"
-    settings = {"host": host, "port": port, "tracker": tracker, "selector": selector, "dry_run": dry_run}
+    settings = {
+        "host": host,
+        "port": port,
+        "tracker": tracker,
+        "selector": selector,
+        "grounder": grounder,
+        "dry_run": dry_run,
+    }
     if dry_run:
         typer.echo(f"would serve the page at {address}, with videos of {limits.sentence()}")
         reporting.emit({"samples": samples}, settings)
         return
+    watcher = choose_grounder(grounder, encoder, device)
     with TemporaryDirectory(prefix="tracksift-samples-", dir=folder) as place:
         chosen = make_samples(Path(place)) if samples else []
-        with server.serving(pipeline, limits=limits, samples=chosen, host=host, folder=folder) as app:
+        with server.serving(pipeline, limits=limits, samples=chosen, grounder=watcher, host=host, folder=folder) as app:
 
             def started() -> None:
                 typer.echo(f"TrackSift is at {address} (Ctrl-C to stop)")
@@ -80,3 +97,24 @@ def main(
 
             server.serve(app, host, port, started)
     reporting.emit({"samples": len(chosen)}, settings)
+
+
+def choose_grounder(name: str, encoder: str, device: str) -> Watcher | None:
+    """The grounder of --grounder; None for 'none', and for the miniature's before its release, which is said.
+
+    Raises:
+        CheckpointError: where it cannot be used.
+        ScorerMismatchError: when it learnt from another encoder.
+    """
+    from tracksift.models import MINIATURE, Models, grounder_folder
+    from tracksift.web.watcher import load_watcher
+
+    if name == "none":
+        return None
+    try:
+        folder = grounder_folder(name)
+    except CheckpointError as error:
+        typer.echo(f"No grounder on the page: {error}", err=True)
+        return None
+    shown = "The miniature's grounder" if name == MINIATURE else folder.name
+    return load_watcher(folder, Models(text_encoder=encoder).text_spec, device, shown)

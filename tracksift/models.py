@@ -6,6 +6,8 @@ Knows where the miniature's weights lie, by path and never by import. Does not k
 from dataclasses import dataclass
 from pathlib import Path
 
+from core.errors import CheckpointError
+
 WEIGHTS = Path(__file__).resolve().parents[1] / "miniature" / "weights"
 MINIATURE = "miniature"
 
@@ -48,6 +50,17 @@ class Models:
     def is_miniature(self) -> bool:
         """Whether any part is the miniature's, which is not meant for real video."""
         return MINIATURE in (self.tracker, self.text_encoder, self.selector)
+
+
+def grounder_folder(name: str) -> Path:
+    """What `llm_grounder.checkpoints.load_grounder` takes; CheckpointError for the miniature's before its release."""
+    folder = Path(_resolve(name, "grounder"))
+    if name == MINIATURE and not folder.is_dir():
+        raise CheckpointError(
+            f"--grounder {name}: expected the miniature's grounder in {folder}, got none: its weights are not released "
+            "yet; train one (`tracksift train-grounder`, `python -m miniature.train_grounder`) and name its folder"
+        )
+    return folder
 
 
 def _resolve(name: str, file: str) -> str:

@@ -106,3 +106,9 @@ def test_a_training_beside_another_is_refused(command, split):
     (split / "run" / "grounder").mkdir(parents=True)
     outcome = command("train-grounder", *words(split), "--out", split / "run", *SHORT)
     assert (outcome.code, "expected a folder without a grounder" in outcome.err) == (2, True)
+
+
+def test_without_a_folder_the_miniature_s_grounder_is_meant_and_missed_in_a_sentence(command, split, monkeypatch):
+    monkeypatch.setattr("tracksift.models.WEIGHTS", split / "nothing")
+    outcome = command("predict-moments", *words(split)[:4])
+    assert (outcome.code, "its weights are not released yet" in outcome.err) == (2, True)

@@ -8,6 +8,10 @@ import sys
 
 import pytest
 
+from scripts.web import choose_grounder
+from tests.tracksift.web.watching import write_grounder
+from tracksift.models import WEIGHTS
+
 
 def test_help_has_examples_and_names_its_limits(command):
     shown = command("web", "--help")
@@ -77,3 +81,20 @@ def test_without_the_extra_it_says_what_to_install(command, monkeypatch):
     done = command("web")
     assert done.code == 2
     assert "tracksift[web]" in done.err
+
+
+def test_a_grounder_is_chosen_by_folder_none_or_the_miniature_s_once_it_is_there(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("tracksift.models.WEIGHTS", tmp_path)
+    (tmp_path / "clip").symlink_to(WEIGHTS / "clip")
+    assert choose_grounder("none", "miniature", "cpu") is None
+    assert choose_grounder("miniature", "miniature", "cpu") is None
+    assert "not released yet" in capsys.readouterr().err
+    write_grounder(tmp_path / "grounder")
+    assert choose_grounder("miniature", "miniature", "cpu").name == "The miniature's grounder"
+    assert choose_grounder(str(tmp_path / "grounder"), "miniature", "cpu").name == "grounder"
+
+
+def test_a_grounder_s_folder_that_is_none_ends_with_a_sentence(command):
+    done = command("web", "--no-browser", "--no-samples", "--device", "cpu", "--grounder", "no/such/folder")
+    assert done.code == 2
+    assert "expected the JSON record of a grounder" in done.err

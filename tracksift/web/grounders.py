@@ -15,7 +15,10 @@ from core.errors import InputError
 from core.types import TimeSpan
 from tracksift.jobs import Job
 
-NO_GROUNDER = "No grounder is installed yet: this needs a language model that watches the video."
+NO_GROUNDER = (
+    "There is no grounder here: this needs a language model that watches the video. "
+    "Start the page with --grounder FOLDER."
+)
 
 
 class Task(StrEnum):

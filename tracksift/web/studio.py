@@ -129,11 +129,14 @@ class Studio:
         grounder = check_request(self.grounder, request)
         if request.track is not None and not 0 <= request.track < len(visit.ready()[2].tracks):
             raise InputError(f"track: expected one of {len(visit.ready()[2].tracks)}, got {request.track}")
-        with self._grounding:
-            for remark in grounder.remarks(request):
-                if visit.ended:
-                    return
-                yield remark
+        try:
+            with self._grounding:
+                for remark in grounder.remarks(request):
+                    if visit.ended:
+                        return
+                    yield remark
+        finally:
+            self._clean(visit)
 
     def _job(self, visit: Visit, sample: int | None) -> tuple[Job, str, tuple[str, ...]]:
         if sample is not None:

@@ -43,17 +43,22 @@ def application(few_prompts, limits, tiny_video, tmp_path_factory):
     return make
 
 
+@contextmanager
+def listening(app):
+    """The address of an application that is served by a thread."""
+    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="error"))
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    while not (server.started and server.servers):
+        thread.join(0.05)
+        assert thread.is_alive()
+    yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+    server.should_exit = True
+    thread.join(10)
+
+
 @pytest.fixture(scope="module")
 def site(application):
     """Address and folder of a page that is served, whose grounder is the tests' own."""
-    with application(EchoGrounder()) as (app, root):
-        server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="error"))
-        thread = threading.Thread(target=server.run, daemon=True)
-        thread.start()
-        while not (server.started and server.servers):
-            thread.join(0.05)
-            assert thread.is_alive()
-        port = server.servers[0].sockets[0].getsockname()[1]
-        yield f"http://127.0.0.1:{port}", root
-        server.should_exit = True
-        thread.join(10)
+    with application(EchoGrounder()) as (app, root), listening(app) as address:
+        yield address, root

@@ -7,7 +7,10 @@ from pathlib import Path
 import pytest
 
 from tests.browser import chromium
+from tests.tracksift.web.conftest import listening
 from tests.tracksift.web.visiting import write_video
+from tests.tracksift.web.watching import write_grounder
+from tracksift.models import WEIGHTS
 
 pytest.importorskip("gradio")
 playwright = pytest.importorskip("playwright.sync_api")
@@ -31,7 +34,24 @@ WATCH = """() => {
   const busy = document.getElementById("ts-busy"), parts = { subtree: true, childList: true, attributes: true };
   new MutationObserver(() => note(busy.innerText)).observe(busy, parts);
 }"""
+INSIDE = """async () => {
+  const name = performance.getEntriesByType("resource").map(e => e.name).find(n => n.includes("/track/0/1?"));
+  const data = await (await fetch(name)).json(), frame = Number(document.getElementById("ts-scrub").value);
+  const [x1, y1, x2, y2] = data.boxes[frame];
+  return [(x1 + x2) / 512, (y1 + y2) / 512];
+}"""
+"""The middle of track 1's box on a picture of 256 x 256, as shares."""
 WAIT = 60_000  # milliseconds; far more than it takes, for busy machines
+
+
+@pytest.fixture(scope="module")
+def site(application, tmp_path_factory):
+    """Address and folder of a page with a grounder of random weights, loaded from its folder as the command does."""
+    from tracksift.web.watcher import load_watcher
+
+    folder = write_grounder(tmp_path_factory.mktemp("grounder") / "random")
+    with application(load_watcher(folder, str(WEIGHTS / "clip"), "cpu")) as (app, root), listening(app) as address:
+        yield address, root
 
 
 @pytest.fixture(scope="module")
@@ -104,6 +124,32 @@ def drag(page, corners):
     page.mouse.up()
 
 
+def talk(page, task, words=None):
+    """Let the grounder do a task; the lines that it says."""
+    page.click(f"#ts-tasks button:has-text('{task}')")
+    if words is not None:
+        page.fill("#ts-talk-words", words)
+    page.click("#ts-talk-form button")
+    return listen(page)
+
+
+def listen(page):
+    """The lines of the grounder when it has said all."""
+    page.wait_for_function(
+        "document.querySelectorAll('#ts-remarks li').length && document.getElementById('ts-busy').hidden"
+    )
+    return page.locator("#ts-remarks li").all_inner_texts()
+
+
+def complaint(page, task, words):
+    """What the page complains of when the grounder is asked what it cannot do."""
+    page.click(f"#ts-tasks button:has-text('{task}')")
+    page.fill("#ts-talk-words", words)
+    page.click("#ts-talk-form button")
+    page.wait_for_selector("#ts-toast:visible")
+    return page.inner_text("#ts-toast")
+
+
 def test_a_visitor_uploads_asks_points_listens_and_downloads(visit, tiny_video, pictures, tmp_path):
     page = visit()
     page.screenshot(path=pictures / "1_start.png")
@@ -142,9 +188,7 @@ def test_a_visitor_uploads_asks_points_listens_and_downloads(visit, tiny_video, 
     page.screenshot(path=pictures / "5_box.png", full_page=True)
     assert coloured(page) > 100
 
-    page.click("#ts-tasks button:has-text('Captions')")
-    page.click("#ts-talk-form button")
-    page.wait_for_selector("#ts-remarks li:has-text('<b>the end</b>')")
+    assert talk(page, "Captions")
     page.screenshot(path=pictures / "6_captions.png", full_page=True)
 
     for kind in ("answers.json", "masks.zip", "overlay.mp4", "page.html"):
@@ -153,6 +197,46 @@ def test_a_visitor_uploads_asks_points_listens_and_downloads(visit, tiny_video, 
         assert saved.value.suggested_filename == f"clip-{kind}"
         saved.value.save_as(tmp_path / kind)
         assert (tmp_path / kind).stat().st_size > 100
+
+
+def test_the_grounder_answers_in_every_panel_and_marks_the_time_line(visit, tiny_video, pictures):
+    page = visit()
+    track_upload(page, tiny_video)
+    page.click("#ts-play")
+    said = talk(page, "Moments", EVIL)
+    assert all(EVIL in line and " s" in line for line in said)
+    assert page.locator("#ts img[src=x]").count() == 0
+    assert page.locator("#ts-line .lane.on span").first.inner_text() == "Moments"
+    page.screenshot(path=pictures / "10_moments.png", full_page=True)
+    page.click("#ts-remarks button >> nth=0")
+    shown = float(page.inner_text("#ts-clock").split(" s")[0])
+    assert 0 <= float(said[0].split(" s")[0]) - shown < 1 / 8  # the frame that is then shown
+    assert len(talk(page, "Highlights", "")) == 1
+    assert len(talk(page, "Question", "what happens?")) == 1
+    assert "expected a few words" in complaint(page, "Moments", "")
+
+    page.click("#ts-tasks button:has-text('Describe')")
+    page.click("#ts-ranking button >> nth=0")
+    assert len(listen(page)) == 1
+    assert page.inner_text("#ts-about-task") == "Track 0 is picked."
+    page.screenshot(path=pictures / "11_described.png", full_page=True)
+
+    area = page.locator("#ts-picture").bounding_box()
+    x, y = page.evaluate(INSIDE)
+    page.mouse.click(area["x"] + x * area["width"], area["y"] + y * area["height"])
+    page.wait_for_function("document.querySelectorAll('#ts-ranking [aria-pressed=true]').length === 2")
+    assert len(listen(page)) == 1
+    assert page.inner_text("#ts-about-task") == "Track 1 is picked."
+
+    for _ in range(6):
+        page.press("#ts-picture", "ArrowLeft")
+    said = talk(page, "Duet", "")
+    assert page.get_attribute("#ts-play", "aria-label") == "Pause"  # it plays while the model watches
+    page.wait_for_function("![...document.querySelectorAll('#ts-remarks li')].some(row => row.hidden)")
+    shown = page.locator("#ts-remarks li").all_inner_texts()
+    assert len(shown) == len(said)
+    assert all(line[0].isdigit() for line in shown)  # each with its time
+    page.screenshot(path=pictures / "12_duet.png", full_page=True)
 
 
 def test_two_visitors_do_not_see_each_other(visit, tiny_video, site, pictures):
