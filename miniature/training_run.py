@@ -118,7 +118,8 @@ def prepare(trainer: Trainer[P], pool: P, run: Run, *, items: str, resume: bool)
     if resume:
         trainer.restore(run.state)
     settings = asdict(trainer.settings)
-    run.log(begin=True, resumed=resume, step=trainer.step, **{items: pool.filled}, settings=settings)
+    begin = {"resumed": resume, "step": trainer.step, "captured": trainer.capture, items: pool.filled}
+    run.log(begin=True, **begin, settings=settings)
 
 
 def check_loss(total: float, step: int) -> None:

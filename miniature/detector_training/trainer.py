@@ -5,6 +5,7 @@ Knows batches, the forward pass, the losses and the rate. Does not know files of
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -102,9 +103,25 @@ class Trainer:
         return told
 
     def warm_up(self, pool: Pool) -> None:
-        """Capture the step, without learning: what takes long at first happens here, and not on the clock."""
+        """Capture the step, without learning: what takes long at first happens here, and not on the clock.
+
+        Where it cannot be captured, a warning says so, and it is launched kernel by kernel from then on.
+        """
         state = {key: value.clone() for key, value in self.model.state_dict().items()}
-        self._backward(draw_batch(pool, self.bank, self.settings.frames, self.generator))
+        batch = draw_batch(pool, self.bank, self.settings.frames, self.generator)
+        try:
+            self._backward(batch)
+        except torch.OutOfMemoryError:
+            raise
+        except RuntimeError as error:
+            if not self.capture:
+                raise
+            reason = str(error).split("\n", maxsplit=1)[0]
+            warnings.warn(
+                f"training: the step could not be captured as a CUDA graph ({reason}); it goes on without, and slower",
+                stacklevel=2,
+            )
+            self.capture, self._captured = False, None
         self.model.load_state_dict(state)  # batch norms have followed the warm-up's batches
         self.optimizer.zero_grad(set_to_none=True)
 

@@ -330,6 +330,20 @@ def test_a_captured_step_tells_and_learns_what_a_plain_one_does():
     np.testing.assert_allclose(told[0], told[1], rtol=0.05)
 
 
+def test_a_step_that_cannot_be_captured_is_run_without_and_says_so(scenes, monkeypatch):
+    def refuse(work, parameters, example):
+        work(*example)[0].backward()
+        raise RuntimeError("operation not permitted when stream is capturing\nand more")
+
+    monkeypatch.setattr("miniature.detector_training.trainer.CapturedStep", refuse)
+    made, plain = (Trainer(replace(SMOKE, size=TINY), CPU, capture=capture) for capture in (True, False))
+    with pytest.warns(UserWarning, match="not permitted when stream is capturing"):
+        made.warm_up(scenes)
+    assert not made.capture
+    made.generator.manual_seed(made.settings.seed)
+    torch.testing.assert_close(made.advance(scenes), plain.advance(scenes))
+
+
 def test_every_parameter_learns(trainer, scenes):
     batch = draw_batch(scenes, trainer.bank, 4, trainer.generator)
     trainer._backward(batch)
