@@ -147,6 +147,8 @@ class Inputs(nn.Module):
         if got != wanted:
             raise InputError(f"clip {clip.id!r}: expected features of {wanted} patches and width, got {got}")
         patches: Tensor = self.patches(clip.features.to(device, next(self.patches.parameters()).dtype))
+        if torch.is_autocast_enabled(device.type):  # once, not for each sample that looks at them
+            patches = patches.to(torch.get_autocast_dtype(device.type))
         times = self.times(clip.times, device)
         return patches if times is None else patches + times[:, None]
 

@@ -3,7 +3,7 @@
 Knows the trainer and the files that a training leaves. Does not know lessons or losses. Workers draw stories while the
 frozen miniature tower looks at them on the device.
 
-In `--out`: `state.pt` (to go on with `--resume`) and `log.jsonl` (losses, and figures on held-out films every two
+In `--out`: `state.pt` (to go on with `--resume`) and `log.jsonl` (losses, and figures on held-out films every few
 minutes), both as they are then, and at the end `grounder`, a folder of weights and record that `eval_grounder` and
 `predict-moments` read.
 """
@@ -31,7 +31,7 @@ from llm_grounder.checkpoints import save_grounder
 from llm_grounder.compressors import count_tokens
 from llm_grounder.types import Task
 from miniature import training_run
-from miniature.eval_grounder import GROUNDER, held_out, measure, show
+from miniature.eval_grounder import GROUNDER, held_out, measure
 from miniature.grounder_training.figures import Figures
 from miniature.grounder_training.films import FIRST_SEED, Film, Order, Sight, Studio
 from miniature.grounder_training.trainer import FULL, MANNER, SMALL, SMOKE, Settings, Trainer, read_state
@@ -41,7 +41,7 @@ from tracksift.clips import Inputs
 from tracksift.models import WEIGHTS
 
 LOG_EVERY = 20
-MEASURE_EVERY = 120.0  # seconds
+MEASURE_EVERY = 150.0  # seconds
 FRAMES = 256  # of a usual story, for the count of tokens
 WATCHED = (Task.MOMENTS, Task.SUMMARY, Task.RSOT, Task.SOT)
 """What is measured while training: the tasks that need no words written, which would take long."""
@@ -60,8 +60,8 @@ class Run(training_run.Run):
     films: Sequence[Film]
 
 
-def train(trainer: Trainer, studio: Studio, clock: Clock, run: Run, tell: Progress) -> None:
-    """Steps until the clock says 1; logs, measures and saves on the way.
+def train(trainer: Trainer, studio: Studio, clock: Clock, run: Run, tell: Progress) -> Figures:
+    """Steps until the clock says 1; logs, measures and saves on the way. The figures at the end.
 
     Raises:
         TrackSiftError: when the loss is no longer a finite number.
@@ -84,8 +84,9 @@ def train(trainer: Trainer, studio: Studio, clock: Clock, run: Run, tell: Progre
             trainer.save(run.state)
             run.measured = time.monotonic()
     trainer.progress = 1.0
-    watch(trainer, run)
+    figures = watch(trainer, run)
     trainer.save(run.state)
+    return figures
 
 
 def watch(trainer: Trainer, run: Run) -> Figures:
@@ -136,7 +137,7 @@ def main(
     rate: Annotated[float | None, typer.Option(help="Highest learning rate.", min=0.0)] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
     workers: Annotated[int, typer.Option(help="Processes that draw; 0 draws once, here.", min=0)] = 14,
-    videos: Annotated[int, typer.Option(help="Held-out films of the curve, from valid.", min=1)] = 24,
+    videos: Annotated[int, typer.Option(help="Held-out films of the curve, from valid.", min=1)] = 12,
     resume: Annotated[bool, typer.Option(help="Go on from OUT/state.pt.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and write nothing.")] = False,
 ) -> None:
@@ -166,12 +167,12 @@ def main(
             trainer.progress, steps, 60 * minutes - (time.monotonic() - began), time.monotonic, time.monotonic()
         )
         with run.bar("training, thousandths", 1000) as tell:
-            train(trainer, studio, clock, run, tell)
+            figures = train(trainer, studio, clock, run, tell)
     folder = finish(trainer, run, sight)
-    figures, seconds = measure(trainer.average, run.films, motion=settings.motion)
-    show(f"miniature grounder after {trainer.step} steps, {videos} videos of valid", figures)
+    rows = [(name, f"{value:.3f}") for name, value in figures.items()]
+    print_table(f"miniature grounder after {trainer.step} steps, {videos} videos of valid", ("figure", "value"), rows)
     emit(
-        figures[GROUNDER] | {"steps": trainer.step, "films": trainer.drawn} | seconds,
+        figures | {"steps": trainer.step, "films": trainer.drawn},
         {"seed": seed, "minutes": minutes, "size": size, "grounder": str(folder)},
     )
 

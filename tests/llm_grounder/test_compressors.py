@@ -93,7 +93,7 @@ def test_tokens_and_costs_of_each_compressor_are_printed(capsys):
     settings = GrounderSettings(feature_width=8, patches=64, visual_tokens=4)
     found = compare_tokens(settings, 100, 5_000_000, 6, 256)
     assert {name: tokens for name, (tokens, _) in found.items()} == {
-        "slots": 500, "t_selector": 500, "average": 500, "none": 6500,
+        "slots": 500, "guided": 500, "t_selector": 500, "average": 500, "none": 6500,
     }  # fmt: skip
     assert found["none"][1] / found["slots"][1] > 13  # attention grows with the square
     print_tokens(settings, 100, 5_000_000, 6, 256)
