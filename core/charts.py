@@ -1,4 +1,4 @@
-"""Charts as PNG: lines over a common x axis, and points beside a diagonal. Drawn with Pillow alone.
+"""Charts as PNG: lines over a common x axis, points beside a diagonal, and bars with their spread. Drawn with Pillow.
 
 Knows numbers and pixels. Does not know what is drawn.
 """
@@ -18,6 +18,7 @@ from core.errors import InputError
 Points = Sequence[tuple[float, float]]
 COLOURS = ("#1f5fbf", "#c8501e", "#2f8f4e", "#8a3fa0", "#b08a00", "#3a8fa3", "#7a7a7a")
 _PANEL = (460, 300)
+_BAR = 24
 _MARGIN = (64, 36, 20, 44)  # left, top, right, bottom
 _INK, _GRID = "#222222", "#dddddd"
 
@@ -51,6 +52,45 @@ def draw_panels(path: Path, panels: Sequence[Panel]) -> None:
     draw = ImageDraw.Draw(image)
     for i, panel in enumerate(panels):
         _draw(draw, panel, i * _PANEL[0])
+    with atomic_path(path) as temporary:
+        image.save(temporary, format="PNG")
+
+
+@dataclass(frozen=True)
+class Bar:
+    """One bar: its length in 0..1, and the spread to both sides of its end, None where it is of one case."""
+
+    name: str
+    value: float
+    spread: float | None = None
+
+
+def draw_bars(path: Path, panels: Mapping[str, Sequence[Bar]]) -> None:
+    """Write bars as a PNG, one panel a title beside the other.
+
+    Raises:
+        InputError: for no panel.
+        OutputError: when the file cannot be written.
+    """
+    if not panels:
+        raise InputError("chart: expected at least one panel, got none")
+    rows = max(len(bars) for bars in panels.values())
+    image = Image.new("RGB", (_PANEL[0] * len(panels), 40 + _BAR * rows), "white")
+    draw, font = ImageDraw.Draw(image), ImageFont.load_default(12)
+    for place, (title, bars) in enumerate(panels.items()):
+        left, width = _PANEL[0] * place + 150, _PANEL[0] - 210
+        draw.text((left, 10), title, fill=_INK, font=ImageFont.load_default(14))
+        for number, bar in enumerate(bars):
+            top = 36 + _BAR * number
+            end = left + width * min(max(bar.value, 0), 1)
+            draw.rectangle([left, top, end, top + _BAR - 8], fill=COLOURS[number % len(COLOURS)])
+            label = f"{bar.value:.3f}"
+            if bar.spread is not None:
+                reach, middle = width * bar.spread, top + (_BAR - 8) / 2
+                draw.line([end - reach, middle, end + reach, middle], fill=_INK, width=2)
+                label += f" ± {bar.spread:.3f}"
+            draw.text((left - 6, top), bar.name, fill=_INK, font=font, anchor="ra")
+            draw.text((left + width + 50, top), label, fill=_INK, font=font, anchor="ra")
     with atomic_path(path) as temporary:
         image.save(temporary, format="PNG")
 

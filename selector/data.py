@@ -72,7 +72,7 @@ class SelectorData:
     flags: uint8 [sum of N over expressions], the bits COMPETES, TRUTH (a ground-truth track) and POSITIVE.
     overlap: float16, one beside each flag, as in `Batch`.   held: [X, T] as in `Batch`, T of the longest video.
     `numbers` and `shape` hold each expression's video, and that one's tracks and frames, on the CPU, so that batching
-    never waits for a device.
+    never waits for a device.   caches: content hashes [V].   items: [X], what scoring needs beside; training does not.
     """
 
     rows: Rows
@@ -90,6 +90,7 @@ class SelectorData:
     word_count: NDArray[np.int64]
     tracker: str
     look: str
+    caches: tuple[str, ...]
     items: tuple[tuple[LabelledVideo, int], ...]
 
     COMPETES, TRUTH, POSITIVE = 1, 2, 4
@@ -234,6 +235,7 @@ def build_data(
         word_count=word_mask.sum(1).cpu().numpy()[text],
         tracker=trackers.pop(),
         look=lookers.pop(),
+        caches=tuple(v.tracks.cache for v in videos),
         items=tuple(items),
     )
 

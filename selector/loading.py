@@ -36,7 +36,7 @@ Prepared = tuple[Index, Tensor | None]
 Example = tuple[Path, Sequence[Expression]]
 """A cache file with labels, and expressions about its video with annotated targets."""
 
-EVALUATION_BATCH = 64
+EVALUATION_BATCH = 256
 THREADS = 2
 AHEAD = 4
 """Batches that are gathered ahead at most: they take memory."""

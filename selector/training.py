@@ -9,8 +9,8 @@ from __future__ import annotations
 import json
 import shutil
 import time
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -125,7 +125,7 @@ def train_selector(
     )
     _check_widths(settings, splits.train, encoder)
     named = tuple(sorted({"/".join(path.parts[-3:-1]) for part in examples for path, _ in part}))
-    run = _Run(splits, encoder, settings, device, spread, recipe, named, resume)
+    run = Run(splits, encoder.sha256, settings, device, spread, recipe, named, resume)
     if rates:
         return _search(run, training, sorted(rates), out, progress)
     return run.train(training, out, progress)
@@ -150,19 +150,22 @@ def read_splits(
 
 
 @dataclass(frozen=True)
-class _Run:
-    """One training's surroundings, the same for every learning rate tried."""
+class Run:
+    """One training's surroundings, the same for every learning rate tried: `train_selector` after reading.
+
+    text_encoder: hash of the encoder of the splits' words.   named: the splits' names, for the record.
+    """
 
     splits: Splits
-    encoder: TextEncoder
+    text_encoder: str
     settings: Settings
     device: torch.device
-    spread: Spread
-    recipe: str
-    named: tuple[str, ...]
-    resume: bool
+    spread: Spread = field(default_factory=Spread)
+    recipe: str = ""
+    named: tuple[str, ...] = ()
+    resume: bool = True
 
-    def train(self, training: TrainingSettings, out: Path, progress: Progress | None) -> Trained | None:
+    def train(self, training: TrainingSettings, out: Path, progress: Progress | None = None) -> Trained | None:
         """See `train_selector`."""
         start, main = time.monotonic(), self.spread.rank == 0
         torch.manual_seed(training.seed)
@@ -198,7 +201,7 @@ class _Run:
     def _calibrated(self, out: Path, model: Any, record: dict[str, Any], start: float) -> Trained:
         """Calibrate on the weights as they are stored, and store them with what came of it."""
         data = self.splits.train
-        facts = (data.tracker, self.encoder.sha256)
+        facts = (data.tracker, self.text_encoder)
         save_selector(out / WEIGHTS, model, Calibration(), *facts, record, data.look)
         stored = load_selector(out, self.device).model
         calib, valid = (score_data(stored, part) for part in (self.splits.calib, self.splits.valid))
@@ -220,8 +223,14 @@ class _Run:
     def identity(self, training: TrainingSettings) -> str:
         """The hash of all that decides what comes of a training."""
         data = self.splits.train
-        caches = [video.tracks.cache for video, _ in data.items]
-        return json_sha256([asdict(self.settings), asdict(training), data.tracker, self.encoder.sha256, caches])
+        caches = [data.caches[video] for video in data.numbers.tolist()]
+        return json_sha256([asdict(self.settings), asdict(training), data.tracker, self.text_encoder, caches])
+
+    def finished_or_train(
+        self, training: TrainingSettings, out: Path, progress: Progress | None = None
+    ) -> Trained | None:
+        """What came of the same training, read where `out` holds it, else made."""
+        return self.finished(training, out) or self.train(training, out, progress)
 
     def finished(self, training: TrainingSettings, out: Path) -> Trained | None:
         """What came of the same training, where `out` holds it."""
@@ -236,7 +245,7 @@ class _Run:
 
 
 def _search(
-    run: _Run, training: TrainingSettings, rates: Sequence[float], out: Path, progress: Progress | None
+    run: Run, training: TrainingSettings, rates: Sequence[float], out: Path, progress: Progress | None
 ) -> Trained | None:
     """Train with every rate, each in full; the one with the best score on `calib` becomes `out`'s."""
     found: dict[float, Trained] = {}
@@ -246,20 +255,27 @@ def _search(
             if progress is not None and total is not None:
                 progress(number * total + done, len(rates) * total)
 
-        folder, tried = out / f"rate_{rate:g}", replace(training, learning_rate=rate)
-        trained = run.finished(tried, folder) or run.train(tried, folder, told)
+        trained = run.finished_or_train(replace(training, learning_rate=rate), rate_folder(out, rate), told)
         if trained is not None:
             found[rate] = trained
-    if run.spread.rank:
-        return None
+    return None if run.spread.rank else keep_best(out, found)
+
+
+def keep_best(out: Path, found: Mapping[float, Trained]) -> Trained:
+    """Make the rate that is best on `calib` `out`'s: its files out of `rate_...` there, and SEARCH beside them."""
     best = max(found, key=lambda rate: found[rate].figures["calib_score"])
     for name in (WEIGHTS, str(Path(WEIGHTS).with_suffix(".json")), TABLE, CURVES):
         with atomic_path(out / name) as path:
-            shutil.copyfile(out / f"rate_{best:g}" / name, path)
+            shutil.copyfile(rate_folder(out, best) / name, path)
     lines = [{"learning_rate": rate, **trained.figures} for rate, trained in found.items()]
     with atomic_path(out / SEARCH) as path:
         path.write_text(json.dumps(lines, indent=2) + "\n", encoding="utf-8")
     return replace(found[best], figures={**found[best].figures, "learning_rate": best})
+
+
+def rate_folder(out: Path, rate: float) -> Path:
+    """Where a search keeps what one learning rate gave."""
+    return out / f"rate_{rate:g}"
 
 
 def _check_widths(settings: Settings, data: SelectorData, encoder: TextEncoder) -> None:

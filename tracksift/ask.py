@@ -44,6 +44,10 @@ MINIATURE_DETECTOR = DetectorSettings(bin_size=8, box_threshold=0.375, stability
 """The miniature's detector is sure of more than the real one is; its tracker's masks are less stable, as above."""
 
 
+_SHARED = ("tracker", "image_encoder", "text_encoder", "detector")
+"""Models that do not depend on the selector."""
+
+
 def default_cache() -> Path:
     """Where caches go when nobody says: `$XDG_CACHE_HOME/tracksift`, or `~/.cache/tracksift`."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tracksift"
@@ -80,6 +84,12 @@ class Pipeline:
         if self.models.selector == UNTRAINED:
             return ZeroShotSelector()
         return load_selector(self.models.selector_path, pick_device(self.device))
+
+    def with_selector(self, name: str) -> Pipeline:
+        """The same pipeline with another selector; the other models are those that are loaded here already."""
+        other = replace(self, models=replace(self.models, selector=name))
+        vars(other).update({part: vars(self)[part] for part in _SHARED if part in vars(self)})
+        return other
 
     @cached_property
     def detector(self) -> Detector:

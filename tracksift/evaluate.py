@@ -7,6 +7,7 @@ asked with the text of another video's expression.
 
 from __future__ import annotations
 
+import math
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -27,7 +28,7 @@ from core.errors import InputError, ScorerMismatchError, TrackSiftError
 from core.reporting import Progress
 from core.types import Answer, Expression, Labels, TrackSet
 from selector.baselines import BLIND_CHOICES, random_track
-from selector.labels import positives
+from selector.labels import overlap_score, positives
 from tracksift.ask import Pipeline
 from tracksift.explain import judge
 from tracksift.jobs import Job
@@ -42,13 +43,15 @@ SELECTOR, ORACLE, RANDOM, SHUFFLED = "selector", "oracle", "random track", "shuf
 class Evaluation:
     """Scores by policy, and the videos that could not be scored, with their cause.
 
-    answered, losses, reliability: of the selector alone, by expression; the last of videos with labels.
+    answered, losses, overlaps, reliability: of the selector alone, by expression; the last two of videos with labels.
+    overlaps: `selector.labels.overlap_score`, which training chooses by.
     """
 
     scores: dict[str, MevisScore] = field(default_factory=dict)
     failures: dict[str, str] = field(default_factory=dict)
     answered: list[ExpressionScore] = field(default_factory=list)
     losses: list[Loss] = field(default_factory=list)
+    overlaps: list[float] = field(default_factory=list)
     reliability: Reliability = field(default_factory=Reliability)
 
     def add(self, policy: str, score: ExpressionScore) -> None:
@@ -57,10 +60,23 @@ class Evaluation:
         if policy == SELECTOR:
             self.answered.append(score)
 
+    def merge(self, other: Evaluation) -> None:
+        """Add what `other` has found about other videos."""
+        for policy, scores in other.scores.items():
+            self.scores.setdefault(policy, MevisScore()).merge(scores)
+        self.failures |= other.failures
+        self.answered += other.answered
+        self.losses += other.losses
+        self.overlaps += other.overlaps
+        self.reliability.merge(other.reliability)
+
     def selection(self) -> dict[str, float | None]:
-        """Of the selector's answers: `no_target_f1`, `ece` of tracks and of presence, and what the loss is owed to."""
+        """Of the selector's answers: `no_target_f1`, `ece` of tracks and of presence, what the loss is owed to, and
+        `overlap_score`.
+        """
         shares = {name: share for name, share in loss_figures(self.losses).items() if name != "jf"}
-        return {"no_target_f1": no_target_f1(self.answered), **self.reliability.figures(), **shares}
+        overlap = {"overlap_score": math.fsum(self.overlaps) / len(self.overlaps)} if self.overlaps else {}
+        return {"no_target_f1": no_target_f1(self.answered), **self.reliability.figures(), **shares, **overlap}
 
     def figures(self, policy: str) -> MevisFigures:
         """The means of one policy."""
@@ -88,32 +104,43 @@ def evaluate(
         InputError: when the split hides its targets or has no expressions, or no video has a usable cache.
         ScorerMismatchError: when the selector does not fit the caches, which is no fault of a single video.
     """
-    result = Evaluation()
+    (result,) = evaluate_each(jobs, [pipeline], baselines=baselines, progress=progress)
+    check_scored(result, len(jobs))
+    return result
+
+
+def evaluate_each(
+    jobs: Sequence[Job], pipelines: Sequence[Pipeline], *, baselines: bool = True, progress: Progress | None = None
+) -> list[Evaluation]:
+    """`evaluate` of several pipelines, which share what is read of a video and what is known of choices of its tracks.
+
+    Raises as `evaluate`, but not where no video could be scored, which may be so for a part of a split
+    (`check_scored`).
+    """
+    results = [Evaluation() for _ in pipelines]
     for job in jobs:
         if job.reader is None or not job.reader.has_masks:
             raise InputError(f"video {job.video_id!r}: expected ground-truth masks, got a split that hides them")
-    # Models are loaded here, so that one that cannot be used is not taken for the failure of every video.
-    _ = (pipeline.selector, pipeline.text_encoder)
+    for pipeline in pipelines:
+        # Models are loaded here, so that one that cannot be used is not taken for the failure of every video.
+        _ = (pipeline.selector, pipeline.text_encoder)
     policies = (SELECTOR, ORACLE, *((RANDOM, SHUFFLED, *BLIND_CHOICES) if baselines else ()))
     borrowed = shuffled_texts(jobs) if baselines else {}
     for number, job in enumerate(jobs, start=1):
         expressions = _expressions(job)
         try:
-            found = _score_video(job, expressions, pipeline, borrowed.get(job.video_id))
+            found = _score_video(job, expressions, pipelines, borrowed.get(job.video_id))
         except ScorerMismatchError:
             raise
         except TrackSiftError as error:
-            result.failures[job.video_id] = str(error)
-            found = _failed(expressions, policies)
-        for policy, score in found.scores:
-            result.add(policy, score)
-        result.losses += found.losses
-        for case in found.cases:
-            result.reliability.add(*case)
+            for result in results:
+                result.failures[job.video_id] = str(error)
+            found = [_failed(expressions, policies)] * len(pipelines)
+        for result, part in zip(results, found, strict=True):
+            part.add_to(result)
         if progress is not None:
             progress(number, len(jobs))
-    _check_scored(result, len(jobs))
-    return result
+    return results
 
 
 @dataclass(frozen=True)
@@ -123,6 +150,16 @@ class _Found:
     scores: list[tuple[str, ExpressionScore]]
     losses: list[Loss]
     cases: list[tuple[NDArray[np.float64], NDArray[np.bool_], float, bool]]
+    overlaps: list[float]
+
+    def add_to(self, result: Evaluation) -> None:
+        """Count it."""
+        for policy, score in self.scores:
+            result.add(policy, score)
+        result.losses += self.losses
+        result.overlaps += self.overlaps
+        for case in self.cases:
+            result.reliability.add(*case)
 
 
 def _failed(expressions: Sequence[Expression], policies: Sequence[str]) -> _Found:
@@ -130,10 +167,10 @@ def _failed(expressions: Sequence[Expression], policies: Sequence[str]) -> _Foun
     scores = [
         (policy, failed_expression(no_target=not e.target_ids, kind=e.kind)) for e in expressions for policy in policies
     ]
-    return _Found(scores, [lost_by(0.0, 0.0, 0.0, no_target=False, empty=False)] * len(expressions), [])
+    return _Found(scores, [lost_by(0.0, 0.0, 0.0, no_target=False, empty=False)] * len(expressions), [], [])
 
 
-def _check_scored(result: Evaluation, videos: int) -> None:
+def check_scored(result: Evaluation, videos: int) -> None:
     """Refuse what is a mistake of the call and no score of 0."""
     if not result.scores:
         raise InputError("evaluate: expected expressions, got a split without any")
@@ -159,32 +196,36 @@ def shuffled_texts(jobs: Sequence[Job]) -> Mapping[str, Sequence[Expression]]:
 def _score_video(
     job: Job,
     expressions: Sequence[Expression],
-    pipeline: Pipeline,
+    pipelines: Sequence[Pipeline],
     borrowed: Sequence[Expression] | None,
-) -> _Found:
-    """Every expression of a video under every policy."""
+) -> list[_Found]:
+    """Every expression of a video under every policy, for each pipeline."""
     file = open_cache(job.cache).load()
     track_set, labels = file.track_set(), file.labels()
     truth = job.ground_truth()
     if truth is None:
         raise InputError(f"video {job.video_id!r}: expected ground-truth masks, got a split that hides them")
-    answers = pipeline.answer(job.cache, expressions)
-    misled = pipeline.answer(job.cache, borrowed) if borrowed is not None else None
-    scorer = VideoScorer(track_set)
-    found = _Found([], [], [])
-    for i, expression in enumerate(expressions):
-        judged = judge(scorer, answers[i], truth)
-        if judged is None:
-            raise InputError(f"expression {expression.id!r}: expected annotated targets, got none")
-        picks: dict[str, tuple[int, ...]] = {ORACLE: judged.oracle}
-        if misled is not None:
-            picks |= {SHUFFLED: tuple(t.index for t in misled[i].tracks)} | _blind(track_set, expression)
-        found.scores.append((SELECTOR, judged.score))
-        found.scores.extend((p, scorer.score(chosen, judged.target, expression)) for p, chosen in picks.items())
-        found.losses.append(judged.loss)
-        if labels is not None:
-            found.cases.append(_case(answers[i], labels))
-    return found
+    scorer, results = VideoScorer(track_set), []
+    for pipeline in pipelines:
+        answers = pipeline.answer(job.cache, expressions)
+        misled = pipeline.answer(job.cache, borrowed) if borrowed is not None else None
+        found = _Found([], [], [], [])
+        for i, expression in enumerate(expressions):
+            judged = judge(scorer, answers[i], truth)
+            if judged is None:
+                raise InputError(f"expression {expression.id!r}: expected annotated targets, got none")
+            picks: dict[str, tuple[int, ...]] = {ORACLE: judged.oracle}
+            if misled is not None:
+                picks |= {SHUFFLED: tuple(t.index for t in misled[i].tracks)} | _blind(track_set, expression)
+            found.scores.append((SELECTOR, judged.score))
+            found.scores.extend((p, scorer.score(chosen, judged.target, expression)) for p, chosen in picks.items())
+            found.losses.append(judged.loss)
+            if labels is not None:
+                found.cases.append(_case(answers[i], labels))
+                chosen = np.isin(np.arange(len(labels.iou)), [track.index for track in answers[i].tracks])
+                found.overlaps.append(overlap_score(labels, expression, chosen))
+        results.append(found)
+    return results
 
 
 def _case(answer: Answer, labels: Labels) -> tuple[NDArray[np.float64], NDArray[np.bool_], float, bool]:

@@ -33,6 +33,11 @@ class Reliability:
             self.tracks.update(probability, meant)
         self.presence.update(np.array([presence]), np.array([there]))
 
+    def merge(self, other: Reliability) -> None:
+        """Add all that `other` has counted."""
+        self.tracks.merge(other.tracks)
+        self.presence.merge(other.presence)
+
     def figures(self) -> dict[str, float]:
         """`ece` of tracks and `presence_ece`; without those that nothing was counted for."""
         named = {"ece": self.tracks, "presence_ece": self.presence}

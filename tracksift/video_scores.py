@@ -18,17 +18,20 @@ from core.candidates import competing
 from core.types import Expression, TrackSet
 
 Areas = NDArray[np.int64]
+Target = tuple[bytes, ...]
 _FOREIGN = 0.5  # a track with less of itself in the target mostly covers something else
 
 
 class VideoScorer:
-    """Scores choices of one video's tracks; a choice that was scored against the same target is remembered."""
+    """Scores choices of one video's tracks; whatever was asked about the same target before is remembered."""
 
     def __init__(self, track_set: TrackSet) -> None:
         self._tracks = track_set
         self._size = track_set.video.size
         self._oracle = Oracle([track.masks for track in track_set.tracks], self._size)
-        self._known: dict[tuple[frozenset[int], tuple[bytes, ...]], ExpressionScore] = {}
+        self._known: dict[tuple[frozenset[int], Target], ExpressionScore] = {}
+        self._best: dict[tuple[tuple[int, ...], Target], tuple[int, ...]] = {}
+        self._alone: dict[tuple[int, Target], tuple[float, float]] = {}
 
     def score(self, chosen: Iterable[int], target: tuple[bytes, ...], expression: Expression) -> ExpressionScore:
         """The score of the union of the chosen tracks against `target`, T COCO masks."""
@@ -43,7 +46,10 @@ class VideoScorer:
 
     def oracle(self, target: tuple[bytes, ...], expression: Expression) -> tuple[int, ...]:
         """The best choice among the tracks that may compete."""
-        return self._oracle.choose(target, among=[int(i) for i in competing(self._tracks, expression.id)])
+        key = (tuple(int(i) for i in competing(self._tracks, expression.id)), target)
+        if key not in self._best:
+            self._best[key] = self._oracle.choose(target, among=list(key[0]))
+        return self._best[key]
 
     def best_cut(self, order: Sequence[int], target: tuple[bytes, ...]) -> tuple[int, ...]:
         """How far an order of tracks is right: its prefix whose union has the highest mean J, the shortest of equals.
@@ -65,18 +71,28 @@ class VideoScorer:
 
     def precision(self, index: int, target: tuple[bytes, ...]) -> float:
         """Share of a track's pixels in all frames that lie in the target, 0..1; 1 for a track without any."""
-        masks = self._tracks.tracks[index].masks
-        area, overlap, _ = _areas(masks, target, self._size)
-        return float(overlap.sum() / area.sum()) if area.any() else 1.0
+        return self._of_one(index, target)[0]
 
     def overlap(self, index: int, target: tuple[bytes, ...]) -> float:
         """Mean J of one track alone."""
-        return mean_j(self._tracks.tracks[index].masks, target, self._size)
+        return self._of_one(index, target)[1]
+
+    def _of_one(self, index: int, target: Target) -> tuple[float, float]:
+        """Precision and mean J of a track alone."""
+        if (index, target) not in self._alone:
+            area, overlap, union = _areas(self._tracks.tracks[index].masks, target, self._size)
+            precision = float(overlap.sum() / area.sum()) if area.any() else 1.0
+            self._alone[index, target] = precision, _mean_ratio(overlap, union)
+        return self._alone[index, target]
 
 
 def mean_j(masks: Sequence[bytes], target: Sequence[bytes], size: rle.Size) -> float:
     """Mean over frames of intersection over union of two lists of T COCO masks; 1 where both are empty."""
     _, overlap, union = _areas(masks, target, size)
+    return _mean_ratio(overlap, union)
+
+
+def _mean_ratio(overlap: Areas, union: Areas) -> float:
     return float(np.where(union == 0, 1.0, overlap / np.maximum(union, 1)).mean())
 
 

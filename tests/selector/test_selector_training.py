@@ -245,3 +245,16 @@ def test_ranks_come_from_what_starts_processes(monkeypatch):
     monkeypatch.setenv("NODE_RANK", "1")
     assert Spread(4, 2).rank == 7
     assert Spread().rank == 0  # a single process is the first, whatever its surroundings say
+
+
+def test_every_step_is_clipped_by_the_recipes_norm(colour_examples, tmp_path, monkeypatch):
+    norms, plain = [], torch.nn.utils.clip_grad_norm_
+
+    def clip(parameters, norm):
+        norms.append(norm)
+        return plain(parameters, norm)
+
+    monkeypatch.setattr(torch.nn.utils, "clip_grad_norm_", clip)
+    e, recipe = colour_examples, replace(FAST, epochs=1, clip_norm=0.25)
+    trained = train_selector(e[:8], e[8:10], e[10:12], WordEncoder(), SMALL, recipe, tmp_path / "o", CPU)
+    assert norms == [0.25] * trained.figures["steps"]

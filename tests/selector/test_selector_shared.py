@@ -1,0 +1,55 @@
+from dataclasses import replace
+
+import pytest
+import torch
+
+from core.errors import InputError
+from selector.fitting import Spread
+from selector.settings import RelationalSettings
+from selector.shared import fitting, share
+from selector.training import Run, read_splits
+from tests.selector.colour_world import FAST, SMALL, TINY, WordEncoder
+
+CPU = torch.device("cpu")
+RECIPE = replace(FAST, epochs=2, alignment_weight=0.0, truth_share=0.0)
+
+
+@pytest.fixture(scope="module")
+def splits(look_examples):
+    e = look_examples
+    return read_splits((e[:6], e[6:8], e[8:10]), WordEncoder(), TINY, RECIPE, CPU)
+
+
+def run(splits, settings, out, recipe=RECIPE):
+    return Run(splits, "a" * 64, settings, CPU, Spread()).train(recipe, out)
+
+
+def test_a_training_on_shared_splits_is_the_training_on_the_splits_themselves(splits, tmp_path):
+    opened = share(splits, tmp_path / "splits.safetensors").open(CPU)
+    one, other = (run(s, TINY, tmp_path / name) for name, s in (("a", splits), ("b", opened)))
+    assert {k: v for k, v in one.figures.items() if k != "minutes"} == {
+        k: v for k, v in other.figures.items() if k != "minutes"
+    }
+    assert one.calibration == other.calibration
+
+
+def test_what_is_sent_along_is_small(splits, tmp_path):
+    shared = share(splits, tmp_path / "splits.safetensors")
+    assert shared.rest.train.items == ()
+    assert all(tensor.numel() == 0 for tensor in (shared.rest.train.words, shared.rest.train.rows.values))
+    assert all(video.tracks.parts.shape[2] == 0 for video, _ in shared.rest.valid.items)
+
+
+def test_solas_module_reads_the_tokens_of_what_was_read_for_ours(splits, look_examples, tmp_path):
+    e = look_examples
+    own = read_splits((e[:6], e[6:8], e[8:10]), WordEncoder(), SMALL, RECIPE, CPU)
+    found = fitting(splits, SMALL)
+    assert torch.equal(found.train.rows.values, own.train.rows.values)
+    assert found.train.look == own.train.look == ""
+    assert run(found, SMALL, tmp_path / "o").figures["steps"] == 4
+
+
+def test_a_module_that_reads_other_numbers_is_refused(splits):
+    with pytest.raises(InputError, match="expected 15 numbers a track and frame, got 12"):
+        fitting(splits, replace(TINY, look_width=0))
+    assert fitting(splits, RelationalSettings(token_width=4, text_width=8, look_width=3)) == splits
