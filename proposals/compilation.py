@@ -19,14 +19,15 @@ Params = ParamSpec("Params")
 Result = TypeVar("Result")
 
 
-def compilable(
-    function: Callable[Params, Result], compiled: bool, *, dynamic: bool = False
-) -> Callable[Params, Result]:
-    """The function, compiled where asked for; `dynamic` for one whose shapes differ from frame to frame."""
+def compilable(function: Callable[Params, Result], compiled: bool) -> Callable[Params, Result]:
+    """The function, compiled where asked for, once for each shape.
+
+    Rounded to bfloat16 wherever it is without compiling: scores that tie then tie in both, and the same mask is chosen.
+    """
     if not compiled:
         return function
     torch._dynamo.config.cache_size_limit = max(SHAPES, torch._dynamo.config.cache_size_limit)
-    made: Callable[Params, Result] = torch.compile(function, dynamic=dynamic)
+    made: Callable[Params, Result] = torch.compile(function, dynamic=False, options={"emulate_precision_casts": True})
     return made
 
 

@@ -2,9 +2,10 @@
 
 Exactly the package's result, rounding apart: (1) until the first memory is read, the frame's features are the same for
 all objects and go through layer 0's self-attention once; (2) softmax weights sum to 1, so memory values can stay as
-narrow as they are stored (64) and be projected after the attention, bias included; (3) keys are linear in memory plus
-position, so projected positions are tables made once; (4) rotary pairs are stored as halves, by the same permutation
-of query and key weights, and rotated in real numbers. Knows tensors and weights. Does not know frames or videos.
+narrow as they are stored (64) and be projected after the attention, bias included; (3) memory plus position is the
+same in every layer, and added once, rounded where the package rounds it; (4) rotary pairs are stored as halves, by the
+same permutation of query and key weights, and rotated in real numbers. Knows tensors and weights. Does not know frames
+or videos.
 Axis letters: N objects, P pixels of the coarsest map, F memory frames, R pointer tokens, C model width, M memory width.
 """
 
@@ -22,6 +23,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from core.errors import CheckpointError
 from proposals import rotary_keys
 from proposals.compilation import compilable
+from proposals.rotary_keys import rotate
 
 # cuDNN's attention reaches 705 TFLOP/s here and takes narrow values, but prepares itself for every new shape and is
 # slower than FlashAttention for one object (185 and 317 TFLOP/s); it is for many objects with many keys alone.
@@ -71,16 +73,14 @@ class MixWeights(NamedTuple):
 
 
 class LayerWeights(NamedTuple):
-    """One layer. key: [C, M] without bias, which is in the tables; wide: values [C, M] before the attention."""
+    """One layer. key: [C, M]; wide: values [C, M] before the attention."""
 
     own: SelfWeights
     cross: CrossWeights
-    key: Tensor
+    key: Linear
     mix: MixWeights
     wide: Linear
     wide_mix: MixWeights
-    tables: Tensor  # [memories, P, C]: position of pixel and age, projected, with the key's bias
-    key_bias: Tensor
 
 
 class Frame(NamedTuple):
@@ -93,7 +93,7 @@ class Frame(NamedTuple):
 class Memory(NamedTuple):
     """What objects remember: tokens [N, F P + R, M] (memories, then pointers), and where in time.
 
-    ages: [F] rows of the tables.   pointer_positions: [N, R, M].   mask: [N, F P + R] bool, where objects of one batch
+    ages: [F] rows of the positions.   pointer_positions: [N, R, M].   mask: [N, F P + R] bool, where objects of one batch
     remember differently much; what is not there is not read.
     """
 
@@ -130,9 +130,9 @@ class SharedAttention:
         device = positions.device
         angles = module.layers[0].self_attn.compute_cis(end_x=side, end_y=side)  # [P, C / 2], complex
         self._turn = (angles.real.to(device), angles.imag.to(device))
-        self._narrow = narrow
+        self._narrow, self._places = narrow, positions
         self._at_input = module.pos_enc_at_input
-        self._layers = [_weights(layer, positions, dtype) for layer in module.layers]
+        self._layers = [_weights(layer, dtype) for layer in module.layers]
         self._last = _norm(module.norm)
         self._begin = compilable(_begin, compiled)
         self._query = compilable(_query, compiled)
@@ -152,26 +152,25 @@ class SharedAttention:
         narrow = _large(objects, length) if self._narrow is None else self._narrow
         x = frame.features.expand(objects, -1, -1)
         q = frame.queries.expand(objects, -1, -1).contiguous()
+        places = self._places[memory.ages].flatten(0, 1)  # [F P, M]
+        placed = _placed(memory.tokens, places, memory.pointer_positions)
         for number, layer in enumerate(self._layers):
             if number:
                 own_q, own_k, own_v = self._own(x, layer.own, self._turn)
                 x, q = self._query(x, _attend(own_q, own_k, own_v), layer.cross, self._turn)
-            keys = self._keys(memory, layer)
+            keys = rotary_keys.make_keys(placed, *layer.key, self._turn, len(places))
             values = memory.tokens if narrow else functional.linear(memory.tokens, *layer.wide)
             found = _attend(q, keys, values, memory.mask)
             x = self._mix(x, found, layer.mix if narrow else layer.wide_mix)
         return self._finish(x, self._last)
 
-    def _keys(self, memory: Memory, layer: LayerWeights) -> Tensor:
-        """Keys of cross-attention, [N, F P + R, C]."""
-        tokens, tables = memory.tokens, layer.tables[memory.ages]
-        if not rotary_keys.usable(tokens.device, *layer.key.shape):
-            return _keys(tokens, tables, memory.pointer_positions, layer.key, layer.key_bias, self._turn)
-        spatial = tables.shape[0] * tables.shape[1]
-        keys = tokens.new_empty(*tokens.shape[:2], len(layer.key))
-        rotary_keys.write_keys(keys, tokens, tables, layer.key, self._turn)
-        keys[:, spatial:] = functional.linear(tokens[:, spatial:] + memory.pointer_positions, layer.key, layer.key_bias)
-        return keys
+
+def _placed(tokens: Tensor, places: Tensor, pointer_positions: Tensor) -> Tensor:
+    """Tokens [N, F P + R, M] with their positions, [F P, M] and [N, R, M]; rounded once, as under autocast."""
+    spatial, placed = len(places), torch.empty_like(tokens)
+    torch.add(tokens[:, :spatial], places, out=placed[:, :spatial])
+    torch.add(tokens[:, spatial:], pointer_positions, out=placed[:, spatial:])
+    return placed
 
 
 def _begin(
@@ -186,13 +185,13 @@ def _begin(
 def _own(x: Tensor, weights: SelfWeights, turn: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
     """Queries, keys and values of self-attention."""
     q, k, v = functional.linear(_normed(x, weights.norm, weights.qkv.weight.dtype), *weights.qkv).chunk(3, dim=-1)
-    return _rotate(q, turn), _rotate(k, turn), v
+    return rotate(q, turn), rotate(k, turn), v
 
 
 def _query(x: Tensor, found: Tensor, weights: CrossWeights, turn: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
     """The stream after self-attention, and the queries of cross-attention."""
     x = x + functional.linear(found, *weights.out)
-    return x, _rotate(functional.linear(_normed(x, weights.norm, weights.query.weight.dtype), *weights.query), turn)
+    return x, rotate(functional.linear(_normed(x, weights.norm, weights.query.weight.dtype), *weights.query), turn)
 
 
 def _mix(x: Tensor, found: Tensor, weights: MixWeights) -> Tensor:
@@ -206,26 +205,6 @@ def _mix(x: Tensor, found: Tensor, weights: MixWeights) -> Tensor:
 
 def _finish(x: Tensor, norm: Norm) -> Tensor:
     return _normed(x, norm, torch.float32)
-
-
-def _keys(
-    tokens: Tensor, tables: Tensor, pointer_positions: Tensor, key: Tensor, bias: Tensor, turn: tuple[Tensor, Tensor]
-) -> Tensor:
-    """Keys [N, F P + R, C]: memories rotated by their pixel, pointers not rotated.
-
-    tables: [F, P, C], projected positions of the memories with the bias.
-    """
-    spatial = tables.shape[0] * tables.shape[1]
-    memories = functional.linear(tokens[:, :spatial], key).view(-1, *tables.shape) + tables
-    pointers = functional.linear(tokens[:, spatial:] + pointer_positions, key, bias)
-    return torch.cat([_rotate(memories, turn).flatten(1, 2), pointers], dim=1)
-
-
-def _rotate(x: Tensor, turn: tuple[Tensor, Tensor]) -> Tensor:
-    """Rotary position codes of [..., P, C], pairs as halves."""
-    cos, sin = turn
-    first, second = x.float().chunk(2, dim=-1)
-    return torch.cat([first * cos - second * sin, first * sin + second * cos], dim=-1).to(x.dtype)
 
 
 def _normed(x: Tensor, norm: Norm, dtype: torch.dtype) -> Tensor:
@@ -267,14 +246,13 @@ def _check(layer: MemoryAttentionLayer) -> None:
         raise CheckpointError(f"memory attention: expected the activation relu, got {layer.activation_str}")
 
 
-def _weights(layer: MemoryAttentionLayer, positions: Tensor, dtype: torch.dtype) -> LayerWeights:
+def _weights(layer: MemoryAttentionLayer, dtype: torch.dtype) -> LayerWeights:
     """A layer's weights, rearranged."""
     own, cross = layer.self_attn, layer.cross_attn_image
     turned = _halves(own.internal_dim)
     stacked = [own.q_proj.weight[turned], own.k_proj.weight[turned], own.v_proj.weight]
     biases = [own.q_proj.bias[turned], own.k_proj.bias[turned], own.v_proj.bias]
     turned = _halves(cross.internal_dim)
-    key, key_bias = cross.k_proj.weight.float()[turned], cross.k_proj.bias.float()[turned]
     # out(v(memory)) is one linear map, and attention commutes with it.
     out, value = cross.out_proj, cross.v_proj
     weight = out.weight.float() @ value.weight.float()
@@ -287,12 +265,10 @@ def _weights(layer: MemoryAttentionLayer, positions: Tensor, dtype: torch.dtype)
             _norm(layer.norm2),
             Linear(cross.q_proj.weight[turned].to(dtype), cross.q_proj.bias[turned].to(dtype)),
         ),
-        key=key.to(dtype),
+        key=Linear(cross.k_proj.weight[turned].to(dtype), cross.k_proj.bias[turned].to(dtype)),
         mix=MixWeights(Linear(weight.to(dtype), bias.to(dtype)), *mlp),
         wide=_linear(value, dtype),
         wide_mix=MixWeights(_linear(out, dtype), *mlp),
-        tables=(positions.float() @ key.t() + key_bias).to(dtype),
-        key_bias=key_bias.to(dtype),
     )
 
 

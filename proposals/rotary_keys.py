@@ -1,15 +1,16 @@
-"""Keys of memory attention in one pass over memory: projection, position table and rotation, straight to their place.
+"""Keys of memory attention in one pass over memory: projection, bias and rotation, straight to their place.
 
-A Triton kernel for GPUs; elsewhere, and wherever Triton is absent, `memory_attention` does the same in plain torch.
-What it saves: the keys are four times as wide as the memories, and writing them once is the least that can be done.
-Knows tensors. Does not know layers or frames.
-Axis letters: N objects, F memory frames, P pixels, C key width (a power of two, pairs as halves), M memory width.
+A Triton kernel for GPUs; elsewhere, and wherever Triton is absent, plain torch. What it saves: the keys are four times
+as wide as the memories, and writing them once is the least that can be done. Projections are rounded before they are
+rotated, as the package's are. Knows tensors. Does not know layers or frames.
+Axis letters: N objects, L memory tokens, P pixels, C key width (a power of two, pairs as halves), M memory width.
 """
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 try:
     import triton  # type: ignore[import-untyped]
@@ -23,28 +24,48 @@ if triton is not None:
 
     @triton.jit  # type: ignore[untyped-decorator]
     def _project(  # type: ignore[no-untyped-def]  # noqa: ANN202
-        tokens, weight, table, cos, sin, out, token_stride, out_stride, spatial, pixels,  # noqa: ANN001
+        tokens, weight, bias, cos, sin, out, length, spatial, pixels,  # noqa: ANN001
         rows: tl.constexpr, half: tl.constexpr, width: tl.constexpr,
     ):  # fmt: skip
-        """Rows of one object: out = rotate(tokens weight^T + table)."""
+        """Rows of one object: out = rotate(tokens weight^T + bias); rows from `spatial` on are not rotated."""
         item = tl.program_id(1).to(tl.int64)
         row = tl.program_id(0) * rows + tl.arange(0, rows)
-        inside = row < spatial
+        inside = row < length
         column, feature = tl.arange(0, half), tl.arange(0, width)
+        kind = out.dtype.element_ty
         given = tl.load(
-            tokens + item * token_stride + row[:, None] * width + feature[None, :], mask=inside[:, None], other=0.0
+            tokens + (item * length + row[:, None]) * width + feature[None, :], mask=inside[:, None], other=0.0
         )
         first_weight = tl.load(weight + column[None, :] * width + feature[:, None])
         second_weight = tl.load(weight + (half + column[None, :]) * width + feature[:, None])
-        place = row[:, None] * (2 * half) + column[None, :]
-        first = tl.dot(given, first_weight) + tl.load(table + place, mask=inside[:, None], other=0.0)
-        second = tl.dot(given, second_weight) + tl.load(table + place + half, mask=inside[:, None], other=0.0)
+        first = tl.dot(given, first_weight) + tl.load(bias + column)[None, :].to(tl.float32)
+        second = tl.dot(given, second_weight) + tl.load(bias + half + column)[None, :].to(tl.float32)
+        first, second = first.to(kind).to(tl.float32), second.to(kind).to(tl.float32)
         angle = (row % pixels)[:, None] * half + column[None, :]
-        c, s = tl.load(cos + angle), tl.load(sin + angle)
-        target = out + item * out_stride + place
-        kind = out.dtype.element_ty
+        turned = (row < spatial)[:, None]
+        c, s = tl.load(cos + angle, mask=turned, other=1.0), tl.load(sin + angle, mask=turned, other=0.0)
+        target = out + (item * length + row[:, None]) * (2 * half) + column[None, :]
         tl.store(target, (first * c - second * s).to(kind), mask=inside[:, None])
         tl.store(target + half, (first * s + second * c).to(kind), mask=inside[:, None])
+
+
+def make_keys(tokens: Tensor, weight: Tensor, bias: Tensor, turn: tuple[Tensor, Tensor], spatial: int) -> Tensor:
+    """Keys [N, L, C] of tokens [N, L, M] with their positions; the first `spatial` are rotated by their pixel.
+
+    weight: [C, M].   bias: [C].   turn: cosines and sines [P, C / 2], float32.
+    """
+    if usable(tokens.device, *weight.shape):
+        return project(tokens, weight, bias, turn, spatial)
+    keys = functional.linear(tokens, weight, bias)
+    memories = keys[:, :spatial].view(len(keys), -1, len(turn[0]), len(weight))
+    return torch.cat([rotate(memories, turn).flatten(1, 2), keys[:, spatial:]], dim=1)
+
+
+def rotate(x: Tensor, turn: tuple[Tensor, Tensor]) -> Tensor:
+    """Rotary position codes of [..., P, C], pairs as halves."""
+    cos, sin = turn
+    first, second = x.float().chunk(2, dim=-1)
+    return torch.cat([first * cos - second * sin, first * sin + second * cos], dim=-1).to(x.dtype)
 
 
 def usable(device: torch.device, width: int, memory_width: int) -> bool:
@@ -55,15 +76,14 @@ def usable(device: torch.device, width: int, memory_width: int) -> bool:
     return torch.cuda.get_device_capability(device) >= (8, 0)
 
 
-def write_keys(out: Tensor, tokens: Tensor, tables: Tensor, weight: Tensor, turn: tuple[Tensor, Tensor]) -> None:
-    """Fill out[:, : F P] of [N, L, C] from tokens[:, : F P] of [N, L, M].
-
-    tables: [F, P, C].   weight: [C, M].   turn: cosines and sines [P, C / 2], float32.
-    """
-    spatial, pixels = tables.shape[0] * tables.shape[1], tables.shape[1]
-    width, memory_width = weight.shape
-    assert all(each.is_contiguous() for each in (tokens, out, tables)), "rows follow each other"
-    _project[(-(-spatial // ROWS), len(tokens))](
-        tokens, weight.contiguous(), tables, *turn, out, tokens.stride(0), out.stride(0), spatial, pixels,
+def project(tokens: Tensor, weight: Tensor, bias: Tensor, turn: tuple[Tensor, Tensor], spatial: int) -> Tensor:
+    """`make_keys` by the kernel."""
+    objects, length, memory_width = tokens.shape
+    width = len(weight)
+    out = tokens.new_empty(objects, length, width)
+    assert all(each.is_contiguous() for each in (tokens, weight, *turn)), "rows follow each other"
+    _project[(-(-length // ROWS), objects)](
+        tokens, weight, bias, *turn, out, length, spatial, len(turn[0]),
         rows=ROWS, half=width // 2, width=memory_width, num_warps=8 if width >= 256 else 4,
     )  # fmt: skip
+    return out

@@ -138,7 +138,8 @@ class Sam2Tracker:
         """Positions of memory tokens by age, [memories, P, M]."""
         model = self._model
         grid = model.memory_encoder.position_encoding(torch.zeros(1, 1, side, side, device=self.device))
-        rows: Tensor = grid.flatten(2).transpose(1, 2).float()  # [1, P, M]
+        # The package makes them beside the memories, in their precision.
+        rows: Tensor = grid.flatten(2).transpose(1, 2).to(self._dtype).float()  # [1, P, M]
         # The package's row for age a is num_maskmem - a - 1, so that told memories (age 0) have the last row.
         ages: Tensor = model.maskmem_tpos_enc.detach().float().flip(0)[:, 0]
         return rows + ages

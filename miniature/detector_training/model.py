@@ -27,31 +27,37 @@ MAX_TEXT = 64
 
 @dataclass(frozen=True)
 class Size:
-    """What makes the model large or small: finest stride 8 or 16 (then up to 64), layers each way, queries."""
+    """What makes the model large or small: finest stride 8 or 16 (then up to 64), layers each way, queries, widths and
+    depths of the ResNet's stages, and hidden width of the encoder's and decoder's layers in model widths.
+    """
 
     stride: int = 8
     layers: int = 3
     queries: int = 50
+    widths: tuple[int, ...] = (32, 64, 128, 192)
+    depths: tuple[int, ...] = (1, 2, 2, 2)
+    feed: int = 4
 
 
-FULL, LIGHT = Size(), Size(16, 2, 30)
+FULL, LIGHT = Size(), Size(16, 2, 30, (32, 64, 96, 128), (1, 1, 2, 2), 2)
 
 
 def make_config(size: Size) -> GroundingDinoConfig:
     """The configuration: a ResNet of basic blocks, a two-layer BERT of the world's words, width 128, no dropout."""
     stages = ["stage2", "stage3", "stage4"] if size.stride == 8 else ["stage3", "stage4"]
     assert LENGTH <= MAX_TEXT
+    feed = size.feed * WIDTH
     return GroundingDinoConfig(
         backbone_config=ResNetConfig(
-            embedding_size=32, hidden_sizes=[32, 64, 128, 192], depths=[1, 2, 2, 2], layer_type="basic",
+            embedding_size=32, hidden_sizes=list(size.widths), depths=list(size.depths), layer_type="basic",
             out_features=stages,
         ),
         text_config=BertConfig(
             vocab_size=SIZE, hidden_size=WIDTH, num_hidden_layers=2, num_attention_heads=4, intermediate_size=2 * WIDTH,
             max_position_embeddings=MAX_TEXT, hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0,
         ),
-        d_model=WIDTH, encoder_layers=size.layers, decoder_layers=size.layers, encoder_ffn_dim=4 * WIDTH,
-        decoder_ffn_dim=4 * WIDTH, encoder_attention_heads=4, decoder_attention_heads=4, num_queries=size.queries,
+        d_model=WIDTH, encoder_layers=size.layers, decoder_layers=size.layers, encoder_ffn_dim=feed,
+        decoder_ffn_dim=feed, encoder_attention_heads=4, decoder_attention_heads=4, num_queries=size.queries,
         num_feature_levels=len(stages) + 1, max_text_len=MAX_TEXT, dropout=0.0, fusion_droppath=0.0,
         disable_custom_kernels=True,
     )  # fmt: skip

@@ -507,3 +507,9 @@ def test_a_dry_run_writes_nothing(command, tmp_path):
 def test_the_flags_choose_the_settings():
     assert choose_settings("light", 3, 16, False) == replace(choose_settings("light", 3, None, False), frames=16)
     assert asdict(choose_settings("light", 3, None, False))["size"]["stride"] == 16
+
+
+@pytest.mark.parametrize(("size", "most"), [("full", 11.0), ("light", 6.0)])
+def test_the_weights_of_each_size_fit_in_their_megabytes(size, most):
+    numbers = sum(t.numel() for t in make_model(choose_settings(size, 0, None, False).size).state_dict().values())
+    assert most - 2 < 2 * numbers / 1e6 < most
