@@ -179,8 +179,8 @@ class Trainer:
         for film in films:
             frames = slice(0, min(left, film.story.frames))
             left -= frames.stop
-            seen = see(film.patches[frames], self.settings.motion)
-            patches = self.grounder.inputs.patches(seen.float())
+            seen = see(film.patches[frames].float(), self.settings.motion)  # autocast to bfloat16 knows no float16
+            patches = self.grounder.inputs.patches(seen)
             terms.append(self.patch_lessons(patches, patch_truth(film, frames, self.settings.grid)))
             if not left:
                 break
