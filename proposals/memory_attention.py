@@ -93,8 +93,8 @@ class Frame(NamedTuple):
 class Memory(NamedTuple):
     """What objects remember: tokens [N, F P + R, M] (memories, then pointers), and where in time.
 
-    ages: [F] rows of the positions.   pointer_positions: [N, R, M].   mask: [N, F P + R] bool, where objects of one batch
-    remember differently much; what is not there is not read.
+    ages: [F] rows of the positions.   pointer_positions: [N, R, M].
+    mask: [N, F P + R] bool, where objects of one batch remember differently much; what is not there is not read.
     """
 
     tokens: Tensor
