@@ -22,6 +22,7 @@ from miniature import selector_scores
 from miniature.selector_runs import Done, Facts, run_folder, search_of, told, train_all
 from miniature.selector_scores import TABLES, Scores, score_together, table, write_scores
 from miniature.selector_variants import Plan, choose_variants, plan
+from selector.fitting import Spread
 from selector.loading import Example
 from selector.recipes import UNTRAINED
 from selector.shared import share
@@ -69,15 +70,20 @@ def main(
     minutes: Annotated[float | None, typer.Option(help="Begin no training after so many minutes.", min=0)] = None,
     limit: Annotated[int | None, typer.Option(help="Only the first so many videos of each split.", min=1)] = None,
     bf16: Annotated[bool, typer.Option(help="bfloat16 instead of TensorFloat-32; slower at this size.")] = False,
+    graphs: Annotated[
+        bool,
+        typer.Option("--graphs", help="Record steps as CUDA graphs, which leaves little to share: fewer --together."),
+    ] = False,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be trained and scored.")] = False,
 ) -> None:
     """Train variants of the selector with several seeds each, and print one table a split with mean and spread."""
-    begun = time.monotonic()
+    begun, spread = time.monotonic(), Spread(bf16=bf16, graphs=graphs)
+    place = spread.place(pick_device(device))
     chosen = choose_variants(variants, define or [])
     numbers = _numbers(seeds)
     scored = _scored(splits, measure)
-    encoder = load_text_encoder(Models().text_spec, pick_device(device))
+    encoder = load_text_encoder(Models().text_spec, place)
     plans = [plan(variant, encoder.width, change or []) for variant in chosen if variant.recipe != UNTRAINED]
     parts = [labelled_caches(data, name, cache, limit) for name in SPLITS] if plans else []
     jobs = {split: split_jobs(data, split, cache, limit)[1] for split in scored}
@@ -87,8 +93,7 @@ def main(
         reporting.print_table("would train", ["variant", "rates", "module", "training"], rows)
         reporting.emit({"runs": len(plans) * len(numbers), **{k: len(v) for k, v in jobs.items()}}, settings)
         return
-    place = pick_device(device)
-    facts = Facts(encoder.sha256, tuple(sorted({_named(path) for part in parts for path, _ in part})), place, bf16)
+    facts = Facts(encoder.sha256, tuple(sorted({_named(path) for part in parts for path, _ in part})), place, spread)
     deadline = None if minutes is None else begun + 60 * minutes
     complete = _train(plans, numbers, parts, encoder, facts, out, workers, together, deadline) if plans else []
     named: list[Named] = [(name, seed, str(run_folder(out, name, seed))) for name, seed in complete]

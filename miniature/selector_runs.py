@@ -34,7 +34,7 @@ class Facts:
     text_encoder: str
     named: tuple[str, ...]
     device: torch.device
-    bf16: bool
+    spread: Spread
 
 
 @dataclass(frozen=True)
@@ -156,7 +156,7 @@ class _Worker:
         start = time.monotonic()
         facts, settings = cls.facts, task.plan.settings
         run = Run(
-            cls._fitting(settings), facts.text_encoder, settings, facts.device, Spread(bf16=facts.bf16),
+            cls._fitting(settings), facts.text_encoder, settings, facts.device, facts.spread,
             task.plan.variant.recipe, facts.named,
         )  # fmt: skip
         trained = run.finished_or_train(task.training, task.folder)

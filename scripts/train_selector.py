@@ -50,6 +50,9 @@ def main(
     devices: Annotated[int, typer.Option(help="Processes on this machine, one a GPU (DDP).", min=1)] = 1,
     nodes: Annotated[int, typer.Option(help="Machines; start this command on each, as Lightning says.", min=1)] = 1,
     bf16: Annotated[bool | None, typer.Option(help="bfloat16; by default on a GPU and not on a CPU.")] = None,
+    graphs: Annotated[
+        bool, typer.Option("--graphs", help="Record steps as CUDA graphs: for small modules; one GPU, --no-bf16.")
+    ] = False,
     workers: Annotated[int, typer.Option(help="Processes that read caches; 0 reads here.", min=0)] = 0,
     stream: Annotated[
         bool, typer.Option("--stream", help="Leave tokens on disk (`tracksift cache pack`): for what no GPU holds.")
@@ -97,7 +100,7 @@ def main(
         reporting.emit({"videos": sum(len(p) for p in parts)}, {**settings, "dry_run": True})
         return
     place = pick_device(device)
-    spread = Spread(devices, nodes, bf16)
+    spread = Spread(devices, nodes, bf16, graphs)
     loaded = load_text_encoder(Models(text_encoder=text_encoder).text_spec, spread.place(place))
     encoder = StoredText(loaded, cache / TEXTS)
     with ExitStack() as stack:

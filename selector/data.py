@@ -21,7 +21,7 @@ from core.candidates import candidates
 from core.errors import InputError, ScorerMismatchError
 from core.text import TextEncoder
 from core.types import Expression, Labels, Source
-from selector.grid import arrange, put
+from selector.grid import FRAMES, arrange, put
 from selector.inputs import VideoTracks
 from selector.labels import best_overlap, positives
 from selector.moments import UNKNOWN, frame_labels
@@ -99,14 +99,20 @@ class SelectorData:
         """X."""
         return len(self.shape)
 
-    def values(self, index: NDArray[np.int64]) -> Tensor:
+    def values(self, index: NDArray[np.int64], length: int = 0) -> Tensor:
         """The numbers [V, N, T, D] float32 of the rows of expressions `index` [B]: what `batch` reads most of."""
-        tracks, frames = (int(n) for n in self.shape[index].max(0))
-        return self.rows.gather(arrange(self.numbers[index]).videos, tracks, frames)
+        return self.rows.gather(arrange(self.numbers[index], length).videos, *self._sizes(index, length)[:2])
+
+    def _sizes(self, index: NDArray[np.int64], length: int) -> tuple[int, int, int]:
+        """N, T and L of a batch of expressions `index`: of its largest, or, of few shapes, of all and rounded up."""
+        among = slice(None) if length else index
+        tracks, words = int(self.shape[among, 0].max()), int(self.word_count[among].max())
+        frames = int(self.shape[index, 1].max())
+        return tracks, frames + (-frames % FRAMES if length else 0), words
 
     def batch(
         self, index: NDArray[np.int64], values: Tensor | None = None, *, truth_share: float = 0.0,
-        drop_share: float = 0.0, word_drop: float = 0.0,
+        drop_share: float = 0.0, word_drop: float = 0.0, length: int = 0,
     ) -> Batch:  # fmt: skip
         """Gather expressions `index` [B]; only tracks that may compete take part.
 
@@ -114,12 +120,13 @@ class SelectorData:
         For training, `truth_share` of the expressions also see the ground-truth tracks, and each other track is left
         out with the chance `drop_share`; an expression that would be left without tracks sees all of them. Each word
         is left out with the chance `word_drop`, but for one that every expression keeps.
+        length: cells of a row, for batches of few shapes, which are padded more.
         """
-        device, grid = self.rows.device, arrange(self.numbers[index])
+        device, grid = self.rows.device, arrange(self.numbers[index], length)
         ends = np.cumsum([grid.videos.size, grid.members.size])
         numbers = put(np.concatenate([grid.videos, index[grid.members.ravel()], grid.cells]), device)  # one copy
         videos, rows, cells = torch.tensor_split(numbers, ends.tolist())
-        most_tracks, most_frames = (int(n) for n in self.shape[index].max(0))
+        most_tracks, most_frames, longest = self._sizes(index, length)
         n, t = (torch.arange(size, device=device) for size in (most_tracks, most_frames))
         there, frame_mask = n < self.tracks[videos][:, None], t < self.frames[videos][:, None]
         mine = there.repeat_interleave(grid.members.shape[1], 0, output_size=grid.members.size)  # [V*G, N]
@@ -132,7 +139,6 @@ class SelectorData:
             truth = mine & (flag & self.TRUTH > 0)
             taking |= truth & (torch.rand(len(rows), 1, device=device) < truth_share)
         taking = torch.where(taking.any(1, keepdim=True), taking, mine)
-        longest = int(self.word_count[index].max())
         text = self.text[rows]
         text_mask = self.word_mask[text, :longest]
         if word_drop:
@@ -141,7 +147,7 @@ class SelectorData:
             torch.unflatten(x, 0, grid.members.shape) for x in (self.words[text, :longest], text_mask, taking)
         )
         return Batch(
-            values=self.values(index) if values is None else values,
+            values=self.values(index, length) if values is None else values,
             there=there,
             frame_mask=frame_mask,
             cells=cells,
@@ -151,7 +157,7 @@ class SelectorData:
             track_mask=taking[cells],
             labels=(mine & (flag & self.POSITIVE > 0))[cells],
             overlap=(self.overlap[place_of].float() * mine)[cells],
-            held=self.held[rows[cells], :most_frames],
+            held=_wide(self.held[rows[cells], :most_frames], most_frames),
         )
 
     def epoch(self, size: int, generator: np.random.Generator | None, together: int = 1) -> list[NDArray[np.int64]]:
@@ -300,6 +306,11 @@ def without_ground_truth(video: LabelledVideo) -> LabelledVideo:
 def select_rows(labels: Labels, rows: NDArray[np.bool_] | NDArray[np.intp]) -> Labels:
     """The labels of some of the tracks."""
     return Labels(labels.object_ids, labels.iou[rows], labels.precision[rows], labels.recall[rows])
+
+
+def _wide(held: Tensor, frames: int) -> Tensor:
+    """held [B, any] as [B, frames], UNKNOWN past its end."""
+    return torch.nn.functional.pad(held, (0, frames - held.shape[1]), value=UNKNOWN)
 
 
 def _with_fewer(mask: Tensor, share: float) -> Tensor:

@@ -32,15 +32,18 @@ STATE, CHECKPOINTS = "selector.training", "checkpoints"  # what a stopped traini
 class Spread:
     """How a training is spread: processes (one a GPU) on each of so many machines, and in which precision.
 
-    bf16: None for bfloat16 on a GPU and float32 on a CPU.
+    bf16: None for bfloat16 on a GPU and float32 on a CPU.   graphs: record steps as CUDA graphs, in float32.
     """
 
     devices: int = 1
     nodes: int = 1
     bf16: bool | None = None
+    graphs: bool = False
 
     def __post_init__(self) -> None:
-        """Refuse no processes."""
+        """Refuse no processes, and graphs of what cannot be recorded."""
+        if self.graphs and (self.processes > 1 or self.bf16):
+            raise InputError("--graphs: expected one process and --no-bf16, got several or bfloat16")
         if self.devices < 1 or self.nodes < 1:
             raise InputError(f"--devices, --nodes: expected at least 1, got {self.devices} and {self.nodes}")
 
@@ -67,7 +70,9 @@ class Spread:
         return int(os.environ.get("LOCAL_RANK", os.environ.get("SLURM_LOCALID", "0")))
 
     def place(self, device: torch.device) -> torch.device:
-        """This process' own device."""
+        """This process' own device; InputError where there are too few, or none that records graphs."""
+        if self.graphs and device.type != "cuda":
+            raise InputError(f"--graphs: expected a GPU, got {device}")
         if self.devices == 1 or device.type != "cuda":
             return device
         if self.devices > torch.cuda.device_count():
@@ -98,7 +103,7 @@ def fit(
         num_nodes=spread.nodes,
         strategy="ddp" if spread.processes > 1 else "auto",
         use_distributed_sampler=False,  # the data module hands every process its part
-        precision="bf16-mixed" if (cuda if spread.bf16 is None else spread.bf16) else "32-true",
+        precision="bf16-mixed" if (cuda and not spread.graphs if spread.bf16 is None else spread.bf16) else "32-true",
         max_epochs=module.recipe.epochs,
         reload_dataloaders_every_n_epochs=1,
         num_sanity_val_steps=0,

@@ -17,6 +17,10 @@ READING = 4
 """What reading a video costs, in answers to one expression: how long rows are decided by it, and not what comes out."""
 
 
+ROWS, FRAMES = 8, 16
+"""Multiples of rows, and of frames, that batches of few shapes have."""
+
+
 @dataclass(frozen=True)
 class Grid:
     """videos [V]: of each row.   members [V, G]: places in the batch; a short row repeats its first to fill up.
@@ -29,22 +33,29 @@ class Grid:
     cells: NDArray[np.int64]
 
 
-def arrange(numbers: NDArray[np.int64]) -> Grid:
-    """The cheapest grid of expressions about the videos `numbers` [B], in rows of rising video numbers."""
+def arrange(numbers: NDArray[np.int64], length: int = 0) -> Grid:
+    """The cheapest grid of expressions about the videos `numbers` [B], in rows of rising video numbers.
+
+    length: cells of a row; then the rows are a multiple of ROWS, the last one repeated, so that few shapes come about.
+    """
     order = np.argsort(numbers, kind="stable")
     videos, starts, counts = np.unique(numbers[order], return_index=True, return_counts=True)
-    lengths = np.arange(1, counts.max() + 1)
+    lengths = np.array([length]) if length else np.arange(1, counts.max() + 1)
     rows = -(-counts[:, None] // lengths)  # [videos, lengths]
-    length = int(lengths[np.argmin(rows.sum(0) * (lengths + READING))])
-    rows = rows[:, length - 1]
+    best = int(np.argmin(rows.sum(0) * (lengths + READING)))
+    rows, cells_of_row = rows[:, best], int(lengths[best])
     within = np.arange(len(numbers)) - np.repeat(starts, counts)
     first = np.repeat(np.cumsum(rows) - rows, counts)
     cells = np.empty(len(numbers), dtype=np.int64)
-    cells[order] = first * length + within
-    members = np.full(int(rows.sum()) * length, -1, dtype=np.int64)
+    cells[order] = first * cells_of_row + within
+    members = np.full(int(rows.sum()) * cells_of_row, -1, dtype=np.int64)
     members[cells] = np.arange(len(numbers))
-    grid = members.reshape(-1, length)
-    return Grid(np.repeat(videos, rows), np.where(grid < 0, grid[:, :1], grid), cells)
+    grid = members.reshape(-1, cells_of_row)
+    grid, named = np.where(grid < 0, grid[:, :1], grid), np.repeat(videos, rows)
+    if length:
+        more = -len(grid) % ROWS
+        grid, named = np.concatenate([grid, *[grid[-1:]] * more]), np.concatenate([named, *[named[-1:]] * more])
+    return Grid(named, grid, cells)
 
 
 def put(array: NDArray[np.int64], device: torch.device) -> Tensor:

@@ -21,6 +21,7 @@ from core.reporting import Progress
 from core.text import masked_mean
 from selector.calibration import Calibration, Scored, mean_score
 from selector.data import Batch, SelectorData, select_rows
+from selector.graphs import GraphedLoss
 from selector.loading import EVALUATION_BATCH, Batches, Index, Prepared
 from selector.loss import alignment_losses, moment_loss, presence_loss, ramp_labels, selection_loss, total_loss
 from selector.modules import Module
@@ -37,13 +38,16 @@ class SelectorModule(lightning.LightningModule):  # type: ignore[misc]  # the li
 
     def __init__(
         self, model: Module, train: SelectorData, valid: SelectorData, settings: TrainingSettings,
-        progress: Progress | None = None, on_epoch: Callable[[History], None] | None = None,
+        progress: Progress | None = None, on_epoch: Callable[[History], None] | None = None, *, graphs: bool = False,
     ) -> None:  # fmt: skip
         """`train` and `valid` lie on the device of the training; `valid` holds no ground-truth tracks.
 
         progress: told of steps done.   on_epoch: told the history after every epoch, in the first process.
+        graphs: record steps as CUDA graphs (`selector.graphs`), over batches of few shapes.
         """
         super().__init__()
+        self.automatic_optimization = not graphs
+        self.graphed = GraphedLoss(lambda batch: self.losses(batch, self.noise)[0], list(model.parameters()))
         self.model, self.train_data, self.valid_data, self.recipe = model, train, valid, settings
         self.progress, self.on_epoch = progress, on_epoch
         self.history: History = []
@@ -60,11 +64,23 @@ class SelectorModule(lightning.LightningModule):  # type: ignore[misc]  # the li
             truth_share=recipe.truth_share,
             drop_share=recipe.track_dropout,
             word_drop=recipe.word_dropout,
+            length=0 if self.automatic_optimization else recipe.together,
         )
-        loss, _ = self.losses(batch, self.noise)
+        loss = self.losses(batch, self.noise)[0] if self.automatic_optimization else self._graphed_step(batch)
         self.log("train_loss", loss, on_step=False, on_epoch=True, batch_size=len(index), sync_dist=self._several)
         if self.progress is not None:
             self.progress(self.global_step + 1, recipe.epochs * self.steps_per_epoch)
+        return loss
+
+    def _graphed_step(self, batch: Batch) -> Tensor:
+        """A whole step, which Lightning otherwise does after the loss."""
+        loss = self.graphed(batch)
+        self.configure_gradient_clipping()
+        optimiser: Any = self.optimizers()
+        optimiser.step()
+        scheduler: Any = self.lr_schedulers()
+        if self.recipe.schedule == "cosine":
+            scheduler.step()
         return loss
 
     def losses(self, batch: Batch, noise: Tensor | float = 0.0) -> tuple[Tensor, Tensor]:
@@ -113,6 +129,9 @@ class SelectorModule(lightning.LightningModule):  # type: ignore[misc]  # the li
         self.history.append({"epoch": self.current_epoch, **metrics, "learning_rate": float(f"{rate:.3g}")})
         if self.on_epoch is not None and self.trainer.is_global_zero:
             self.on_epoch(self.history)
+        if not self.automatic_optimization and self.recipe.schedule == "plateau":
+            scheduler: Any = self.lr_schedulers()
+            scheduler.step(self.trainer.callback_metrics["valid_loss"])
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """History goes on after a stop."""
@@ -133,7 +152,8 @@ class SelectorModule(lightning.LightningModule):  # type: ignore[misc]  # the li
         )
         if recipe.schedule == "plateau":
             plateau = torch.optim.lr_scheduler.ReduceLROnPlateau(optimiser, factor=0.5, patience=recipe.patience)
-            return {"optimizer": optimiser, "lr_scheduler": {"scheduler": plateau, "monitor": "valid_loss"}}
+            monitor = {"monitor": "valid_loss"} if self.automatic_optimization else {}
+            return {"optimizer": optimiser, "lr_scheduler": {"scheduler": plateau, **monitor}}
         steps = recipe.epochs * self.steps_per_epoch
         warm = max(1, round(recipe.warm_up * steps))
 

@@ -62,7 +62,8 @@ def alignment_losses(
     near = LOGIT_SCALE * torch.einsum("bne,be->bn", objects, sentence)
     positive = _mean(F.binary_cross_entropy_with_logits(near, labels.float(), reduction="none"), mask)
     far = LOGIT_SCALE * objects @ negatives.T  # [B, N, J]
-    best = F.one_hot(far.argmax(-1), far.shape[-1]).bool() & ~labels[..., None]
+    every = torch.arange(far.shape[-1], device=far.device)
+    best = (far.argmax(-1, keepdim=True) == every) & ~labels[..., None]
     negative = F.binary_cross_entropy_with_logits(far, best.float(), reduction="none").mean(-1)
     return positive, _mean(negative, mask)
 

@@ -113,7 +113,7 @@ class RelationalSelector(nn.Module):
             time = time_numbers(length, frames)[:, None].expand(-1, tracks, -1, -1)
             x = torch.cat([tokens, geometry, moving, time], dim=-1)
         seen = self.frame_in(x) * frame_mask[:, None, :, None]
-        x, mask = seen.flatten(0, 1), frame_mask.repeat_interleave(tracks, 0)  # [V*N, T, E]
+        x, mask = seen.flatten(0, 1), frame_mask[:, None].expand(-1, tracks, -1).flatten(0, 1)  # [V*N, T, E]
         for convolution in self.convolutions:
             x, mask = convolution(x, mask)
         for layer in self.frame_layers:

@@ -126,7 +126,7 @@ class SolaSelector(nn.Module):
         """
         shape = words.shape[:2]
         objects = videos.objects[:, None].expand(-1, shape[1], -1, -1, -1).flatten(0, 1)  # [V*G, N, T', E]
-        step = None if videos.step_mask is None else videos.step_mask.repeat_interleave(shape[1], 0)
+        step = None if videos.step_mask is None else videos.step_mask[:, None].expand(-1, shape[1], -1).flatten(0, 1)
         words, track = words.flatten(0, 1), None if track_mask is None else track_mask.flatten(0, 1)
         if track is not None:  # padding is zero, and so is who does not take part
             objects = objects * track[:, :, None, None]

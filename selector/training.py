@@ -117,6 +117,8 @@ def train_selector(
             f"module alone), got {training.moment_weight:g} and {settings.moment_width}"
         )
     spread = spread or Spread()
+    if spread.graphs and stream:
+        raise InputError("--graphs: expected tokens on the GPU, got --stream")
     device = spread.place(device)
     torch.manual_seed(training.seed)
     examples = (train, valid, calib)
@@ -174,8 +176,9 @@ class Run:
         if isinstance(model, RelationalSelector):
             model.fit_input(*moments(data.rows))
         module = SelectorModule(
-            model, data, self.splits.valid, training, progress, lambda history: write_history(out, history)
-        )
+            model, data, self.splits.valid, training, progress, lambda history: write_history(out, history),
+            graphs=self.spread.graphs,
+        )  # fmt: skip
         state = out / STATE
         last = prepare_state(state, self.identity(training), resume=self.resume, main=main)
         loader = SelectorDataModule(

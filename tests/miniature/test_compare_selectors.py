@@ -1,0 +1,116 @@
+"""Comparing selectors: variants by name, runs that go on where they were stopped, and tables of mean and spread."""
+
+import json
+import time
+from dataclasses import replace
+
+import pytest
+import torch
+from typer.testing import CliRunner
+
+from core.errors import InputError
+from miniature.compare_selectors import app
+from miniature.selector_runs import Facts, run_folder, search_of, train_all
+from miniature.selector_scores import Scores, mean_and_spread, table, write_scores
+from miniature.selector_variants import VARIANTS, Plan, Variant, choose_variants, plan
+from selector.checkpoints import load_selector
+from selector.fitting import Spread
+from selector.shared import share
+from selector.training import read_splits
+from tests.selector.colour_world import FAST, SMALL, TINY, WordEncoder
+from tests.selector.conftest import write_examples
+
+CPU = torch.device("cpu")
+RECIPE = replace(FAST, epochs=1, alignment_weight=0.0, truth_share=0.0)
+FACTS = Facts("a" * 64, ("colours/train",), CPU, Spread())
+OURS = Plan(Variant("ours"), TINY, RECIPE)
+SEARCHED = Plan(Variant("searched", "sola-tuned"), SMALL, RECIPE, (1e-2, 1e-9))
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory):
+    root = tmp_path_factory.mktemp("looks")
+    e = write_examples(root, looks=True)
+    splits = read_splits((e[:12], e[12:15], e[15:18]), WordEncoder(), TINY, RECIPE, CPU)
+    return share(splits, root / "splits.safetensors")
+
+
+def test_every_variant_is_a_recipe_with_changes_that_it_knows():
+    for variant in VARIANTS.values():
+        found = plan(variant, 128)
+        assert (len(found.rates) >= 4) == (variant.recipe == "sola-tuned")
+    assert plan(VARIANTS["presence"], 128, ["epochs=3"]).training.epochs == 3
+    assert plan(VARIANTS["narrow"], 64).settings.embed_width == 128
+    assert plan(VARIANTS["narrow"], 64).settings.text_width == 64
+
+
+def test_variants_are_chosen_by_name_and_defined_on_the_way():
+    chosen = choose_variants("default,mine,slow,clip_zeroshot", ["mine: layers=1 dropout=0", "slow@sola: epochs=2"])
+    assert [(v.name, v.recipe, v.changes) for v in chosen] == [
+        ("default", "default", ()),
+        ("mine", "default", ("layers=1", "dropout=0")),
+        ("slow", "sola", ("epochs=2",)),
+        ("clip_zeroshot", "clip_zeroshot", ()),
+    ]
+    with pytest.raises(InputError, match=r"--variants: expected some of default.*got fancy"):
+        choose_variants("default,fancy", [])
+    for text in ("default: layers=1", "mine", "mine:", ": layers=1"):
+        with pytest.raises(InputError, match="--define: expected NAME"):
+            choose_variants("default", [text])
+
+
+def test_runs_are_made_once_and_a_searched_rate_serves_the_other_seeds(shared, tmp_path):
+    told = []
+    complete = train_all(shared, FACTS, [OURS, SEARCHED], [3, 4], tmp_path, 2, on_done=told.append)
+    assert complete == [("ours", 3), ("ours", 4), ("searched", 3), ("searched", 4)]
+    assert [done.task.rate for done in told].count(None) == 3
+    best = load_selector(run_folder(tmp_path, "searched", 3)).record["training"]["learning_rate"]
+    tried = {line["learning_rate"]: line["calib_score"] for line in search_of(run_folder(tmp_path, "searched", 3))}
+    assert set(tried) == {1e-2, 1e-9}
+    assert tried[best] == max(tried.values())
+    later = load_selector(run_folder(tmp_path, "searched", 4)).record
+    assert (later["training"]["learning_rate"], later["training"]["seed"]) == (best, 4)
+    assert later["splits"] == ["colours/train"]
+    assert (run_folder(tmp_path, "ours", 3) / "selector.reliability.png").exists()
+    written = {p: p.stat().st_mtime_ns for p in tmp_path.rglob("selector.safetensors")}
+    assert train_all(shared, FACTS, [OURS, SEARCHED], [3, 4], tmp_path, 1) == complete
+    assert {p: p.stat().st_mtime_ns for p in written if p.parent.name != "3" or "ours" in str(p)} == {
+        p: t for p, t in written.items() if p.parent.name != "3" or "ours" in str(p)
+    }
+
+
+def test_after_the_deadline_nothing_begins(shared, tmp_path):
+    assert train_all(shared, FACTS, [OURS], [0], tmp_path, 1, deadline=time.monotonic()) == []
+    assert not any(tmp_path.iterdir())
+
+
+def test_tables_say_mean_and_spread_of_seeds(tmp_path):
+    runs = [
+        Scores("ours", seed, {"valid": {"jf": jf, "attribute_jf": jf, "ece": None}})
+        for seed, jf in ((0, 0.5), (1, 0.7))
+    ]
+    runs.append(Scores("clip_zeroshot", None, {"valid": {"jf": 0.4}}))
+    mean, spread = mean_and_spread(runs[:2], "valid", "jf")
+    assert (mean, spread) == (pytest.approx(0.6), pytest.approx(0.1414, abs=1e-4))
+    assert table(runs, "valid", {"jf": "all", "ece": "ECE"}) == [
+        ["ours", "2", "0.600 ± 0.141", "-"],
+        ["clip_zeroshot", "1", "0.400", "-"],
+    ]
+    write_scores(tmp_path, runs, ["valid"], {"command": "x"})
+    assert {p.name for p in tmp_path.iterdir()} == {"compare.json", "compare.md", "compare.png"}
+    assert "| ours | 2 | 0.600 ± 0.141 | 0.600 ± 0.141 | - |" in (tmp_path / "compare.md").read_text()
+    assert json.loads((tmp_path / "compare.json").read_text())["runs"][2]["valid"]["jf"] == 0.4
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--splits", "valid,test"], "--splits: expected splits to choose on, got test"),
+        (["--seeds", "0,x"], "--seeds: expected whole numbers"),
+        (["--variants", "fancy"], "--variants: expected some of"),
+    ],
+)
+def test_what_cannot_be_compared_is_refused_before_anything_is_read(flags, message, tmp_path):
+    result = CliRunner().invoke(app, ["--data", str(tmp_path), *flags])
+    assert isinstance(result.exception, InputError)
+    assert message in str(result.exception)
