@@ -16,8 +16,6 @@ import torch
 from benchmarks.metrics.timely_answers import Reply as Said
 from benchmarks.moment_files import clip_saliency
 from core.devices import autocast
-from llm_grounder.backbone import CLOSE
-from llm_grounder.constrained import ConstrainedReply, Vocabulary, vocabulary_of
 from llm_grounder.grounder import Grounder
 from llm_grounder.tasks.catalog import FORMATS
 from llm_grounder.tasks.failures import Failure, FailureCounts
@@ -28,6 +26,7 @@ from miniature.grounder_training.lessons import clip_of, lessons_of, shown
 from miniature.long_world import Story
 from miniature.long_world.spec import Caption
 from tracksift.grounding import Example, Manner, question, terms_of
+from tracksift.reply_rules import ReplyRules
 
 MOST: Final[Mapping[Task, int]] = {Task.CAPTIONS: 400, Task.TIMED_QA: 240, Task.QA: 24, Task.REG: 64}
 """Tokens of a reply at most."""
@@ -44,9 +43,7 @@ class Examiner:
         self.grounder, self.manner, self.motion, self.blind = grounder, manner, motion, blind
         self.failures: dict[Task, FailureCounts] = {task: FailureCounts() for task in MOST}
         self.seconds: dict[Task, float] = dict.fromkeys(TASKS, 0.0)
-        backbone = grounder.backbone
-        self._words: Vocabulary = vocabulary_of(backbone.tokenizer, [backbone.ids[CLOSE]], backbone.speakable)
-        self._rules: dict[tuple[Task, float], ConstrainedReply] = {}
+        self._rules = ReplyRules(grounder, manner, MOST)
 
     def answer(self, film: Film, tasks: Collection[Task] = TASKS) -> Answers:
         """What it says about a film to everything that the tasks ask."""
@@ -68,19 +65,8 @@ class Examiner:
                 if task in HEADS:
                     replies += self.grounder.outputs(part)
                 else:
-                    replies += self.grounder.generate(
-                        part, most=MOST[task], processors=lambda sample: [self._rule(sample)]
-                    )
+                    replies += self.grounder.generate(part, most=MOST[task], processors=self._rules)
         return replies
-
-    def _rule(self, sample: Sample) -> ConstrainedReply:
-        """The grammar of a reply; one for a task and a length, since it remembers what it has worked out."""
-        task = sample.request.task
-        key = (task, sample.clip.end)
-        if key not in self._rules:
-            grammar = FORMATS[task].grammar(terms_of(sample.clip, sample.request, self.manner))
-            self._rules[key] = ConstrainedReply(grammar, self._words, MOST[task])
-        return self._rules[key]
 
     def _read(self, task: Task, clip: Clip, example: Example, reply: Reply) -> Any:
         """The parsed words; None where they failed, which is counted."""
