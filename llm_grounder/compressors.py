@@ -51,16 +51,15 @@ class GuidedSlots(nn.Module):
     """
 
     def __init__(self, width: int, tokens: int, guide: int) -> None:
-        """guide: E, width of what speaks for a question."""
+        """guide: E, width of what a question says to each slot."""
         super().__init__()
         self.own = nn.Parameter(torch.randn(width, tokens) / math.sqrt(width))
-        self.steer = nn.Linear(guide, width * tokens, bias=False)
+        self.steer = nn.Linear(guide, width, bias=False)
         nn.init.normal_(self.steer.weight, std=(guide * width) ** -0.5)
 
     def directions(self, guides: Tensor) -> Tensor:
-        """[U, C, K] of U questions' guides [U, E]."""
-        moved = torch.as_tensor(self.steer(guides)).view(len(guides), *self.own.shape)
-        return SHARP * (self.own + moved)
+        """[U, C, K] of U questions' guides [U, K, E]."""
+        return torch.as_tensor(SHARP * (self.own + self.steer(guides).transpose(1, 2)))
 
     def forward(self, patches: Tensor, real: Tensor, directions: Tensor) -> Tensor:
         """[G, K, C + 1] of patches [G, F, C] with directions [G, C, K], or [C, K] for all groups."""

@@ -19,7 +19,7 @@ class Processor(Protocol):
     """What transformers calls a LogitsProcessor."""
 
     def __call__(self, input_ids: Any, scores: Any) -> Any:
-        """New logits [1, V] for those given, after the token ids [1, n] said so far."""
+        """New logits [1, V] for those given, after the token ids [1, n] said so far, in the host's memory."""
 
 
 def decode(
@@ -39,7 +39,7 @@ def decode(
         logits = backbone.logits(last).float().masked_fill(~backbone.speakable, -torch.inf)
         chosen = torch.full((len(rules),), closing, device=device)
         for b in going:
-            scores, so_far = logits[b : b + 1], torch.tensor([said[b]], dtype=torch.long, device=device)
+            scores, so_far = logits[b : b + 1], torch.tensor([said[b]], dtype=torch.long)
             for rule in rules[b]:
                 scores = rule(so_far, scores)
             chosen[b] = scores[0].argmax()

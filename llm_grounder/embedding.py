@@ -7,8 +7,7 @@ Axis letters: T frames, P patches, C feature width, N tracks, D object-token wid
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,21 +19,24 @@ from llm_grounder.backbone import FRAME, OBJECT, REGION, VISUAL, Backbone, track
 from llm_grounder.compressors import GuidedSlots, group_frames, make_compressor
 from llm_grounder.guide import Guide, questions_of
 from llm_grounder.patches import PatchFrontEnd, PlacedPatches
+from llm_grounder.regions import WAVES, Regions, waves
 from llm_grounder.sequence import Batch, Layout
 from llm_grounder.settings import GrounderSettings
 from llm_grounder.times import TIME_TOKENS, ComposedTime, FrameTimes
 from llm_grounder.types import Clip
 
-OCTAVES = 6
 
+class Scaled(nn.Module):
+    """A module and then a norm whose vectors have the spread of a language model's embeddings."""
 
-class Scaled(nn.Sequential):
-    """Layers and then a norm whose vectors have the spread of a language model's embeddings."""
+    def __init__(self, spread: float, width: int, inner: nn.Module) -> None:
+        super().__init__()
+        self.inner, self.norm = inner, nn.LayerNorm(width)
+        nn.init.constant_(self.norm.weight, spread)
 
-    def __init__(self, spread: float, width: int, *layers: nn.Module) -> None:
-        norm = nn.LayerNorm(width)
-        nn.init.constant_(norm.weight, spread)
-        super().__init__(*layers, norm)
+    def forward(self, *values: Tensor) -> Tensor:
+        """What the module takes -> [.., H]."""
+        return torch.as_tensor(self.norm(self.inner(*values)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,18 +72,16 @@ class Inputs(nn.Module):
         )
         self.times = FrameTimes(channels, settings.sequence_rows, settings.second_rows)
         self.compressor = make_compressor(settings)
-        self.guide = Guide(width, channels) if settings.compressor == "guided" else None
+        self.guide = Guide(width, settings.visual_tokens, channels) if settings.compressor == "guided" else None
         made = channels + (self.guide is not None)
-        self.visual = Scaled(spread, width, nn.Linear(made, width), nn.GELU(), nn.Linear(width, width))
-        self.region = Scaled(spread, width, nn.Linear(8 * OCTAVES, width), nn.GELU(), nn.Linear(width, width))
-        self.composed = Scaled(spread, width) if settings.frame_times == "composed" else None
+        self.visual = Scaled(spread, width, _two_layers(made, width))
+        self.region = Scaled(spread, width, Regions(width, channels))
+        self.composed = Scaled(spread, width, nn.Identity()) if settings.frame_times == "composed" else None
         self.digits = ComposedTime(width) if settings.frame_times == "composed" else None
         self.object = None
         if settings.track_width:
             self.token_norm = nn.LayerNorm(settings.track_width)
-            self.object = Scaled(
-                spread, width, nn.Linear(settings.track_width + 8 * OCTAVES, width), nn.GELU(), nn.Linear(width, width)
-            )
+            self.object = Scaled(spread, width, _two_layers(settings.track_width + WAVES, width))
 
     def forward(
         self, batch: Batch, layouts: Sequence[Layout], clips: Sequence[Clip], backbone: Backbone
@@ -94,14 +94,14 @@ class Inputs(nn.Module):
         marked = [torch.unique(layout.frame[layout.frame >= 0]) for layout in layouts]
         if self.object is not None:
             embeds = _put(embeds, ids == backbone.ids[OBJECT], self.objects(layouts, clips, backbone))
-        regions = torch.cat([layout.regions for layout in layouts]).to(device)
-        embeds = _put(embeds, ids == backbone.ids[REGION], self.region(waves(regions)))
+        patches = {id(clip): self._patches(clip, device) for clip in {id(clip): clip for clip in clips}.values()}
+        embeds = _put(embeds, ids == backbone.ids[REGION], self._regions(layouts, clips, patches))
         steering = None
         if self.guide is not None:
             guides = self.guide(embeds, batch.start, layouts)
             assert isinstance(self.compressor, GuidedSlots)
             steering = _Steering(self.compressor.directions(guides), questions_of(layouts))
-        seen = self.visual_tokens(clips, groups, device, steering)
+        seen = self._visual_tokens([patches[id(clip)] for clip in clips], groups, steering)
         embeds = _put(embeds, ids == backbone.ids[VISUAL], seen)
         if self.digits is not None and self.composed is not None:
             times = np.concatenate([clip.times[t.numpy()] for clip, t in zip(clips, marked, strict=True)])
@@ -110,18 +110,19 @@ class Inputs(nn.Module):
             embeds = _put(embeds, frame, embeds[frame] + spelt.to(embeds.dtype))
         return embeds
 
-    def visual_tokens(
-        self, clips: Sequence[Clip], groups: Sequence[Sequence[int]], device: torch.device, steering: _Steering | None
-    ) -> Tensor:  # fmt: skip
-        """Visual tokens [all, H] of the named groups of each clip; a clip that comes again costs once.
+    def _visual_tokens(
+        self, patches: Sequence[Tensor], groups: Sequence[Sequence[int]], steering: _Steering | None
+    ) -> Tensor:
+        """Visual tokens [all, H] of the named groups of each sample's patches [T, P, C]; a clip that comes again costs
+        once.
 
         steering: of slots that questions guide; these read a clip once more for each request.
         """
         cut: dict[tuple[int, tuple[int, ...]], tuple[Tensor, Tensor]] = {}
-        keys = [(id(clip), tuple(wanted)) for clip, wanted in zip(clips, groups, strict=True)]
-        for key, clip, wanted in zip(keys, clips, groups, strict=True):
+        keys = [(id(shown), tuple(wanted)) for shown, wanted in zip(patches, groups, strict=True)]
+        for key, shown, wanted in zip(keys, patches, groups, strict=True):
             if key not in cut:
-                cut[key] = self._groups(clip, wanted, device)
+                cut[key] = self._groups(shown, wanted)
         if steering is not None:
             seen = [self.compressor(*cut[key], steering.of(b)) for b, key in enumerate(keys)]
             return torch.as_tensor(self.visual(torch.cat([part.flatten(0, 1) for part in seen])))
@@ -133,13 +134,25 @@ class Inputs(nn.Module):
         each = dict(zip(cut, parts[0].split(sizes) if self.settings.group else parts, strict=True))
         return torch.cat([each[key].flatten(0, 1) for key in keys])
 
-    def _groups(self, clip: Clip, wanted: Sequence[int], device: torch.device) -> tuple[Tensor, Tensor]:
-        """Patches [G, F, C] of the wanted groups of a clip's frames, and which are there, [G, F] bool."""
-        cut, there = group_frames(self._patches(clip, device), self.settings.group)
+    def _groups(self, patches: Tensor, wanted: Sequence[int]) -> tuple[Tensor, Tensor]:
+        """Patches [G, F, C] of the wanted groups of frames [T, P, C], and which are there, [G, F] bool."""
+        cut, there = group_frames(patches, self.settings.group)
         if len(wanted) == len(cut):
             return cut, there
-        pick = torch.tensor(list(wanted), device=device, dtype=torch.long)
+        pick = torch.tensor(list(wanted), device=patches.device, dtype=torch.long)
         return cut[pick], there[pick]
+
+    def _regions(self, layouts: Sequence[Layout], clips: Sequence[Clip], patches: Mapping[int, Tensor]) -> Tensor:
+        """Vectors [R, H] of all regions, each seen in the frame that is shown at its time."""
+        boxes, shown = [], []
+        for layout, clip in zip(layouts, clips, strict=True):
+            for region in (region for piece in layout.pieces for region in piece.regions):
+                frame = max(int(np.searchsorted(clip.times, region.time + 1e-6, side="right")) - 1, 0)
+                boxes.append(region.box)
+                shown.append(patches[id(clip)][frame])
+        none = next(iter(patches.values()))[:0]
+        where = torch.tensor(boxes, device=none.device).view(-1, 4)
+        return torch.as_tensor(self.region(where, torch.stack(shown) if shown else none))
 
     def _patches(self, clip: Clip, device: torch.device) -> Tensor:
         """Patches [T, P, C] with their places and times."""
@@ -175,12 +188,8 @@ class Inputs(nn.Module):
         return torch.as_tensor(self.object(seen)) + rows[torch.cat(names)]
 
 
-def waves(boxes: Tensor) -> Tensor:
-    """Sines and cosines [X, 8 * OCTAVES] of the centres and sides of boxes [X, 4] (shares of the picture)."""
-    centre, side = (boxes[:, :2] + boxes[:, 2:]) / 2, boxes[:, 2:] - boxes[:, :2]
-    rates = math.pi * 2.0 ** torch.arange(OCTAVES, device=boxes.device)
-    angles = (torch.cat([centre, side], -1)[..., None] * rates).flatten(1)
-    return torch.cat([angles.sin(), angles.cos()], -1)
+def _two_layers(inner: int, width: int) -> nn.Module:
+    return nn.Sequential(nn.Linear(inner, width), nn.GELU(), nn.Linear(width, width))
 
 
 def _put(embeds: Tensor, where: Tensor, values: Tensor) -> Tensor:

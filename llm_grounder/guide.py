@@ -1,7 +1,8 @@
-"""What a question wants seen: one vector of the words of each user's turn, which steers the slots that read frames.
+"""What a question wants seen: for each slot a vector of the words of the user's turn that it minds.
 
 A frame is read in the light of the last question before it, as it is in a stream. Knows tensors and layouts. Does not
-know compressors. Axis letters: B samples, L tokens, H width, E width of a guide, U guides, G groups of frames.
+know compressors. Axis letters: B samples, L tokens, H width, K slots, E width of a guide, U guides, N tokens of the
+longest turn.
 """
 
 from __future__ import annotations
@@ -10,33 +11,39 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.rnn import pad_sequence
 
 from llm_grounder.sequence import Kind, Layout
 
+SPREAD = 2.0
+
 
 class Guide(nn.Module):
-    """The mean over a turn's tokens of two layers of each; one learned vector where nothing was asked yet."""
+    """Means of a turn's tokens, each slot with weights of its own; learned vectors where nothing was asked yet."""
 
-    def __init__(self, width: int, guide: int) -> None:
+    def __init__(self, width: int, slots: int, guide: int) -> None:
+        """width: H.   guide: E."""
         super().__init__()
-        self.nothing = nn.Parameter(torch.zeros(1, guide))
+        self.nothing = nn.Parameter(torch.zeros(1, slots, guide))
         self.norm = nn.LayerNorm(width)
-        self.word = nn.Sequential(nn.Linear(width, width), nn.GELU(), nn.Linear(width, guide))
+        self.word = nn.Sequential(nn.Linear(width, width), nn.GELU())
+        self.minds, self.says = nn.Linear(width, slots), nn.Linear(width, guide)
+        nn.init.normal_(self.minds.weight, std=SPREAD * width**-0.5)  # else all slots would mind all words alike
         self.leave = nn.LayerNorm(guide)
 
     def forward(self, embeds: Tensor, starts: Sequence[int], layouts: Sequence[Layout]) -> Tensor:
-        """Guides [U, E]: of nothing, and then of every user's turn of all layouts, from embeddings [B, L, H].
+        """Guides [U, K, E]: of nothing, and then of every user's turn of all layouts, from embeddings [B, L, H].
 
         starts: where each layout begins in its row.
         """
-        rows, columns, turns, count = _words(starts, layouts)
-        device = embeds.device
-        said = self.word(self.norm(embeds[rows.to(device), columns.to(device)]))
-        place = turns.to(device)
-        sums = said.new_zeros(count, said.shape[-1]).index_add(0, place, said)
-        many = said.new_zeros(count).index_add(0, place, said.new_ones(len(said)))
-        guides: Tensor = self.leave(torch.cat([self.nothing.to(said.dtype), sums / many[:, None]]))
-        return guides
+        nothing = self.leave(self.nothing)
+        rows, columns, real = (part.to(embeds.device) for part in _words(starts, layouts))
+        if not len(rows):
+            return torch.as_tensor(nothing)
+        words = self.word(self.norm(embeds[rows[:, None], columns]))  # [U - 1, N, H]
+        weights = self.minds(words).float().masked_fill(~real[..., None], -torch.inf).softmax(1)
+        said = weights.transpose(1, 2).to(words.dtype) @ self.says(words)
+        return torch.cat([nothing, self.leave(said)])
 
 
 def questions_of(layouts: Sequence[Layout]) -> list[list[int]]:
@@ -54,24 +61,19 @@ def questions_of(layouts: Sequence[Layout]) -> list[list[int]]:
     return out
 
 
-def _words(starts: Sequence[int], layouts: Sequence[Layout]) -> tuple[Tensor, Tensor, Tensor, int]:
-    """Row, column and number of the turn of each token of the user's turns, and how many turns there are."""
+def _words(starts: Sequence[int], layouts: Sequence[Layout]) -> tuple[Tensor, Tensor, Tensor]:
+    """Row [U - 1] of each user's turn, the columns [U - 1, N] of its tokens, and which of these are there."""
     rows: list[int] = []
-    columns: list[int] = []
-    turns: list[int] = []
-    count = 0
+    columns: list[Tensor] = []
     for row, (start, layout) in enumerate(zip(starts, layouts, strict=True)):
         at = start
         for piece in layout.pieces:
             if piece.kind is Kind.USER:
-                rows += [row] * len(piece.ids)
-                columns += range(at, at + len(piece.ids))
-                turns += [count] * len(piece.ids)
-                count += 1
+                rows.append(row)
+                columns.append(torch.arange(at, at + len(piece.ids)))
             at += len(piece.ids)
-    return (
-        torch.tensor(rows, dtype=torch.long),
-        torch.tensor(columns, dtype=torch.long),
-        torch.tensor(turns, dtype=torch.long),
-        count,
-    )
+    if not rows:
+        none = torch.zeros(0, 0, dtype=torch.long)
+        return torch.zeros(0, dtype=torch.long), none, none.bool()
+    padded = pad_sequence(columns, batch_first=True, padding_value=-1)
+    return torch.tensor(rows), padded.clamp(min=0), padded >= 0

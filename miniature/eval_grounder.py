@@ -28,7 +28,7 @@ from llm_grounder.checkpoints import load_grounder
 from llm_grounder.grounder import Grounder
 from llm_grounder.types import Task
 from miniature.grounder_training.answers import Answers, blind, oracle, shuffled
-from miniature.grounder_training.evaluate import TASKS, Examiner, answer_all
+from miniature.grounder_training.evaluate import TASKS, Examiner
 from miniature.grounder_training.figures import Figures, score
 from miniature.grounder_training.films import Film, Order, Sight, develop, shoot_many
 from miniature.grounder_training.trainer import MANNER
@@ -37,6 +37,7 @@ from tracksift.clips import Inputs, read_inputs
 from tracksift.models import WEIGHTS
 
 GROUNDER, BLIND, TRIVIAL, OTHERS, ORACLE = "grounder", "shown nothing", "trivial", "another video's", "oracle"
+AT_ONCE = 8  # films whose requests are answered side by side
 EPILOG = (
     "Examples: [bold]python -m miniature.eval_grounder runs/grounder/grounder --split test[/]  |  "
     "[bold]python -m miniature.eval_grounder runs/grounder/grounder --tasks moments,qa --videos 10[/]"
@@ -62,21 +63,22 @@ def held_out(
 
 def measure(
     grounder: Grounder, films: Iterable[Film], *, motion: bool, tasks: Collection[Task] = TASKS,
-    baselines: bool = True, meteor: Meteor | None = None, done: Callable[[], None] | None = None,
+    baselines: bool = True, meteor: Meteor | None = None, done: Callable[[int], None] | None = None,
 ) -> tuple[dict[str, Figures], dict[str, float]]:  # fmt: skip
     """Figures by who answered (the grounder first), and the grounder's milliseconds a request in words of each task.
 
-    Every film is read once and then forgotten.
+    Every film is read once and then forgotten.   done: is told how many were.
     """
     seeing, blinded = (Examiner(grounder, MANNER, motion=motion, blind=flag) for flag in (False, True))
     stories, boxes, said, unseen = [], [], [], []
-    for film in films:
-        stories.append(film.story)
-        boxes.append(film.boxes)
-        said += answer_all(seeing, [film], tasks)
-        unseen += answer_all(blinded, [film], tasks) if baselines else []
+    left = iter(films)
+    while part := list(itertools.islice(left, AT_ONCE)):
+        stories += [film.story for film in part]
+        boxes += [film.boxes for film in part]
+        said += seeing.answer(part, tasks)
+        unseen += blinded.answer(part, tasks) if baselines else []
         if done is not None:
-            done()
+            done(len(stories))
     rows: dict[str, Sequence[Answers]] = {GROUNDER: said}
     if baselines:
         rows |= {
@@ -132,10 +134,9 @@ def main(
     with ExitStack() as stack:
         meteor = stack.enter_context(Meteor()) if with_meteor else None
         bar = stack.enter_context(progress_bar(f"{split}: videos", count))
-        finished = itertools.count(1)
         figures, seconds = measure(
             grounder, films, motion=inputs.motion, tasks=chosen, baselines=baselines, meteor=meteor,
-            done=lambda: bar(next(finished), count),
+            done=lambda films: bar(films, count),
         )  # fmt: skip
     show(f"miniature grounder, {split}, {count} videos", figures)
     settings = {"split": split, "videos": count, "weights": record["weights_sha256"], "device": describe_device(place)}

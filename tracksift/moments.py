@@ -7,7 +7,7 @@ named error, and not left out.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -20,8 +20,6 @@ from core.errors import InputError
 from core.reporting import Progress
 from core.types import MomentScores, TimeSpan
 from core.video_files import SUFFIXES
-from llm_grounder.backbone import CLOSE
-from llm_grounder.constrained import ConstrainedReply, vocabulary_of
 from llm_grounder.grounder import Grounder
 from llm_grounder.tasks.catalog import FORMATS
 from llm_grounder.tasks.failures import Failure, FailureCounts
@@ -29,6 +27,7 @@ from llm_grounder.types import Clip, Reply, Sample
 from tracksift.clips import Inputs, read_clip
 from tracksift.grounding import Example, Manner, question, terms_of
 from tracksift.jobs import SINGLE
+from tracksift.reply_rules import ReplyRules
 
 TOGETHER: Final = 8
 MOST: Final = 160
@@ -68,6 +67,7 @@ def predict_moments(
     Raises:
         CacheError: for caches that cannot be used, or have other features.
     """
+    rules = ReplyRules(grounder, manner, dict.fromkeys(FORMATS, MOST))
     done = 0
     for video_id, group in itertools.groupby(examples, key=lambda example: example.video_id):
         asked = list(group)
@@ -75,7 +75,7 @@ def predict_moments(
         for i in range(0, len(asked), TOGETHER):
             part = asked[i : i + TOGETHER]
             samples = [question(clip, example.request, manner) for example in part]
-            for example, reply in zip(part, ask_moments(grounder, samples, manner), strict=True):
+            for example, reply in zip(part, ask_moments(grounder, samples, manner, rules), strict=True):
                 yield _scores(example, clip, reply, scorer, manner, failures)
             done += len(part)
             if progress is not None:
@@ -83,23 +83,12 @@ def predict_moments(
 
 
 @torch.no_grad()
-def ask_moments(grounder: Grounder, samples: Sequence[Sample], manner: Manner) -> list[Reply]:
+def ask_moments(grounder: Grounder, samples: Sequence[Sample], manner: Manner, rules: ReplyRules) -> list[Reply]:
     """Replies of the span read-out, or in words under the grammar of windows."""
     with autocast(grounder.device):
         if manner.windows != "words":
             return grounder.outputs(samples)
-        return grounder.generate(samples, most=MOST, processors=_rules(grounder, manner))
-
-
-def _rules(grounder: Grounder, manner: Manner) -> Callable[[Sample], Sequence[ConstrainedReply]]:
-    backbone = grounder.backbone
-    words = vocabulary_of(backbone.tokenizer, [backbone.ids[CLOSE]], backbone.speakable)
-
-    def rules(sample: Sample) -> Sequence[ConstrainedReply]:
-        grammar = FORMATS[sample.request.task].grammar(terms_of(sample.clip, sample.request, manner))
-        return [ConstrainedReply(grammar, words, MOST)]
-
-    return rules
+        return grounder.generate(samples, most=MOST, processors=rules)
 
 
 def _scores(

@@ -7,7 +7,7 @@ decoded under their grammar, so that each can be read; one that cannot is counte
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -16,8 +16,6 @@ import torch
 from benchmarks.metrics.timely_answers import Reply as Said
 from benchmarks.moment_files import clip_saliency
 from core.devices import autocast
-from llm_grounder.backbone import CLOSE
-from llm_grounder.constrained import ConstrainedReply, Vocabulary, vocabulary_of
 from llm_grounder.grounder import Grounder
 from llm_grounder.tasks.catalog import FORMATS
 from llm_grounder.tasks.failures import Failure, FailureCounts
@@ -28,12 +26,13 @@ from miniature.grounder_training.lessons import clip_of, lessons_of, shown
 from miniature.long_world import Story
 from miniature.long_world.spec import Caption
 from tracksift.grounding import Example, Manner, question, terms_of
+from tracksift.reply_rules import ReplyRules
 
 MOST: Final[Mapping[Task, int]] = {Task.CAPTIONS: 400, Task.TIMED_QA: 240, Task.QA: 24, Task.REG: 64}
 """Tokens of a reply at most."""
 HEADS: Final = (Task.MOMENTS, Task.SUMMARY, Task.RSOT, Task.SOT)
 TASKS: Final = (*HEADS, *MOST)
-TOGETHER = 12
+TOGETHER = 16
 
 
 class Examiner:
@@ -44,21 +43,26 @@ class Examiner:
         self.grounder, self.manner, self.motion, self.blind = grounder, manner, motion, blind
         self.failures: dict[Task, FailureCounts] = {task: FailureCounts() for task in MOST}
         self.seconds: dict[Task, float] = dict.fromkeys(TASKS, 0.0)
-        backbone = grounder.backbone
-        self._words: Vocabulary = vocabulary_of(backbone.tokenizer, [backbone.ids[CLOSE]], backbone.speakable)
-        self._rules: dict[tuple[Task, float], ConstrainedReply] = {}
+        self._rules = ReplyRules(grounder, manner, MOST)
 
-    def answer(self, film: Film, tasks: Collection[Task] = TASKS) -> Answers:
-        """What it says about a film to everything that the tasks ask."""
-        clip = clip_of(film, motion=self.motion, blind=self.blind)
-        said: dict[Task, list[tuple[Example, Reply]]] = {}
+    @torch.no_grad()
+    def answer(self, films: Sequence[Film], tasks: Collection[Task] = TASKS) -> list[Answers]:
+        """What it says about each film to everything that the tasks ask; films are asked side by side."""
+        clips = [clip_of(film, motion=self.motion, blind=self.blind) for film in films]
+        said: list[dict[Task, list[tuple[Example, Reply]]]] = [{} for _ in films]
         for task in tasks:
             began = time.monotonic()
-            asked = lessons_of(film.story, film.boxes, task)
-            samples = [question(clip, example.request, self.manner) for example in asked]
-            said[task] = list(zip(asked, self._ask(task, samples), strict=True))
+            asked = [lessons_of(film.story, film.boxes, task) for film in films]
+            samples = [
+                question(clip, example.request, self.manner)
+                for clip, examples in zip(clips, asked, strict=True)
+                for example in examples
+            ]
+            replies = iter(self._ask(task, samples))
+            for here, examples in zip(said, asked, strict=True):
+                here[task] = [(example, next(replies)) for example in examples]
             self.seconds[task] += time.monotonic() - began
-        return self._collect(film, clip, said)
+        return [self._collect(*each) for each in zip(films, clips, said, strict=True)]
 
     def _ask(self, task: Task, samples: Sequence[Sample]) -> list[Reply]:
         replies: list[Reply] = []
@@ -68,19 +72,8 @@ class Examiner:
                 if task in HEADS:
                     replies += self.grounder.outputs(part)
                 else:
-                    replies += self.grounder.generate(
-                        part, most=MOST[task], processors=lambda sample: [self._rule(sample)]
-                    )
+                    replies += self.grounder.generate(part, most=MOST[task], processors=self._rules)
         return replies
-
-    def _rule(self, sample: Sample) -> ConstrainedReply:
-        """The grammar of a reply; one for a task and a length, since it remembers what it has worked out."""
-        task = sample.request.task
-        key = (task, sample.clip.end)
-        if key not in self._rules:
-            grammar = FORMATS[task].grammar(terms_of(sample.clip, sample.request, self.manner))
-            self._rules[key] = ConstrainedReply(grammar, self._words, MOST[task])
-        return self._rules[key]
 
     def _read(self, task: Task, clip: Clip, example: Example, reply: Reply) -> Any:
         """The parsed words; None where they failed, which is counted."""
@@ -108,20 +101,6 @@ class Examiner:
             referred=_boxes(film, said.get(Task.RSOT)),
             told=_boxes(film, said.get(Task.SOT)),
         )  # fmt: skip
-
-
-def answer_all(
-    examiner: Examiner, films: Iterable[Film], tasks: Collection[Task] = TASKS,
-    done: Callable[[], None] | None = None,
-) -> list[Answers]:  # fmt: skip
-    """The answers about films, in their order; no gradients."""
-    out = []
-    with torch.no_grad():
-        for film in films:
-            out.append(examiner.answer(film, tasks))
-            if done is not None:
-                done()
-    return out
 
 
 def _windows(reply: Reply) -> Windows:

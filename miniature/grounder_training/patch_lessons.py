@@ -22,7 +22,7 @@ from miniature.world.spec import COLOURS, SHAPES, TEXTURES
 
 NOTHING: Final = -1
 KINDS: Final = {"colour": tuple(COLOURS), "shape": SHAPES, "texture": TEXTURES, "act": ("none", *ACTS)}
-ROUND: Final = 0.8  # of half a box's sides: patches whose middle lies in this ellipse show the object
+ROUND: Final = 0.9  # of half a box's sides: patches whose middle lies in this ellipse show the object
 
 
 class PatchLessons(nn.Module):

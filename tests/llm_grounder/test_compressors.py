@@ -6,7 +6,9 @@ import torch
 
 from core.errors import InputError
 from llm_grounder.compressors import (
+    SHARP,
     Average,
+    GuidedSlots,
     Slots,
     TSelector,
     compare_tokens,
@@ -30,6 +32,28 @@ def test_slots_are_means_of_patches_that_are_there():
     changed = patches.clone()
     changed[1, 6:] = 100
     assert torch.equal(slots(patches, real), slots(changed, real))
+
+
+def test_guided_slots_look_where_they_are_directed_and_say_how_much_they_found():
+    slots, patches = GuidedSlots(5, 1, 4), torch.zeros(2, 9, 5)
+    patches[0, 3, 2] = patches[0, 7, 4] = 1.0  # the second group shows neither
+    for axis in (2, 4):
+        direction = torch.zeros(5, 1)
+        direction[axis] = 20.0
+        made = slots(patches, ALL, direction)[:, 0]
+        assert made[0, :5].argmax() == axis
+        assert made[0, axis] > 0.99
+        assert made[0, 5] > made[1, 5] + 2
+    each = slots(patches, ALL, torch.stack([direction, direction * 0]))
+    assert torch.equal(each[0], slots(patches, ALL, direction)[0])
+    assert torch.allclose(each[1, 0, :5], patches[1].mean(0))
+
+
+def test_directions_are_moved_by_the_guide():
+    slots = GuidedSlots(5, 3, 4)
+    made = slots.directions(torch.stack([torch.zeros(3, 4), torch.ones(3, 4)]))
+    assert torch.equal(made[0], SHARP * slots.own)
+    assert (made[1] - made[0]).abs().min() > 0
 
 
 def test_t_selector_keeps_whole_patches_in_their_order():
@@ -74,7 +98,7 @@ def test_averages_are_of_cells_and_of_the_frames_that_are_there():
         Average(16, 3)
 
 
-@pytest.mark.parametrize("compressor", ["slots", "t_selector", "average", "none"])
+@pytest.mark.parametrize("compressor", ["slots", "guided", "t_selector", "average", "none"])
 @pytest.mark.parametrize("group", [1, 3, 0])
 def test_the_sequence_has_as_many_tokens_as_are_counted(compressor, group):
     if (compressor, group) in {("t_selector", 0), ("none", 3), ("none", 0)}:
@@ -112,9 +136,9 @@ def test_no_groups_of_frames_give_no_tokens(compressor, tokens):
 def test_make_compressor_has_one_of_each_name():
     kinds = {
         type(make_compressor(replace(SETTINGS, compressor=name, visual_tokens=1)))
-        for name in ("slots", "t_selector", "average", "none")
+        for name in ("slots", "guided", "t_selector", "average", "none")
     }
-    assert len(kinds) == 4
+    assert len(kinds) == 5
 
 
 @pytest.mark.parametrize(

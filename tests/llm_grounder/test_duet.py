@@ -1,6 +1,7 @@
 """A whole grounder streams what its own pass over the whole sample gives, under the mask that it is trained with."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -19,6 +20,7 @@ from llm_grounder.window import Window
 
 FRAMES, PATCHES, WIDTH = 8, 4, 6
 SETTINGS = GrounderSettings(WIDTH, PATCHES, visual_tokens=2, spans=2)
+GUIDED = replace(SETTINGS, compressor="guided", patch_width=5, patch_layers=2, patch_past=2)
 SAYS = PolicySettings(Rule.THRESHOLD, threshold=-1.0, same=0.9, interval=1.0)
 
 
@@ -40,9 +42,10 @@ def streamed(grounder, clip, window, policy=SAYS, longest=3):
     return list(run(stream, zip(clip.times.tolist(), clip.features, strict=True), questions))
 
 
+@pytest.mark.parametrize("settings", [SETTINGS, GUIDED], ids=["slots", "guided, looking back"])
 @pytest.mark.parametrize("window", [Window(), Window(frames=2, questions=1, replies=1)])
-def test_a_stream_of_a_grounder_equals_its_offline_pass_under_the_window(window):
-    grounder, clip = make(), film()
+def test_a_stream_of_a_grounder_equals_its_offline_pass_under_the_window(window, settings):
+    grounder, clip = make(settings), film()
     # Words that become the same tokens again when they are read as a turn.
     speakable = torch.zeros_like(grounder.backbone.speakable)
     speakable[grounder.backbone.tokenizer.encode("abcdefgh")] = True
@@ -61,6 +64,21 @@ def test_a_stream_of_a_grounder_equals_its_offline_pass_under_the_window(window)
         assert scores == pytest.approx(getattr(whole, head), abs=1e-4)
     (other,) = grounder.outputs([sample], Window(frames=1))
     assert np.abs(other.relevance - whole.relevance).max() > 1e-3
+
+
+def test_a_frame_is_read_in_the_light_of_the_last_question_and_of_the_frames_before():
+    shown = film().features
+    with torch.no_grad():
+        read = []
+        for question, before in (("the star", 0), ("it spins", 0), ("the star", 1)):
+            duet = GrounderDuet(make(GUIDED))
+            duet.question(question, 0.0)
+            for t in range(before):
+                duet.frame(shown[t], t / 2)
+            read.append(duet.frame(shown[4], 2.0))
+    assert (read[0] - read[1]).abs().max() > 1e-4
+    assert (read[0] - read[2]).abs().max() > 1e-4
+    assert torch.equal(read[0][-1], read[1][-1])  # the marker is its time alone
 
 
 def test_a_question_is_asked_in_the_words_of_training():

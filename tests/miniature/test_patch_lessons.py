@@ -1,0 +1,77 @@
+"""What patches show, from a film's truth: the front object of each, its look, and what it does at that time."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from miniature.grounder_training.films import Film
+from miniature.grounder_training.patch_lessons import KINDS, NOTHING, PatchLessons, patch_truth
+from miniature.long_world import make_long_clip, make_story
+from miniature.long_world.tell import act_key
+
+
+def film(story, boxes):
+    return Film(story, torch.zeros(story.frames, 1, 1), boxes)
+
+
+@pytest.fixture(scope="module")
+def story():
+    return make_story(3, seconds=24, most=4)
+
+
+def test_patches_of_a_box_say_its_object_and_what_it_does_in_that_frame(story):
+    event = story.events[0]
+    o = next(k for k, thing in enumerate(story.objects) if thing.id == event.object_id)
+    boxes = np.full((len(story.objects), story.frames, 4), np.nan, dtype=np.float32)
+    boxes[o] = (0.0, 0.0, 0.5, 1.0)
+    truth = patch_truth(film(story, boxes), slice(0, story.frames), 4).view(-1, 4, 4, len(KINDS))
+    assert (truth[:, :, 2:] == NOTHING).all()
+    middle = truth[:, 1, 1]
+    assert (middle[:, 0] == KINDS["colour"].index(story.objects[o].colour)).all()
+    assert (middle[:, 1] == KINDS["shape"].index(story.objects[o].shape)).all()
+    acts = [KINDS["act"][k] for k in middle[:, 3].tolist()]
+    assert set(acts[event.frames]) == {act_key(event)}
+    own = [e for e in story.events if e.object_id == event.object_id]
+    assert acts.count("none") == story.frames - sum(e.frames.stop - e.frames.start for e in own)
+
+
+def test_the_object_in_front_is_seen_and_one_smaller_than_a_patch_too(story):
+    boxes = np.full((len(story.objects), story.frames, 4), np.nan, dtype=np.float32)
+    boxes[:] = (0.0, 0.0, 1.0, 1.0)
+    boxes[:, 1] = np.nan
+    boxes[0, 1] = (0.60, 0.60, 0.62, 0.62)
+    truth = patch_truth(film(story, boxes), slice(0, 2), 4)
+    front = min(story.objects, key=lambda thing: thing.depth)
+    assert truth[0, 5, 0] == KINDS["colour"].index(front.colour)
+    assert torch.nonzero(truth[1, :, 0] != NOTHING).flatten().tolist() == [10]
+
+
+def test_boxes_of_a_drawn_film_lie_where_its_objects_are():
+    clip = make_long_clip(5, seconds=8, most=4)
+    boxes = np.stack([clip.boxes(thing.id) for thing in clip.story.objects]) / 256
+    truth = patch_truth(film(clip.story, boxes.astype(np.float32)), slice(0, clip.story.frames), 16)
+    shown = torch.from_numpy(clip.labels[:, 8::16, 8::16].reshape(clip.story.frames, 256).astype(np.int64))
+    both = (shown > 0) & (truth[..., 0] != NOTHING)
+    colours = torch.tensor([KINDS["colour"].index(thing.colour) for thing in clip.story.objects])
+    right = colours[shown[both] - 1] == truth[both][:, 0]
+    assert both.sum() / (shown > 0).sum() > 0.7
+    assert right.float().mean() > 0.9
+
+
+def test_what_patches_show_is_learnt():
+    torch.manual_seed(0)
+    story = replace(make_story(3, seconds=8, most=4))
+    boxes = np.random.default_rng(0).uniform(0, 0.5, (len(story.objects), story.frames, 4)).astype(np.float32)
+    boxes[..., 2:] += 0.4
+    truth = patch_truth(film(story, boxes), slice(0, story.frames), 4)
+    patches = torch.nn.functional.one_hot(truth[..., 0] + 1, 24).float()
+    lessons = PatchLessons(24)
+    optimizer = torch.optim.Adam(lessons.parameters(), 0.1)
+    first = float(lessons(patches, truth))
+    for _ in range(40):
+        optimizer.zero_grad()
+        lessons(patches, truth).backward()
+        optimizer.step()
+    assert float(lessons(patches, truth)) < 0.4 * first
