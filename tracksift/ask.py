@@ -41,7 +41,8 @@ MINIATURE_GRID = GridSettings(points_per_side=16, pred_iou_thresh=0.65, stabilit
 miniature's logits are softer than SAM2's, so that its masks are less stable under the same offset."""
 
 MINIATURE_DETECTOR = DetectorSettings(bin_size=8, box_threshold=0.375, stability=0.6)
-"""The miniature's detector is sure of more than the real one is; its tracker's masks are less stable, as above."""
+"""The miniature's detector is sure of more than the real one is (its record, where there is one, says of how much); its
+tracker's masks are less stable, as above."""
 
 
 _SHARED = ("tracker", "image_encoder", "text_encoder", "detector")
@@ -103,7 +104,12 @@ class Pipeline:
         """Default settings for the detector and the tracker, whose masks its stability judges."""
         settings = MINIATURE_DETECTOR if self.models.detector == MINIATURE else DetectorSettings()
         stable = MINIATURE_DETECTOR if self.models.tracker == MINIATURE else DetectorSettings()
-        return replace(settings, stability=stable.stability)
+        threshold = self.models.detector_threshold
+        return replace(
+            settings,
+            stability=stable.stability,
+            box_threshold=settings.box_threshold if threshold is None else threshold,
+        )
 
     def detecting(self, expressions: Sequence[Expression] | None = None) -> tuple[ProposalSettings, Extra]:
         """Default settings with the detector's prompts beside the grid's, and the detector that looks for

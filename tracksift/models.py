@@ -3,13 +3,16 @@
 Knows where the miniature's weights lie, by path and never by import. Does not know how weights are loaded.
 """
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from core.errors import CheckpointError
+from core.errors import CheckpointError, InputError
 
 WEIGHTS = Path(__file__).resolve().parents[1] / "miniature" / "weights"
 MINIATURE = "miniature"
+DETECTOR = "detector"  # a folder
+RECORD = "detector.json"  # of a detector's training, beside its weights
 
 
 @dataclass(frozen=True)
@@ -43,8 +46,20 @@ class Models:
 
     @property
     def detector_spec(self) -> str:
-        """What `proposals.detector.load_detector` takes."""
-        return _resolve(self.detector, "detector")
+        """What `proposals.detector.load_detector` takes; CheckpointError for the miniature's before it is released."""
+        spec = _resolve(self.detector, DETECTOR)
+        if self.detector == MINIATURE and not Path(spec).is_dir():
+            raise CheckpointError(
+                f"detector 'miniature': expected the folder {DETECTOR!r} among the miniature's weights, got none; "
+                "train one (python -m miniature.train_detector) or say --detector, a folder or a hub id"
+            )
+        return spec
+
+    @property
+    def detector_threshold(self) -> float | None:
+        """The threshold of boxes that the detector's training chose; None where it left no record of one."""
+        folder = Path(_resolve(self.detector, DETECTOR))
+        return read_threshold(folder) if (folder / RECORD).is_file() else None
 
     @property
     def is_miniature(self) -> bool:
@@ -61,6 +76,14 @@ def grounder_folder(name: str) -> Path:
             "yet; train one (`tracksift train-grounder`, `python -m miniature.train_grounder`) and name its folder"
         )
     return folder
+
+
+def read_threshold(folder: Path) -> float:
+    """The threshold in the record beside a detector's weights; InputError where there is none."""
+    try:
+        return float(json.loads((folder / RECORD).read_text(encoding="utf-8"))["threshold"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{folder / RECORD}: expected a record with a threshold, got: {error!r}") from error
 
 
 def _resolve(name: str, file: str) -> str:

@@ -1,13 +1,17 @@
 import json
+from dataclasses import replace
 
 import numpy as np
-import pytest
 
-from core.errors import InputError
+from core import rle
 from core.types import Expression, Source, TrackSet
 from miniature import eval_detector
-from miniature.eval_detector import CHOICES, app, oracle_scores, own_tracks, read_threshold
+from miniature.eval_detector import CHOICES, allowed, app, follow_clip, oracle_scores, own_tracks
+from miniature.splits import find_split
+from miniature.world import make_clip
+from proposals.detector import Detection
 from tests.factories import make_track, make_video
+from tracksift.ask import Pipeline
 
 
 def square(left):
@@ -53,22 +57,40 @@ def test_the_oracle_scores_what_each_choice_allows(monkeypatch):
     ]
 
 
-@pytest.mark.parametrize("text", [None, "{", "{}", '{"threshold": "x"}'])
-def test_a_detector_without_a_threshold_of_its_own_is_refused(tmp_path, text):
-    if text is not None:
-        (tmp_path / "detector.json").write_text(text)
-    with pytest.raises(InputError, match="expected a record with a threshold"):
-        read_threshold(tmp_path)
+class Seeing:
+    """A detector that finds the first object for any text."""
+
+    sha256 = name = "seeing"
+
+    def __init__(self, clip):
+        self.clip = clip
+
+    def read(self, texts):
+        return type("T", (), {"cut": [False] * len(texts), "count": len(texts)})
+
+    def detect(self, image, texts, box_threshold, text_threshold):
+        t = next(i for i, frame in enumerate(self.clip.frames) if np.array_equal(frame, image))
+        ys, xs = np.nonzero(self.clip.masks[0, t])
+        found = [Detection((xs.min(), ys.min(), xs.max() + 1, ys.max() + 1), 0.9, "it")] if len(ys) else []
+        return [found] * texts.count
 
 
-def test_the_threshold_is_the_records(tmp_path):
-    (tmp_path / "detector.json").write_text(json.dumps({"threshold": 0.4}))
-    assert read_threshold(tmp_path) == 0.4
+def test_a_clips_tracks_of_both_sources_are_scored_by_what_each_allows():
+    clip = make_clip(find_split("valid").first_seed, frames=6)
+    pipeline = Pipeline(device="cpu")
+    tracks = follow_clip(clip, pipeline, Seeing(clip), replace(pipeline.detector_settings, stability=0.1))
+    first = Expression("q", "the first", (clip.objects[0].id,))
+    truth = {thing.id: rle.encode(masks) for thing, masks in zip(clip.objects, clip.masks, strict=True)}
+    assert {track.source for track in tracks.tracks} == {Source.GRID, Source.GROUNDING_DINO}
+    own = clip.expressions[0]
+    scores = dict(allowed(tracks, [replace(first, id=own.id)], truth))
+    assert scores["detector"].j > 0.7
+    assert scores["both"].j >= max(scores["detector"].j, scores["grid"].j) - 1e-6
 
 
 def test_the_command_measures_at_that_threshold(command, tmp_path, monkeypatch):
     (tmp_path / "detector.json").write_text(json.dumps({"threshold": 0.4}))
-    monkeypatch.setattr(eval_detector, "load_detector", lambda *_: type("D", (), {"sha256": "f"}))
+    monkeypatch.setattr("proposals.detector.load_detector", lambda *_: type("D", (), {"sha256": "f"}))
     monkeypatch.setattr(eval_detector, "measure_split", lambda *_: [])
-    ended = command("--detector", tmp_path, "--clips", 1, app=lambda: app(standalone_mode=False), name="eval")
+    ended = command(tmp_path, "--clips", 1, app=lambda: app(standalone_mode=False), name="eval")
     assert (ended.code, ended.figures["valid_threshold"], ended.figures["valid_pairs"]) == (0, 0.4, 0)
