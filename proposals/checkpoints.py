@@ -50,7 +50,7 @@ class LoadedTracker:
     image_size: int
     token_width: int
     resources: Resources = field(default_factory=Resources)
-    _ready: dict[tuple[int, bool, bool], Tracker[Any]] = field(
+    _ready: dict[tuple[int, bool, bool, bool], Tracker[Any]] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
 
@@ -60,7 +60,7 @@ class LoadedTracker:
         Raises:
             CheckpointError: for a model that is built otherwise than in every released SAM2.
         """
-        key = (resources.objects, resources.compiled, resources.shared)
+        key = (resources.objects, resources.compiled, resources.shared, resources.replayed)
         if key not in self._ready:
             self._ready[key] = (CrowdTracker if resources.shared else Sam2Tracker)(self.model, resources)
         return self._ready[key]

@@ -12,7 +12,7 @@ from typing import ParamSpec, TypeVar
 import torch
 
 BUCKETS = (1, 4, 8, 16, 32, 48, 64)
-OVERHEAD = 2  # what one more batch costs, in objects: launches, and kernels that leave the device partly idle
+OVERHEAD = 3  # what one more batch costs, in objects: launches, and kernels that leave the device partly idle
 SHAPES = 64  # compiled versions of one function: a few a bucket and tracker
 
 Params = ParamSpec("Params")

@@ -24,8 +24,9 @@ from torch import Tensor
 from proposals.features import precision
 from proposals.memories import MemoryCohort
 from proposals.memory_attention import Frame, Memory
+from proposals.recollection import Recall, rows_of
 from proposals.sam2_heads import Readout
-from proposals.sam2_tracker import Recall, Sam2Tracker, rows_of
+from proposals.sam2_tracker import Sam2Tracker
 from proposals.tracker import Maps, Moment, Step
 
 
@@ -77,7 +78,9 @@ class CrowdTracker(Sam2Tracker):
             coarse = maps[-1].flatten(2).transpose(1, 2)
             frame = self._attention.frame(coarse, self._place.to(coarse.dtype))
         members = [
-            (number, self._recall(cohort, each.moment)) for number, each in enumerate(asked) for cohort in each.cohorts
+            (number, self._recollection.recall(cohort, each.moment))
+            for number, each in enumerate(asked)
+            for cohort in each.cohorts
         ]
         total = sum(recall.cohort.objects for _, recall in members)
         parts = self._batches.run(total, partial(self._follow_all, frame, maps, members))
@@ -103,14 +106,13 @@ class CrowdTracker(Sam2Tracker):
         with precision(self.device):
             own = Frame(frame.features[owner], frame.queries[owner])
             levels = tuple(level[owner] for level in maps)
-            outcome: Readout = self._heads(self._attention(own, self._filled(parts, sizes)), levels)
-        return outcome
+            return Readout(*self._heads(self._attention(own, self._filled(parts, sizes)), *levels))
 
     def _filled(self, parts: Sequence[tuple[Recall, int, int]], sizes: Tensor) -> Memory:
         """What objects remember, filled up to F memories and R pointers, with the mask of what is there."""
         model, device = self._model, self.device
         memories, most = int(model.num_maskmem), int(model.max_obj_ptrs_in_encoder)
-        split = int(model.hidden_dim) // self._width
+        split = int(model.hidden_dim) // self._recollection.width
         there = torch.zeros(len(parts), memories + most, dtype=torch.bool)
         far = torch.zeros(len(parts), most)
         for row, (recall, _, _) in enumerate(parts):
@@ -125,11 +127,12 @@ class CrowdTracker(Sam2Tracker):
             self._slot(parts, [_pointer(recall, at) for recall, _, _ in parts], one.cohort.told.pointer)
             for at in range(most)
         ]
-        told = torch.stack(pointers, dim=1).reshape(int(sizes.sum()), -1, self._width)
+        told = torch.stack(pointers, dim=1).reshape(int(sizes.sum()), -1, self._recollection.width)
         tokens = torch.cat([*(each.to(self._dtype) for each in spatial), told.to(self._dtype)], dim=1)
         repeats = torch.tensor([one.cohort.told.kept.shape[1]] * memories + [split] * most)
         mask = there.repeat_interleave(repeats, dim=1).repeat_interleave(sizes, dim=0).to(device, non_blocking=True)
-        places = self._places_in_time(far.to(device, non_blocking=True)).repeat_interleave(split, dim=1)
+        far_codes = get_1d_sine_pe(far.to(device, non_blocking=True), dim=self._recollection.sine_width)
+        places = self._recollection.codes(far_codes).repeat_interleave(split, dim=1)
         owner = torch.arange(len(parts)).repeat_interleave(sizes).to(device, non_blocking=True)
         ages = torch.arange(memories, device=device)
         return Memory(tokens, ages, places.to(self._dtype)[owner], mask)
@@ -141,15 +144,6 @@ class CrowdTracker(Sam2Tracker):
             blank.expand(last - first, *like.shape[1:]) if each is None else each[first:last]
             for each, (_, first, last) in zip(held, parts, strict=True)
         ])  # fmt: skip
-
-    def _places_in_time(self, far: Tensor) -> Tensor:
-        """Position codes [N, R, M] of pointers whose distance is the share `far` [N, R] of the longest."""
-        model = self._model
-        if not model.add_tpos_enc_to_obj_ptrs:
-            return far.new_zeros(*far.shape, self._width)
-        wide = model.hidden_dim if model.proj_tpos_enc_in_obj_ptrs else self._width
-        codes: Tensor = model.obj_ptr_tpos_proj(get_1d_sine_pe(far.flatten(), dim=wide))
-        return codes.view(*far.shape, -1)
 
 
 def _memory(recall: Recall, age: int) -> Tensor | None:

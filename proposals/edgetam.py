@@ -44,7 +44,7 @@ class LoadedEdgeTam(LoadedTracker):
             CheckpointError: for a model that remembers in another way than EdgeTAM.
             InputError: for compilation, which it does not know.
         """
-        key = (resources.objects, resources.compiled, False)
+        key = (resources.objects, resources.compiled, False, False)
         if key not in self._ready:
             self._ready[key] = EdgeTamTracker(self.model.video_model, resources)
         return self._ready[key]

@@ -11,6 +11,7 @@ Axis letters: N objects, P pixels of the coarsest map, F memory frames, R pointe
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -115,10 +116,12 @@ class SharedAttention:
         *,
         narrow: bool | None,
         compiled: bool,
+        backends: Sequence[SDPBackend] | None = None,
     ) -> None:
         """positions: [memories, P, M], of memory tokens by age.   side: P is side squared.
 
         narrow: whether memory values stay narrow in the attention; None for wherever that is quicker.
+        backends: of attention on a GPU, in order of preference; None for what is quickest at each size.
 
         Raises:
             CheckpointError: for attention built otherwise than in every released SAM2.
@@ -130,7 +133,7 @@ class SharedAttention:
         device = positions.device
         angles = module.layers[0].self_attn.compute_cis(end_x=side, end_y=side)  # [P, C / 2], complex
         self._turn = (angles.real.to(device), angles.imag.to(device))
-        self._narrow, self._places = narrow, positions
+        self._narrow, self._places, self._backends = narrow, positions, backends
         self._at_input = module.pos_enc_at_input
         self._layers = [_weights(layer, dtype) for layer in module.layers]
         self._last = _norm(module.norm)
@@ -144,7 +147,7 @@ class SharedAttention:
         """What depends on the frame alone; features and position code [1, P, C]."""
         first = self._layers[0]
         x, q, k, v = self._begin(features, position if self._at_input else None, first.own, self._turn)
-        return Frame(*self._query(x, _attend(q, k, v), first.cross, self._turn))
+        return Frame(*self._query(x, self._attend(q, k, v), first.cross, self._turn))
 
     def __call__(self, frame: Frame, memory: Memory) -> Tensor:
         """Features of the frame conditioned on each object's memory, [N, P, C]."""
@@ -157,12 +160,26 @@ class SharedAttention:
         for number, layer in enumerate(self._layers):
             if number:
                 own_q, own_k, own_v = self._own(x, layer.own, self._turn)
-                x, q = self._query(x, _attend(own_q, own_k, own_v), layer.cross, self._turn)
+                x, q = self._query(x, self._attend(own_q, own_k, own_v), layer.cross, self._turn)
             keys = rotary_keys.make_keys(placed, *layer.key, self._turn, len(places))
             values = memory.tokens if narrow else functional.linear(memory.tokens, *layer.wide)
-            found = _attend(q, keys, values, memory.mask)
+            found = self._attend(q, keys, values, memory.mask)
             x = self._mix(x, found, layer.mix if narrow else layer.wide_mix)
         return self._finish(x, self._last)
+
+    def _attend(self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Attention of one head, [N, P, C] x [N, L, C] x [N, L, V] -> [N, P, V]; values may be narrower than keys.
+
+        mask: [N, L] bool, the keys that are read.
+        """
+        q, k, v = q.unsqueeze(1), k.unsqueeze(1), v.unsqueeze(1)
+        if mask is not None:
+            return functional.scaled_dot_product_attention(q, k, v, attn_mask=mask[:, None, None]).squeeze(1)
+        if q.device.type == "cpu":
+            return functional.scaled_dot_product_attention(q, k, v).squeeze(1)
+        order = self._backends or (QUICK_AT_LENGTH if _large(len(q), k.shape[2]) else QUICK_TO_START)
+        with sdpa_kernel([*order, SDPBackend.MATH], set_priority=True):
+            return functional.scaled_dot_product_attention(q, k, v).squeeze(1)
 
 
 def _placed(tokens: Tensor, places: Tensor, pointer_positions: Tensor) -> Tensor:
@@ -210,21 +227,6 @@ def _finish(x: Tensor, norm: Norm) -> Tensor:
 def _normed(x: Tensor, norm: Norm, dtype: torch.dtype) -> Tensor:
     """Layer norm of the stream in float32, for matrix products in `dtype`."""
     return functional.layer_norm(x, x.shape[-1:], norm.weight, norm.bias, norm.eps).to(dtype)
-
-
-def _attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None) -> Tensor:
-    """Attention of one head, [N, P, C] x [N, L, C] x [N, L, V] -> [N, P, V]; values may be narrower than keys.
-
-    mask: [N, L] bool, the keys that are read.
-    """
-    q, k, v = q.unsqueeze(1), k.unsqueeze(1), v.unsqueeze(1)
-    if mask is not None:
-        return functional.scaled_dot_product_attention(q, k, v, attn_mask=mask[:, None, None]).squeeze(1)
-    if q.device.type == "cpu":
-        return functional.scaled_dot_product_attention(q, k, v).squeeze(1)
-    order = QUICK_AT_LENGTH if _large(len(q), k.shape[2]) else QUICK_TO_START
-    with sdpa_kernel([*order, SDPBackend.MATH], set_priority=True):
-        return functional.scaled_dot_product_attention(q, k, v).squeeze(1)
 
 
 def _large(objects: int, keys: int) -> bool:

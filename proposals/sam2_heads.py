@@ -56,7 +56,7 @@ class Heads(torch.nn.Module):
             self._no_mask = prompts.no_mask_embed.weight.reshape(1, -1, 1, 1)
             self._places = prompts.get_dense_pe()  # [1, C, height, width]
 
-    def forward(self, x: Tensor, maps: Maps) -> Readout:
+    def forward(self, x: Tensor, *maps: Tensor) -> Readout:
         """Features conditioned on memory [N, P, C] and the frame's maps -> what the frame shows and leaves behind."""
         model = self._model
         source = _as_map(x, maps) + self._no_mask

@@ -8,8 +8,7 @@ Axis letters: N objects, P pixels of the coarsest map, F memory frames, R pointe
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import accumulate, groupby
 
@@ -19,31 +18,21 @@ from numpy.typing import NDArray
 from sam2.modeling.sam2_base import SAM2Base
 from torch import Tensor
 from torch.nn import functional
+from torch.nn.attention import SDPBackend
 
 from core.errors import CheckpointError
 from proposals.batches import Batches
 from proposals.compilation import compilable, portions
 from proposals.features import normalise, precision
-from proposals.memories import MemoryCohort, Pointers, Remembered, on_device, sines
+from proposals.memories import MemoryCohort, Remembered
 from proposals.memory_attention import Frame, Memory, SharedAttention
+from proposals.recollection import Recall, Recollection, padded, rows_of
+from proposals.replay import Replay
 from proposals.sam2_heads import Heads, Readout
 from proposals.settings import Resources
 from proposals.tracker import Maps, Moment, Step
 
-
-@dataclass(frozen=True)
-class Recall:
-    """What one cohort reads at one frame: memories by age (0: told), and pointers."""
-
-    cohort: MemoryCohort
-    ages: tuple[int, ...]
-    memories: tuple[Remembered, ...]
-    pointers: Pointers
-
-    @property
-    def shape(self) -> tuple[tuple[int, ...], int]:
-        """What cohorts of one batch have in common."""
-        return self.ages, len(self.pointers)
+REPLAYED = 16  # objects with all memories, up to whose work a batch is replayed as a CUDA graph
 
 
 class Sam2Tracker:
@@ -56,9 +45,10 @@ class Sam2Tracker:
         *,
         narrow: bool | None = None,
         half: bool | None = None,
+        backends: Sequence[SDPBackend] | None = None,
     ) -> None:
         """narrow: keep memory values narrow in attention; by default where it is quicker.   half: in bfloat16; by
-        default on a GPU.
+        default on a GPU.   backends: of memory attention, in order of preference; by default the quickest.
 
         Raises:
             CheckpointError: for a model that objects cannot share a batch of, or whose parts are built otherwise than
@@ -77,11 +67,13 @@ class Sam2Tracker:
         self._compiled = resources.compiled
         self._batches = Batches(resources.objects)
         self._dtype = torch.bfloat16 if half else torch.float32
+        self._recollection = Recollection(self._model, self._dtype)
         side = self.image_size // int(model.backbone_stride)
         with torch.no_grad():
             self._attention = SharedAttention(
                 model.memory_attention, self._positions(side), side, self._dtype,
                 narrow=False if narrow is None and not on_gpu else narrow, compiled=self._compiled,
+                backends=backends,
             )  # fmt: skip
             self._place = (
                 model.image_encoder.neck.position_encoding(torch.zeros(1, 1, side, side, device=self.device))
@@ -89,7 +81,13 @@ class Sam2Tracker:
                 .transpose(1, 2)
             )  # [1, P, C]
         self._encode = compilable(self._model.forward_image, self._compiled)
-        self._heads = compilable(Heads(self._model), self._compiled)
+        self._heads: Callable[..., Sequence[Tensor]] = compilable(Heads(self._model), self._compiled)
+        self._remember: Callable[..., Sequence[Tensor]] = self._recollect
+        if resources.replayed and on_gpu:
+            pixels, wide = side * side, int(model.hidden_dim)
+            each = model.num_maskmem * pixels * int(model.mem_dim) + model.max_obj_ptrs_in_encoder * wide
+            self._remember = Replay(self._recollect, REPLAYED * each)
+            self._heads = Replay(self._heads, REPLAYED * pixels * wide)
 
     @torch.inference_mode()
     def encode(self, images: NDArray[np.uint8]) -> Maps:
@@ -118,7 +116,7 @@ class Sam2Tracker:
         with precision(self.device):
             coarse = maps[-1].flatten(2).transpose(1, 2)
             frame = self._attention.frame(coarse, self._place.to(coarse.dtype))
-        recalls = [self._recall(cohort, moment) for cohort in cohorts]
+        recalls = [self._recollection.recall(cohort, moment) for cohort in cohorts]
         # Cohorts that remember equally much lie beside each other: they are one batch of memory attention.
         shapes = list(dict.fromkeys(recall.shape for recall in recalls))
         order = sorted(range(len(recalls)), key=lambda number: shapes.index(recalls[number].shape))
@@ -168,26 +166,6 @@ class Sam2Tracker:
         tokens = memory.to(torch.bfloat16).flatten(2).transpose(1, 2).contiguous()
         return Readout(logits.float(), pointer.float(), score[:, 0].float(), ious.float().amax(dim=1), tokens)
 
-    def _recall(self, cohort: MemoryCohort, moment: Moment) -> Recall:
-        """The memories and pointers that the package would read, in its order."""
-        model, t = self._model, moment.frame
-        sign = 1 if moment.reverse else -1
-        stride = model.memory_temporal_stride_for_eval
-        ages, memories = [0], [cohort.told]
-        for age in range(1, model.num_maskmem):
-            back = model.num_maskmem - age
-            if back == 1:
-                read = t + sign
-            elif moment.reverse:
-                read = -(-(t + 2) // stride) * stride + (back - 2) * stride
-            else:
-                read = (t - 2) // stride * stride - (back - 2) * stride
-            if read in cohort.found:
-                ages.append(age)
-                memories.append(cohort.found[read])
-        pointers = cohort.pointers(moment, model.max_obj_ptrs_in_encoder)
-        return Recall(cohort, tuple(ages), tuple(memories), pointers)
-
     def _follow(self, frame: Frame, maps: Maps, members: Sequence[Recall], start: int, stop: int) -> Readout:
         """Objects start to stop of cohorts: attention for those that remember equally much, the heads for all."""
         rows = rows_of([recall.cohort.objects for recall in members], start, stop)
@@ -201,8 +179,7 @@ class Sam2Tracker:
 
     def _read_out(self, x: Tensor, size: int, maps: Maps) -> Readout:
         """The heads for features [N, P, C], their last object repeated up to `size`."""
-        outcome: Readout = self._heads(_padded(x, size), maps)
-        return Readout(*(each[: len(x)] for each in outcome))
+        return Readout(*(each[: len(x)] for each in self._heads(padded(x, size), *maps)))
 
     def _recalled(self, frame: Frame, members: Sequence[Recall], rows: Sequence[tuple[int, int, int]]) -> Tensor:
         """The frame's features conditioned on the memories of objects that remember equally much, [N, P, C]."""
@@ -210,8 +187,13 @@ class Sam2Tracker:
         found = []
         for first, last, size in self._cuts(sum(sizes)):
             mine = [(rows[i][0], rows[i][1] + begin, rows[i][1] + end) for i, begin, end in rows_of(sizes, first, last)]
-            found.append(self._attention(frame, self._gather(members, mine, size))[: last - first])
+            (x,) = self._remember(*self._recollection.gather(members, mine, size)[:3], *frame)
+            found.append(x[: last - first])
         return torch.cat(found) if len(found) > 1 else found[0]
+
+    def _recollect(self, *tensors: Tensor) -> tuple[Tensor]:
+        """Memory attention, for the tensors of a Memory and a Frame."""
+        return (self._attention(Frame(*tensors[3:]), Memory(*tensors[:3])),)
 
     def _cuts(self, objects: int) -> list[tuple[int, int, int]]:
         """First, last and padded size of batches; one batch as it is where nothing is compiled."""
@@ -220,35 +202,6 @@ class Sam2Tracker:
         taken = portions(objects)
         ends = list(accumulate(count for count, _ in taken))
         return [(end - count, end, size) for end, (count, size) in zip(ends, taken, strict=True)]
-
-    def _gather(self, members: Sequence[Recall], rows: Sequence[tuple[int, int, int]], padded: int) -> Memory:
-        """What some objects remember as one batch, its last object repeated up to `padded`."""
-        split = int(self._model.hidden_dim) // self._width  # tokens of a pointer
-        parts, owners = [], []
-        for at, (number, first, last) in enumerate(rows):
-            recall = members[number]
-            memories = [each.kept[first:last].to(self._dtype) for each in recall.memories]
-            parts.append(torch.cat([*memories, recall.pointers.tokens(self._width, self._dtype, first, last)], dim=1))
-            owners += [at] * (last - first)
-        owners += owners[-1:] * (padded - len(owners))
-        codes = self._distances([members[number].pointers for number, _, _ in rows]).repeat_interleave(split, dim=1)
-        place = codes.to(self._dtype)[on_device(owners, torch.int64, self.device)]
-        ages = on_device(members[rows[0][0]].ages, torch.int64, self.device)
-        return Memory(_padded(torch.cat(parts), padded), ages, place)
-
-    @property
-    def _width(self) -> int:
-        """M."""
-        return int(self._model.mem_dim)
-
-    def _distances(self, several: Sequence[Pointers]) -> Tensor:
-        """Position codes of some cohorts' pointers, equally many each, by their distance: [cohorts, pointers, M]."""
-        model = self._model
-        if not model.add_tpos_enc_to_obj_ptrs:
-            return torch.zeros(len(several), len(several[0]), self._width, device=self.device)
-        wide = model.hidden_dim if model.proj_tpos_enc_in_obj_ptrs else self._width
-        code: Tensor = model.obj_ptr_tpos_proj(sines(several, wide, self.device))
-        return code
 
 
 def halved(model: SAM2Base) -> SAM2Base:
@@ -261,22 +214,6 @@ def halved(model: SAM2Base) -> SAM2Base:
         if isinstance(module, torch.nn.Linear | torch.nn.Conv2d | torch.nn.ConvTranspose2d):
             module.to(torch.bfloat16)
     return copied
-
-
-def rows_of(sizes: Sequence[int], start: int, stop: int) -> list[tuple[int, int, int]]:
-    """Objects start to stop of cohorts of `sizes`, as (cohort, first, last)."""
-    rows, begin = [], 0
-    for number, size in enumerate(sizes):
-        first, last = max(start - begin, 0), min(stop - begin, size)
-        if first < last:
-            rows.append((number, first, last))
-        begin += size
-    return rows
-
-
-def _padded(x: Tensor, size: int) -> Tensor:
-    """[N, ...] with its last row repeated up to `size` rows."""
-    return x if size == len(x) else torch.cat([x, x[-1:].expand(size - len(x), *x.shape[1:])])
 
 
 def _joined(parts: Sequence[Readout]) -> Readout:

@@ -98,6 +98,7 @@ class Resources:
     points: grid points a decoder pass.   feature_bytes: of frame features kept on the device.   host_bytes: of those
     that wait in page-locked host memory, where the device is a GPU.   compiled: compile the model's parts, which takes
     a minute or two once a process and pays for long or many videos.   shared: threads with a video each step together.
+    replayed: small batches as CUDA graphs, on a GPU.
     """
 
     encoder_batch: int = 8
@@ -107,6 +108,7 @@ class Resources:
     host_bytes: int = 16 * 2**30
     compiled: bool = False
     shared: bool = False
+    replayed: bool = False
 
     def __post_init__(self) -> None:
         """Refuse numbers below 1, and a negative host_bytes."""

@@ -5,17 +5,16 @@ Knows flags and tables. Does not know what is timed.
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple, TypeVar
+from typing import Annotated, TypeVar
 
 import typer
 
 from core import reporting
 from core.errors import InputError
 from scripts import options
+from scripts.benchmark_rows import RowChoice, show, time_row
 
 Made = TypeVar("Made")
-
-TOP = 30  # kernels of a profile that are shown
 
 EPILOG = (
     "Examples: [bold]tracksift benchmark proposals[/]  |  "
@@ -38,7 +37,8 @@ def main(
         str | None,
         typer.Option(
             help="proposals: A (prompts on frame 0) or B (on every fourth frame, both ways), memory (peaks by frames "
-            "and objects), long (the miniature over 10,000 frames) or profile (top kernels)."
+            "and objects), long (the miniature over 10,000 frames), profile (top kernels) or parity (bfloat16 beside "
+            "the package's)."
         ),
     ] = None,
     size: Annotated[str, typer.Option(help="With --row: tiny, small, base_plus or large.")] = "large",
@@ -47,6 +47,7 @@ def main(
         typer.Option(help="With --row: prompts; 64 if not given, and 1, 16 and 64 for memory.", min=1, max=1024),
     ] = None,
     compiled: Annotated[bool, typer.Option(help="With --row: compile our parts.")] = True,
+    replayed: Annotated[bool, typer.Option(help="With --row: small batches as CUDA graphs.")] = False,
     alone: Annotated[bool, typer.Option("--alone", help="With --row: ours only (memory, long clips).")] = False,
     feature_gib: Annotated[
         float | None,
@@ -102,7 +103,9 @@ def main(
         return
     if row is not None:
         budgets = feature_gib, host_gib
-        _time_row(name, RowChoice(row, size, objects, frames, repeats, compiled, alone, *budgets), device)
+        if name != "proposals":
+            raise InputError(f"--row: expected the benchmark proposals, got {name!r}")
+        time_row(RowChoice(row, size, objects, frames, repeats, compiled, replayed, alone, *budgets), device)
         return
     frames = frames or 24
     if name == "cache":
@@ -119,7 +122,7 @@ def main(
     pipeline = Pipeline(device=device)
     with reporting.progress_bar(f"benchmark {name}", None) as bar:
         figures = benchmarks.BENCHMARKS[name](pipeline, frames, repeats, bar)
-    _show(
+    show(
         f"miniature: {name}", figures, {"benchmark": name, "frames": frames, "repeats": repeats, "weights": "miniature"}
     )
 
@@ -129,7 +132,7 @@ def _time_caches(folder: Path | None, frames: int, repeats: int) -> None:
 
     with reporting.progress_bar("benchmark cache", repeats) as bar:
         figures = time_caches(folder, frames, repeats, bar)
-    _show(
+    show(
         "cache: ours and SOLA's layout",
         figures,
         {"benchmark": "cache", "frames": frames, "repeats": repeats, "folder": folder},
@@ -142,7 +145,7 @@ def _time_metrics(expressions: int, frames: int) -> None:
     with reporting.progress_bar("benchmark metrics", expressions) as bar:
         figures = time_metrics(expressions, frames, bar)
     title = f"J&F: {expressions} expressions of {frames} frames of {SIZE[0]}x{SIZE[1]}"
-    _show(title, figures, {"benchmark": "metrics", "expressions": expressions, "frames": frames, "size": SIZE})
+    show(title, figures, {"benchmark": "metrics", "expressions": expressions, "frames": frames, "size": SIZE})
 
 
 def _time_selector(scale: str, repeats: int, device: str) -> None:
@@ -155,7 +158,7 @@ def _time_selector(scale: str, repeats: int, device: str) -> None:
     with reporting.progress_bar("benchmark selector") as bar:
         figures = time_selector(settings, pick_device(device), bar)
     title = f"selector: {settings.tracks} tracks of {settings.frames} frames"
-    _show(title, figures, {"benchmark": "selector", "weights": "random", **asdict(settings)})
+    show(title, figures, {"benchmark": "selector", "weights": "random", **asdict(settings)})
 
 
 def _time_grounder(scale: str, repeats: int, device: str) -> None:
@@ -169,7 +172,7 @@ def _time_grounder(scale: str, repeats: int, device: str) -> None:
     with reporting.progress_bar("benchmark grounder") as bar:
         figures = time_grounder(settings, pick_device(device), bar)
     title = f"grounder: {settings.clips} clips of {settings.frames} frames, {settings.visual} tokens a frame"
-    _show(title, figures, {"benchmark": "grounder", "weights": "random", **asdict(settings)})
+    show(title, figures, {"benchmark": "grounder", "weights": "random", **asdict(settings)})
 
 
 def _at_scale(scales: Mapping[str, Callable[[int], Made]], scale: str, repeats: int) -> Made:
@@ -177,100 +180,3 @@ def _at_scale(scales: Mapping[str, Callable[[int], Made]], scale: str, repeats: 
     if scale not in scales:
         raise InputError(f"--scale: expected one of {', '.join(scales)}, got {scale!r}")
     return scales[scale](repeats)
-
-
-def _show(title: str, figures: Mapping[str, Any], settings: Mapping[str, Any]) -> None:
-    """Figures as a table and as the last line."""
-    reporting.print_table(title, ["figure", "value"], list(figures.items()))
-    reporting.emit(figures, settings)
-
-
-class RowChoice(NamedTuple):
-    """The flags of a row of the speed table."""
-
-    row: str
-    size: str
-    objects: int | None
-    frames: int | None
-    repeats: int
-    compiled: bool
-    alone: bool
-    feature_gib: float | None
-    host_gib: float | None
-
-    def resources(self, compiled: bool) -> Any:
-        """What the row runs with; small budgets where memory is the question, so that every tier is used."""
-        from proposals.settings import Resources
-
-        small = self.row in ("memory", "long")
-        device = self.feature_gib if self.feature_gib is not None else (0.5 if small else 16)
-        host = self.host_gib if self.host_gib is not None else (1 if small else 16)
-        return Resources(
-            encoder_batch=16, compiled=compiled, feature_bytes=int(device * 2**30), host_bytes=int(host * 2**30)
-        )
-
-
-def _time_row(name: str, choice: RowChoice, device: str) -> None:
-    from core.devices import pick_device
-
-    if name != "proposals":
-        raise InputError(f"--row: expected the benchmark proposals, got {name!r}")
-    resources = choice.resources(choice.compiled)
-    settings = {"benchmark": name, "weights": "random", **choice._asdict()}
-    if choice.row == "long":
-        # Compilation pays for large models alone.
-        _time_long(choice, choice.resources(compiled=False), device, settings | {"weights": "miniature"})
-    elif choice.row == "memory":
-        _time_memory(choice, resources, pick_device(device), settings)
-    elif choice.row == "profile":
-        _time_kernels(choice, resources, pick_device(device), settings)
-    else:
-        _time_ways(choice, resources, pick_device(device), settings)
-
-
-def _time_ways(choice: RowChoice, resources: Any, device: Any, settings: dict[str, Any]) -> None:
-    from proposals.benchmark.rows import RowSettings, run_row
-
-    objects, frames = choice.objects or 64, choice.frames or 24
-    row = RowSettings(choice.row, choice.size, objects, frames, choice.repeats, choice.alone, resources)
-    with reporting.progress_bar(f"row {choice.row}", None) as bar:
-        figures = run_row(row, device, bar)
-    title = f"row {choice.row}: {choice.size}, {objects} objects, {frames} frames"
-    _show(title, figures, settings | {"objects": objects, "frames": frames})
-
-
-def _time_memory(choice: RowChoice, resources: Any, device: Any, settings: dict[str, Any]) -> None:
-    from proposals.benchmark.memory import CROWDS, LENGTHS, run_grid
-
-    lengths = (choice.frames,) if choice.frames else LENGTHS
-    crowds = (choice.objects,) if choice.objects else CROWDS
-    with reporting.progress_bar("memory", len(lengths) * len(crowds)) as bar:
-        rows = run_grid(choice.size, lengths, crowds, resources, device, bar)
-    reporting.print_table(f"memory: {choice.size}, random weights", list(rows[0]), [list(row.values()) for row in rows])
-    figures = {f"{row['objects']}x{row['frames']}_{key}": value for row in rows for key, value in row.items()}
-    reporting.emit(figures, settings)
-
-
-def _time_long(choice: RowChoice, resources: Any, device: str, settings: dict[str, Any]) -> None:
-    from miniature.benchmarks import follow_long
-    from tracksift.ask import Pipeline
-
-    frames, objects = choice.frames or 10_000, choice.objects or 64
-    with reporting.progress_bar("long clip", None):
-        course = follow_long(Pipeline(device=device), frames, objects, resources)
-    columns = list(course.rows[0])
-    title = f"miniature: {objects} objects over {frames} frames, peaks of each part of the sweeps"
-    reporting.print_table(title, columns, [list(row.values()) for row in course.rows])
-    reporting.emit(course.whole, settings)
-
-
-def _time_kernels(choice: RowChoice, resources: Any, device: Any, settings: dict[str, Any]) -> None:
-    from proposals.benchmark.kernels import profile_kernels
-
-    objects = choice.objects or 64
-    with reporting.progress_bar("profile", None):
-        kernels, clock = profile_kernels(choice.size, objects, resources, device)
-    columns = ["kernel", "ms a frame", "calls a frame", "share"]
-    reporting.print_table(f"profile: {choice.size}, {objects} objects", columns, kernels[:TOP])
-    figures = {"busy_frame_ms": sum(ms for _, ms, _, _ in kernels), "profiled_frame_ms": clock, "kernels": len(kernels)}
-    reporting.emit(figures, settings | {"objects": objects})

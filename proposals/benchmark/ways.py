@@ -39,7 +39,7 @@ def ours(tracker: Tracker[Any], folder: Path, prompts: Sequence[MaskPrompt], res
 
 def solas(model: SAM2Base, folder: Path, prompts: Sequence[MaskPrompt]) -> Masks:
     """The legacy predictor with up to four prompts of one frame a pass, forward and backward, every pass encoding."""
-    predictor = _predictor(model, LegacyPredictor)
+    predictor = as_predictor(model, LegacyPredictor)
     predictor.clear_non_cond_mem_for_multi_obj = False
     results: dict[int, tuple[bytes, ...]] = {}
     with precision(model.device):
@@ -57,7 +57,7 @@ def solas(model: SAM2Base, folder: Path, prompts: Sequence[MaskPrompt]) -> Masks
 
 def official(model: SAM2Base, folder: Path, prompts: Sequence[MaskPrompt]) -> Masks:
     """The official predictor with all objects at once; prompts of one frame."""
-    predictor = _predictor(model, SAM2VideoPredictor)
+    predictor = as_predictor(model, SAM2VideoPredictor)
     with precision(model.device):
         state = predictor.init_state(str(folder))
         for number, prompt in enumerate(prompts):
@@ -78,7 +78,7 @@ def _both_ways(predictor: Any, state: dict[str, Any], key: int, numbers: Sequenc
     return {number: tuple(found[t][i] for t in sorted(found)) for i, number in enumerate(numbers)}
 
 
-def _predictor(model: SAM2Base, kind: type) -> Any:
+def as_predictor(model: SAM2Base, kind: type = SAM2VideoPredictor) -> Any:
     """The model with a predictor's methods and plain settings; weights are shared."""
     predictor = copy.copy(model)
     predictor.__class__ = kind

@@ -10,12 +10,12 @@ from types import ModuleType
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 
 from core.frames import open_video
 from core.types import Source
+from proposals.benchmark.parity import AWAY, BIRTHS, FRAMES, SIDE, disc_scene
 from proposals.benchmark.stage import follow_memory, raise_objects, settle_masks
-from proposals.benchmark.ways import quiet_progress
+from proposals.benchmark.ways import as_predictor, quiet_progress
 from proposals.checkpoints import build_sam2, load_sam2
 from proposals.features import FeatureStore
 from proposals.prompts import MaskPrompt
@@ -25,42 +25,13 @@ from proposals.settings import Resources
 from tests.proposals.test_propagation import Watched, official
 
 WEIGHTS = Path(__file__).parents[2] / "miniature" / "weights" / "sam2.safetensors"
-FRAMES, SIDE = 16, 256
-AWAY = (6, 7, 8, 9)
-BIRTHS = ((0, 0), (1, 6), (2, 15), (1, 0), (0, 11))  # object, frame: forward, both ways, backward
-
-
-def disc(y, x, radius):
-    rows, columns = np.mgrid[:SIDE, :SIDE]
-    return (rows - y) ** 2 + (columns - x) ** 2 < radius**2
 
 
 @pytest.fixture(scope="module")
 def scene(tmp_path_factory):
     """A folder of JPEGs, and the visible masks [O, T, H, W] of three discs: the first is away for a while."""
     folder = tmp_path_factory.mktemp("scene")
-    rng = np.random.default_rng(3)
-    ground = np.asarray(Image.fromarray(rng.integers(60, 120, (16, 16, 3), dtype=np.uint8)).resize((SIDE, SIDE)))
-    masks = np.zeros((3, FRAMES, SIDE, SIDE), dtype=bool)
-    colours = ((220, 40, 40), (40, 90, 230), (240, 220, 60))
-    for t in range(FRAMES):
-        picture = ground.copy()
-        for o, place in enumerate(((60, 60 + 4 * t, 32), (140, 220 - 8 * t, 30), (215, 40 + 5 * t, 30))):
-            if o or t not in AWAY:
-                masks[o, t] = disc(*place)
-                picture[masks[o, t]] = colours[o]
-        Image.fromarray(picture).save(folder / f"{t:03d}.jpg", quality=95)
-    return folder, masks
-
-
-def as_predictor(model):
-    """The model with the methods and plain settings of the package's predictor."""
-    from sam2.sam2_video_predictor import SAM2VideoPredictor
-
-    model.__class__ = SAM2VideoPredictor
-    model.fill_hole_area, model.non_overlap_masks = 0, False
-    model.clear_non_cond_mem_around_input = model.add_all_frames_to_correct_as_cond = False
-    return model
+    return folder, disc_scene(folder)
 
 
 @pytest.fixture(scope="module", params=["miniature", "random"])
@@ -153,11 +124,11 @@ def test_an_object_hides_and_returns(model, wanted, request):
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-@pytest.mark.parametrize("compiled", [False, True])
-def test_in_bfloat16_masks_and_tokens_stay_with_the_packages(model, scene, compiled):
+@pytest.mark.parametrize(("compiled", "replayed"), [(False, False), (True, False), (True, True)])
+def test_in_bfloat16_masks_and_tokens_stay_with_the_packages(model, scene, compiled, replayed):
     folder, masks = scene
     on_gpu = model.to("cuda")
-    tracker = Sam2Tracker(on_gpu, Resources(compiled=compiled))
+    tracker = Sam2Tracker(on_gpu, Resources(compiled=compiled, replayed=replayed))
     store = FeatureStore(open_video(folder, fps=8), tracker, Resources())
     tracks = propagate(tracker, store, [MaskPrompt(key, masks[o, key], Source.GRID) for o, key in BIRTHS])
     ious, cosines = [], []

@@ -7,12 +7,14 @@ from core.errors import CheckpointError
 from core.frames import ArrayReader, open_video
 from core.types import Source
 from proposals import mask_writer, memory_attention, sam2_tracker
+from proposals.benchmark import parity
 from proposals.compilation import BUCKETS
 from proposals.features import FeatureStore
 from proposals.mask_writer import video_masks
 from proposals.memories import MemoryCohort
 from proposals.prompts import MaskPrompt
 from proposals.propagation import propagate
+from proposals.replay import Replay
 from proposals.sam2_tracker import Sam2Tracker
 from proposals.settings import Resources
 
@@ -20,19 +22,9 @@ OFFICIAL = "sam2.sam2_video_predictor.SAM2VideoPredictor"
 
 
 def official(model, folder, mask, key):
-    """The package's predictor on a folder of JPEGs, one object: video-size logits [T, H, W], pointers, scores."""
-    state = model.init_state(str(folder))
-    model.add_new_mask(state, key, 1, torch.from_numpy(mask))
-    logits = {t: value[0, 0] for t, _, value in model.propagate_in_video(state, start_frame_idx=key)}
-    logits |= {t: value[0, 0] for t, _, value in model.propagate_in_video(state, start_frame_idx=key, reverse=True)}
-    outputs = state["output_dict_per_obj"][0]
-    every = {**outputs["non_cond_frame_outputs"], **outputs["cond_frame_outputs"]}
-    order = range(len(logits))
-    return (
-        torch.stack([logits[t] for t in order]),
-        torch.stack([every[t]["obj_ptr"][0] for t in order]),
-        torch.stack([every[t]["object_score_logits"][0, 0] for t in order]),
-    )
+    """The package's predictor, one object: video-size logits [T, H, W], pointers, scores."""
+    found = parity.official(model, folder, mask, key)
+    return found.logits, found.pointers, found.scores
 
 
 @pytest.fixture
@@ -142,7 +134,7 @@ def test_batches_split_and_padded_for_compilation_leave_every_object_its_own_res
     tracker = Watched(model, Resources(objects=limit, compiled=True))
     seen = set()
     heads = tracker._heads
-    tracker._heads = lambda x, maps: seen.add(len(x)) or heads(x, maps)
+    tracker._heads = lambda x, *maps: seen.add(len(x)) or heads(x, *maps)
     propagate(tracker, FeatureStore(open_video(folder, fps=8), tracker, Resources()),
               [MaskPrompt(key, masks[o, key], Source.GRID) for o, key in births])  # fmt: skip
     assert seen <= set(BUCKETS)
@@ -152,6 +144,27 @@ def test_batches_split_and_padded_for_compilation_leave_every_object_its_own_res
     for number, birth in enumerate(births):
         mine = tracker.object(cohorts.index(birth[1]), number - first[birth[1]])
         assert_equal(mine, wanted[birth], (64, 64))
+
+
+def test_replayed_batches_equal_the_packages_predictor(make_model, moving_squares, write_jpegs):
+    """What is captured does its work again on the same tensors, as a graph would."""
+    pictures, masks = moving_squares(12, count=2)
+    folder = write_jpegs(pictures)
+    model = make_model(OFFICIAL)
+    births = [(0, 0), (1, 3), (0, 4), (1, 11)]
+    tracker = Watched(model)
+    captured = []
+    tracker._remember, tracker._heads = (
+        Replay(function, 10**9, lambda work, pool: captured.append(work) or work)
+        for function in (tracker._recollect, tracker._heads)
+    )
+    store = FeatureStore(open_video(folder, fps=8), tracker, Resources())
+    for _ in range(2):  # shapes are captured when they come again
+        tracker.answers = {}
+        propagate(tracker, store, [MaskPrompt(key, masks[o, key], Source.GRID) for o, key in births])
+    assert len(captured) > 10
+    for number, (o, key) in enumerate(births):
+        assert_equal(tracker.object(number, 0), official(model, folder, masks[o, key], key), (64, 64))
 
 
 def test_the_comparison_can_fail(make_model, moving_squares, write_jpegs):
