@@ -1,8 +1,8 @@
 """A training step's forward and backward as one CUDA graph, replayed on new data.
 
-Knows CUDA graphs. Does not know models or losses. The miniature's step is about 33,000 small kernels: launched one by
-one they take three times as long as the GPU needs for them. Everything in the step must have one shape, run on the
-device, and take its dice as input.
+Knows CUDA graphs. Does not know models or losses. A step of the miniature SAM2 is about 33,000 small kernels: launched
+one by one they take three times as long as the GPU needs for them. Everything in the step must have one shape and run
+on the device; dice come from the device's own generator, or as input.
 """
 
 from __future__ import annotations
