@@ -43,7 +43,8 @@ class GraphedLoss:
             return self._plain(batch)
         if shapes not in self._captured:
             try:
-                self._captured[shapes] = CapturedStep(self._work, self._parameters, tensors)
+                beside = next(iter(self._captured.values()), None)
+                self._captured[shapes] = CapturedStep(self._work, self._parameters, tensors, beside)
             except torch.OutOfMemoryError:
                 raise
             except RuntimeError as error:

@@ -74,7 +74,7 @@ def test_graphs_are_refused_where_nothing_records_them(look_examples, tmp_path):
 
 
 def test_a_step_that_cannot_be_captured_is_run_without_and_says_so(look_examples, monkeypatch):
-    def refuse(work, parameters, example):
+    def refuse(work, parameters, example, beside):
         raise RuntimeError("operation not permitted when stream is capturing\nand more")
 
     module, data = module_of(OURS, look_examples[:6])
