@@ -12,6 +12,7 @@
         CacheVersionError     written by a newer TrackSift
       ScorerMismatchError     a scorer was trained on another tracker or encoder than the cache holds
       ServerError             a server that was asked for does not answer as it should
+      StoppedError            a signal ended the work; exit code 128 + signal
 
 Knows no other module.
 """
@@ -63,3 +64,12 @@ class ScorerMismatchError(TrackSiftError):
 
 class ServerError(TrackSiftError):
     """A server that was asked for cannot be reached or does not answer as it should."""
+
+
+class StoppedError(TrackSiftError):
+    """A signal ended the work before it was done; says what is kept."""
+
+    def __init__(self, message: str, signal: int) -> None:
+        """signal: its number, which 128 is added to for the exit code."""
+        super().__init__(message)
+        self.signal = signal

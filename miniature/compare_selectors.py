@@ -16,7 +16,7 @@ import typer
 
 from core import cli, reporting
 from core.devices import pick_device
-from core.errors import InputError
+from core.errors import InputError, StoppedError
 from core.text import TextEncoder, load_text_encoder
 from miniature import selector_scores
 from miniature.selector_runs import Done, Facts, run_folder, search_of, told, train_all
@@ -29,6 +29,7 @@ from selector.shared import share
 from selector.training import read_splits
 from tracksift.jobs import Job, labelled_caches, split_jobs
 from tracksift.models import Models
+from tracksift.scheduling.stopping import stop_on_signals
 
 KEPT = ("test", "shifted_test")  # measured once a released checkpoint
 SPLITS = ("train", "valid", "calib")
@@ -129,7 +130,10 @@ def _train(
         typer.echo(f"{done.task.name}: {done.seconds:.0f} s, calib score {score:.4f}", err=True)
 
     try:
-        return train_all(shared, facts, plans, seeds, out, together, deadline, say)
+        with stop_on_signals(None) as stop:
+            return train_all(shared, facts, plans, seeds, out, together, deadline, say)
+    except KeyboardInterrupt:
+        raise StoppedError(f"{out}: comparison ended; the same command goes on where it was", stop.signal) from None
     finally:
         shared.path.unlink(missing_ok=True)
 

@@ -9,11 +9,15 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+import os
+import signal
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
+from multiprocessing.connection import wait as wait_for
 from pathlib import Path
 
 import torch
@@ -135,6 +139,10 @@ def _workers(
     pool = ProcessPoolExecutor(processes, multiprocessing.get_context("spawn"), _Worker.open, (shared, facts))
     try:
         yield lambda task: pool.submit(_Worker.run, task)
+    except KeyboardInterrupt:  # what runs is not waited for: it goes on from its last epoch another time
+        for process in multiprocessing.active_children():
+            process.terminate()
+        raise
     finally:
         pool.shutdown(cancel_futures=True)
 
@@ -149,6 +157,8 @@ class _Worker:
     @classmethod
     def open(cls, shared: SharedSplits, facts: Facts) -> None:
         torch.set_num_threads(1)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # of a terminal; the first process decides
+        threading.Thread(target=_end_with_parent, daemon=True).start()
         cls.facts, cls.splits, cls.read = facts, shared.open(facts.device), {}
 
     @classmethod
@@ -170,6 +180,14 @@ class _Worker:
         if settings.input_width not in cls.read:
             cls.read[settings.input_width] = fitting(cls.splits, settings)
         return cls.read[settings.input_width]
+
+
+def _end_with_parent() -> None:
+    """A process whose parent was killed would go on, and then wait for ever."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        wait_for([parent.sentinel])
+        os.kill(os.getpid(), signal.SIGKILL)
 
 
 def search_of(folder: Path) -> list[dict[str, float]]:

@@ -4,8 +4,10 @@ Knows logits of competing tracks and the overlaps of labels. Does not know model
 sigmoid(logit / temperature), or a rising line through knots (isotonic regression; Zadrozny and Elkan, KDD 2002),
 whichever predicts better the half of the split that it was not fitted on. Presence is a logistic function of the best
 logit. The two thresholds are those of fusion's rule: tracks above `threshold` are selected; where there are none, the
-best track is, unless the probability of no target reaches `no_target_threshold`. Where asked, tracks that come within a
-share of the best one are chosen with it, if that pays on videos that the share was not fitted on.
+best track is, unless the probability of no target reaches `no_target_threshold`. Where that reaches `gate`, no track is
+selected at all: how sure a second track must be and how sure any must be are two things. Where asked, tracks that come
+within a share of the best one are chosen with it. Gate and share are fitted only where they pay on videos that they
+were not fitted on.
 """
 
 from __future__ import annotations
@@ -25,7 +27,8 @@ from selector.labels import overlap_score, positives
 
 ORDER = 1e-3  # of an isotonic probability that is the sigmoid's, so that no two logits get the same
 THRESHOLDS, ABSENCES = np.arange(2, 19) / 20, np.arange(1, 10) / 10
-ALONE, SHARES = (1.0,), (1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3)
+ALONE, GATES = (1.0,), (1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2)
+SHARES = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3)
 Knots = tuple[tuple[float, float], ...]
 
 
@@ -35,6 +38,7 @@ class Calibration:
 
     knots: (logit, probability) in rising order, () for the sigmoid alone.
     share: where any track is chosen, so is each whose probability exceeds this share of the best one's; 1 for none.
+    gate: the probability of no target from which on nothing is chosen, whatever exceeds `threshold`; 1 for never.
     """
 
     temperature: float = 1.0
@@ -44,6 +48,7 @@ class Calibration:
     no_target_threshold: float = 0.5
     knots: Knots = ()
     share: float = 1.0
+    gate: float = 1.0
 
     def __post_init__(self) -> None:
         """Refuse what would turn scores around."""
@@ -53,6 +58,9 @@ class Calibration:
         check_probability("calibration threshold", self.threshold)
         check_probability("calibration no-target threshold", self.no_target_threshold)
         check_probability("calibration share", self.share)
+        check_probability("calibration gate", self.gate)
+        if self.gate < self.no_target_threshold:
+            raise InputError(f"calibration: expected a gate of at least the no-target threshold, got {self}")
         if not (self.temperature > 0 and self.presence_scale >= 0 and np.isfinite(self.presence_offset)):
             raise InputError(f"calibration: expected a temperature above 0 and a scale of at least 0, got {self}")
 
@@ -74,8 +82,11 @@ class Calibration:
     def limit(self, probability: NDArray[np.floating], presence: float) -> float:
         """What a track's probability has to exceed here, which is fusion's threshold for this one expression.
 
-        `threshold`, or `share` of the best of `probability` [N] where that is less, unless the answer is no target.
+        `threshold`, or `share` of the best of `probability` [N] where that is less, unless the answer is no target;
+        1, which no track exceeds, from the gate on.
         """
+        if len(probability) and 1 - presence >= self.gate:
+            return 1.0
         if self.share >= 1 or not len(probability):
             return self.threshold
         best = float(probability.max())
@@ -121,9 +132,9 @@ def mean_score(scored: Sequence[Scored], calibration: Calibration) -> float:
 
 
 def fit_calibration(scored: Sequence[Scored], *, relative: bool = False) -> Calibration:
-    """Tracks' probability and presence by likelihood, then the two thresholds by a grid on the mean `overlap_score`.
+    """Tracks' probability and presence by likelihood, then the thresholds by a grid on the mean `overlap_score`.
 
-    relative: also fit `share`, where that pays (`share_is_better`).
+    The gate is fitted where it pays.   relative: also fit `share`, where that does.
 
     Raises:
         InputError: when there is nothing to fit on.
@@ -136,7 +147,8 @@ def fit_calibration(scored: Sequence[Scored], *, relative: bool = False) -> Cali
     scale, offset = _fit(lambda p: _nll(best * np.exp(p[0]) + p[1], there), [0.0, 0.0])
     curve = fit_curve(scored, isotonic=isotonic_is_better(scored))
     start = replace(curve, presence_scale=float(np.exp(scale)), presence_offset=float(offset))
-    return _with_rule(scored, start, SHARES if relative and share_is_better(scored, start) else ALONE)
+    gates = GATES if _pays(scored, start, ALONE, GATES) else ALONE
+    return _with_rule(scored, start, SHARES if relative and _pays(scored, start, SHARES, ALONE) else ALONE, gates)
 
 
 def fit_curve(scored: Sequence[Scored], *, isotonic: bool) -> Calibration:
@@ -161,16 +173,16 @@ def isotonic_is_better(scored: Sequence[Scored]) -> bool:
     return loss[True] < loss[False]
 
 
-def share_is_better(scored: Sequence[Scored], calibration: Calibration) -> bool:
-    """Whether a share of the best pays on both halves of the videos, each with the rule fitted on the other."""
+def _pays(scored: Sequence[Scored], calibration: Calibration, shares: Sequence[float], gates: Sequence[float]) -> bool:
+    """Whether these shares and gates pay on both halves of the videos, each with the rule fitted on the other."""
     halves = _halves(scored)
     if not all(halves):
         return False
-    plain, shared = (
-        [mean_score(halves[1 - side], _with_rule(halves[side], calibration, shares)) for side in (0, 1)]
-        for shares in (ALONE, SHARES)
+    plain, more = (
+        [mean_score(halves[1 - side], _with_rule(halves[side], calibration, *rule)) for side in (0, 1)]
+        for rule in ((ALONE, ALONE), (shares, gates))
     )
-    return all(new > old for new, old in zip(shared, plain, strict=True))
+    return all(new > old for new, old in zip(more, plain, strict=True))
 
 
 def isotonic_knots(logits: NDArray[np.float64], truth: NDArray[np.bool_]) -> Knots:
@@ -206,29 +218,35 @@ def _halves(scored: Sequence[Scored]) -> list[list[Scored]]:
     return [[item for item in scored if part[item.video] == side] for side in (0, 1)]
 
 
-def _with_rule(scored: Sequence[Scored], calibration: Calibration, shares: Sequence[float]) -> Calibration:
-    """The best thresholds and share of a grid by `mean_score`; what is chosen is always some of the best tracks."""
-    total = np.zeros((len(THRESHOLDS), len(shares), len(ABSENCES)))
+def _with_rule(
+    scored: Sequence[Scored], calibration: Calibration, shares: Sequence[float], gates: Sequence[float]
+) -> Calibration:
+    """The best thresholds, share and gate of a grid by `mean_score`; what is chosen is always some best tracks."""
+    closes = np.array(gates)
+    total = np.zeros((len(THRESHOLDS), len(shares), len(ABSENCES), len(gates)))
     for item in scored:
         probability, presence = calibration.probability(item.logits), calibration.presence(item.logits)
         order = np.argsort(-probability, kind="stable")
-        known: dict[int, float] = {}
+        known = np.zeros(len(order) + 1)
         near = np.minimum.outer(THRESHOLDS, np.array(shares) * probability.max())  # [thresholds, shares]
         several = np.maximum((probability > near[..., None]).sum(-1), 1)  # where anything is chosen
-        secure = (probability.max() > THRESHOLDS)[:, None, None] | (1 - presence < ABSENCES)
-        count = np.where(secure, several[..., None], 0)
+        above = (probability.max() > THRESHOLDS)[:, None, None, None]
+        secure = above & (1 - presence < closes) | (1 - presence < ABSENCES)[:, None]
+        count = np.where(secure, several[..., None, None], 0)
         for number in np.unique(count).tolist():
             known[number] = overlap_score(item.labels, item.expression, np.isin(np.arange(len(order)), order[:number]))
-        total += np.vectorize(known.__getitem__, otypes=[float])(count)
-    # Among equals the share that adds least, and then the middle, are the safest.
-    middle = np.abs(THRESHOLDS - 0.5)[:, None, None] + np.abs(ABSENCES - 0.5)
-    keys = np.broadcast_arrays(middle, -np.array(shares)[:, None], -total.round(9))
-    row, column, depth = np.unravel_index(np.lexsort([key.ravel() for key in keys])[0], total.shape)
+        total += known[count]
+    total = np.where(ABSENCES[:, None] <= GATES, total, -np.inf)
+    # Among equals what asks for least beside the threshold, and then the middle, are the safest.
+    middle = np.abs(THRESHOLDS - 0.5)[:, None, None, None] + np.abs(ABSENCES - 0.5)[:, None]
+    keys = np.broadcast_arrays(middle, -closes, -np.array(shares)[:, None, None], -total.round(9))
+    row, column, depth, last = np.unravel_index(np.lexsort([key.ravel() for key in keys])[0], total.shape)
     return replace(
         calibration,
         threshold=float(THRESHOLDS[row]),
         share=float(shares[column]),
         no_target_threshold=float(ABSENCES[depth]),
+        gate=float(closes[last]),
     )
 
 

@@ -119,7 +119,7 @@ def _checked(record: Any, path: Path) -> dict[str, Any]:
 
 def _calibration(values: Mapping[str, Any]) -> Calibration:
     known = {field.name for field in fields(Calibration)}
-    if set(values) | {"knots", "share"} != known:  # older records have neither
+    if set(values) | {"knots", "share", "gate"} != known:  # older records lack these
         raise InputError(f"calibration: expected exactly {sorted(known)}, got {sorted(values)}")
     knots = tuple((float(at), float(level)) for at, level in values.get("knots", ()))
     return Calibration(**{name: float(value) for name, value in values.items() if name != "knots"}, knots=knots)

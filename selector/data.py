@@ -21,7 +21,7 @@ from core.candidates import candidates
 from core.errors import InputError, ScorerMismatchError
 from core.text import TextEncoder
 from core.types import Expression, Labels, Source
-from selector.grid import FRAMES, arrange, put
+from selector.grid import FRAMES, TRACKS, arrange, put
 from selector.inputs import VideoTracks
 from selector.labels import best_overlap, positives
 from selector.moments import UNKNOWN, frame_labels
@@ -104,11 +104,11 @@ class SelectorData:
         return self.rows.gather(arrange(self.numbers[index], length).videos, *self._sizes(index, length)[:2])
 
     def _sizes(self, index: NDArray[np.int64], length: int) -> tuple[int, int, int]:
-        """N, T and L of a batch of expressions `index`: of its largest, or, of few shapes, of all and rounded up."""
-        among = slice(None) if length else index
-        tracks, words = int(self.shape[among, 0].max()), int(self.word_count[among].max())
-        frames = int(self.shape[index, 1].max())
-        return tracks, frames + (-frames % FRAMES if length else 0), words
+        """N, T and L of a batch of expressions `index`: of its largest; of few shapes, rounded up, and L of all."""
+        tracks, frames = (int(n) for n in self.shape[index].max(0))
+        if not length:
+            return tracks, frames, int(self.word_count[index].max())
+        return tracks + -tracks % TRACKS, frames + -frames % FRAMES, int(self.word_count.max())
 
     def batch(
         self, index: NDArray[np.int64], values: Tensor | None = None, *, truth_share: float = 0.0,

@@ -1,32 +1,24 @@
-"""Losses and gradients of a training step, recorded as CUDA graphs: what a small module spends on a GPU is launches.
+"""Losses and gradients of a training step, captured as CUDA graphs: what a small module spends on a GPU is launches.
 
-A graph is recorded for every shape of batches that comes again, and replayed on copies of the batches. Knows tensors,
-shapes and graphs. Does not know modules, losses or optimisers.
+A graph is captured for every shape of batches that comes again. Knows batches, shapes and captured steps. Does not know
+modules, losses or optimisers.
 """
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields
 
 import torch
 from torch import Tensor, nn
 
+from core.captured_step import CapturedStep
 from selector.data import Batch
 
-Shapes = tuple[tuple[int, ...], ...]
-WARM = 3
-"""Runs before a recording, in which libraries choose their kernels."""
-
-
-@dataclass(frozen=True)
-class _Recorded:
-    """What a graph reads and writes."""
-
-    graph: torch.cuda.CUDAGraph
-    batch: Batch
-    loss: Tensor
-    gradients: tuple[Tensor | None, ...]
+CAPTURING = ("cuda",)
+"""Kinds of devices that capture."""
+Shapes = tuple[torch.Size, ...]
 
 
 class GraphedLoss:
@@ -36,23 +28,34 @@ class GraphedLoss:
         """loss: of a batch, without any transfer from the device.   parameters: of which gradients are wanted."""
         self._loss, self._parameters = loss, list(parameters)
         self._seen: set[Shapes] = set()
-        self._recorded: dict[Shapes, _Recorded] = {}
+        self._captured: dict[Shapes, CapturedStep] = {}
+        self._capture = True
 
     def __call__(self, batch: Batch) -> Tensor:
-        """Recorded where batches of the same shapes were seen before and lie on a GPU, else step by step."""
-        shapes = tuple(tuple(getattr(batch, field.name).shape) for field in fields(batch))
-        if batch.values.device.type != "cuda" or shapes not in self._seen:
+        """Captured where batches of the same shapes were seen before and lie on a GPU, else step by step.
+
+        Where a step cannot be captured, a warning says so, and all go step by step from then on.
+        """
+        tensors: list[Tensor] = [getattr(batch, field.name) for field in fields(batch)]
+        shapes = tuple(tensor.shape for tensor in tensors)
+        if not self._capture or batch.values.device.type not in CAPTURING or shapes not in self._seen:
             self._seen.add(shapes)
             return self._plain(batch)
-        if shapes not in self._recorded:
-            self._recorded[shapes] = self._record(batch)
-        recorded = self._recorded[shapes]
-        for field in fields(batch):
-            getattr(recorded.batch, field.name).copy_(getattr(batch, field.name))
-        recorded.graph.replay()
-        for parameter, gradient in zip(self._parameters, recorded.gradients, strict=True):
-            parameter.grad = gradient
-        return recorded.loss.clone()
+        if shapes not in self._captured:
+            try:
+                beside = next(iter(self._captured.values()), None)
+                self._captured[shapes] = CapturedStep(self._work, self._parameters, tensors, beside)
+            except torch.OutOfMemoryError:
+                raise
+            except RuntimeError as error:
+                reason = str(error).split("\n", maxsplit=1)[0]
+                told = (
+                    f"training: the step could not be captured as a CUDA graph ({reason}); it goes on without, slower"
+                )
+                warnings.warn(told, stacklevel=2)
+                self._capture = False
+                return self._plain(batch)
+        return self._captured[shapes](tensors)[0]
 
     def _plain(self, batch: Batch) -> Tensor:
         for parameter in self._parameters:
@@ -61,21 +64,5 @@ class GraphedLoss:
         loss.backward()  # type: ignore[no-untyped-call]
         return loss.detach()
 
-    def _record(self, batch: Batch) -> _Recorded:
-        """A graph whose gradients lie in memory of its own, since none are there when it is recorded."""
-        copies = {field.name: getattr(batch, field.name).clone() for field in fields(batch)}
-        static = replace(batch, **copies)
-        aside = torch.cuda.Stream(batch.values.device)  # type: ignore[no-untyped-call]
-        aside.wait_stream(torch.cuda.current_stream(batch.values.device))
-        with torch.cuda.stream(aside):
-            for _ in range(WARM):
-                self._plain(static)
-        torch.cuda.current_stream(batch.values.device).wait_stream(aside)
-        for parameter in self._parameters:
-            parameter.grad = None
-        graph = torch.cuda.CUDAGraph()
-        pool = next(iter(self._recorded.values())).graph.pool() if self._recorded else None
-        with torch.cuda.graph(graph, pool=pool):
-            loss = self._loss(static)
-            loss.backward()  # type: ignore[no-untyped-call]
-        return _Recorded(graph, static, loss.detach(), tuple(p.grad for p in self._parameters))
+    def _work(self, *tensors: Tensor) -> Tensor:
+        return self._loss(Batch(*tensors))[None]

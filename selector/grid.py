@@ -17,8 +17,8 @@ READING = 4
 """What reading a video costs, in answers to one expression: how long rows are decided by it, and not what comes out."""
 
 
-ROWS, FRAMES = 8, 16
-"""Multiples of rows, and of frames, that batches of few shapes have."""
+ROWS, TRACKS, FRAMES = 8, 4, 16
+"""Multiples of rows, tracks and frames that batches of few shapes have."""
 
 
 @dataclass(frozen=True)

@@ -53,7 +53,29 @@ class SelectorModule(lightning.LightningModule):  # type: ignore[misc]  # the li
         self.history: History = []
         self.noise = 0.0 if settings.token_noise == 0 else settings.token_noise * _noisy(model, moments(train.rows)[1])
         self.steps_per_epoch = math.ceil(len(train) / settings.batch)
-        self.start = time.monotonic()
+        self.begun = self.taken = 0.0
+        self.done = 0
+
+    @property
+    def steps_per_second(self) -> float | None:
+        """Of the epochs trained here but the first, in which kernels are chosen; None where there was one."""
+        return self.done / self.taken if self.taken else None
+
+    def on_train_epoch_start(self) -> None:
+        """Start the clock, which stands still while validating and saving."""
+        self.begun = time.monotonic()
+
+    def on_train_batch_end(self, *_: object) -> None:
+        """Stop the clock at the end of an epoch."""
+        if self.trainer.is_last_batch and self.current_epoch > self.first_epoch:
+            if self.device.type == "cuda":
+                torch.cuda.synchronize(self.device)
+            self.taken += time.monotonic() - self.begun
+            self.done += self.trainer.num_training_batches
+
+    def on_train_start(self) -> None:
+        """Remember where a stopped training goes on."""
+        self.first_epoch = self.current_epoch
 
     def training_step(self, prepared: Prepared) -> Tensor:
         """Loss of one batch."""
@@ -194,7 +216,10 @@ def score_batch(model: Module, batch: Batch, values: Tensor) -> tuple[Tensor, Te
     videos: Any = model.encode(values, batch.there, batch.frame_mask)
     logits, objects = model.select(videos, words, batch.grid_mask, batch.text_mask)
     holding = model.hold(videos, objects) if isinstance(model, RelationalSelector) else None
-    found = (None if x is None else x.flatten(0, 1)[batch.cells] for x in (logits, objects, words, holding))
+    # Not by brackets, whose gradient sorts the indices.
+    found = (
+        None if x is None else x.flatten(0, 1).index_select(0, batch.cells) for x in (logits, objects, words, holding)
+    )
     return cast(tuple[Tensor, Tensor, Tensor, Tensor | None], tuple(found))
 
 

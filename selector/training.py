@@ -196,6 +196,7 @@ class Run:
             "history": module.history,
             "steps": module.global_step,
             "expressions": len(data),
+            "steps_per_second": module.steps_per_second,
         }
         trained = self._calibrated(out, model, record, start)
         shutil.rmtree(state)

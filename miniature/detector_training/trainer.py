@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from core.atomic import atomic_path
+from core.captured_step import CapturedStep
 from core.devices import autocast
 from core.errors import CheckpointError
 from miniature import training_steps
@@ -24,7 +25,6 @@ from miniature.detector_training.model import FULL, WIDTH, Size, average_of, mak
 from miniature.detector_training.phrases import LENGTH, WORDS, make_bank
 from miniature.detector_training.pool import Pool
 from miniature.detector_training.vocabulary import END, PAD, START, STOP, make_vocabulary
-from miniature.sam2_training.capture import CapturedStep
 from miniature.training_steps import follow, rate_at
 from miniature.world.spec import SIDE
 

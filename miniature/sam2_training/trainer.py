@@ -15,10 +15,10 @@ from sam2.modeling.sam2_base import SAM2Base
 from torch import Tensor
 
 from core.atomic import atomic_path
+from core.captured_step import CapturedStep
 from core.devices import autocast
 from core.errors import CheckpointError, InputError
 from miniature.sam2_training.batches import Batch, draw, make_batch
-from miniature.sam2_training.capture import CapturedStep
 from miniature.sam2_training.forward import Prompts
 from miniature.sam2_training.losses import Losses, pack, unpack
 from miniature.sam2_training.pool import Pool

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -113,6 +115,8 @@ def test_nothing_to_fit_on_is_refused():
         {"presence_scale": -1.0},
         {"no_target_threshold": -0.1},
         {"share": 1.5},
+        {"gate": 1.5},
+        {"gate": 0.4, "no_target_threshold": 0.5},
         {"knots": ((0.0, 0.5), (1.0, 0.4))},
         {"knots": ((0.0, 0.5), (0.0, 0.6))},
         {"knots": ((0.0, 1.5),)},
@@ -163,3 +167,39 @@ def test_the_share_lowers_the_threshold_only_where_something_is_chosen(probabili
     shared = Calibration(threshold=0.5, no_target_threshold=0.5, share=0.5)
     assert shared.limit(np.array(probability), presence) == pytest.approx(limit)
     assert Calibration().limit(np.array(probability), presence) == 0.5
+
+
+def company(seed, count):
+    """One target whose logit is 1, with a part of it at -1; or nothing meant, and the best of others at 0."""
+    rng, items = np.random.default_rng(seed), []
+    iou = np.array([[0.9, 0.0], [0.95, 0.0], [0.0, 0.9]], dtype=np.float32)
+    precision = np.array([[0.9, 0.0], [0.95, 0.0], [0.0, 0.9]], dtype=np.float32)
+    for i in range(count):
+        there = rng.random() < 0.7
+        logits = (np.array([1.0, -1.0, -3.0]) if there else np.array([-3.0, -3.0, 0.0])) + rng.normal(0, 0.2, 3)
+        labels = Labels(("a", "b"), iou, precision, precision)
+        items.append(Scored(logits, labels, Expression(str(i), "x", ("a",) if there else ()), f"v{i}"))
+    return items
+
+
+def test_a_gate_lets_a_second_track_be_less_sure_than_any_must_be():
+    fitted, fresh = fit_calibration(company(0, 300)), company(1, 300)
+    assert fitted.gate < 1
+    assert fitted.threshold < fitted.probability(np.zeros(1))[0]  # what the best of nothing comes to
+    assert mean_score(fresh, fitted) > mean_score(fresh, replace(fitted, gate=1.0)) + 0.1
+
+
+def test_the_gate_closes_for_every_track_and_only_where_it_is_reached():
+    gated = Calibration(threshold=0.3, no_target_threshold=0.5, gate=0.6)
+    probability = np.array([0.9, 0.4])
+    assert gated.limit(probability, 0.5) == 0.3
+    assert gated.limit(probability, 0.39) == 1.0
+    assert not choose(probability, 0.39, gated.limit(probability, 0.39), gated.no_target_threshold).any()
+    assert gated.limit(np.zeros(0), 0.0) == 0.3
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_no_gate_is_fitted_where_it_does_not_pay_on_videos_that_it_was_not_fitted_on(seed):
+    assert fit_calibration(groups(seed, 200, together=True)).gate == 1
+    one = [Scored(item.logits, item.labels, item.expression, "v") for item in company(0, 50)]
+    assert fit_calibration(one).gate == 1

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from core.errors import InputError
+from selector import graphs
 from selector.data import build_data
 from selector.fitting import Spread
 from selector.graphs import GraphedLoss
@@ -56,9 +57,9 @@ def test_a_training_by_whole_steps_is_the_training_by_lightnings(schedule, look_
     recipe = replace(RECIPE, schedule=schedule, patience=0, learning_rate=3e-2, alignment_weight=0.0)
     splits = read_splits((e[:6], e[6:8], e[8:10]), WordEncoder(), OURS, recipe, CPU)
     records = []
-    for graphs in (False, True):
-        out = tmp_path / str(graphs)
-        Run(splits, "a" * 64, OURS, CPU, Spread(graphs=graphs)).train(recipe, out)
+    for whole in (False, True):
+        out = tmp_path / str(whole)
+        Run(splits, "a" * 64, OURS, CPU, Spread(graphs=whole)).train(recipe, out)
         records.append(np.loadtxt(out / "selector.csv", delimiter=",", skiprows=1))
     np.testing.assert_allclose(records[0], records[1], atol=2e-3)
 
@@ -70,6 +71,21 @@ def test_graphs_are_refused_where_nothing_records_them(look_examples, tmp_path):
             Spread(graphs=True, **wrong)
     with pytest.raises(InputError, match="--graphs: expected a GPU, got cpu"):
         train_selector(e, e, e, WordEncoder(), SMALL, RECIPE, tmp_path, CPU, spread=Spread(graphs=True))
+
+
+def test_a_step_that_cannot_be_captured_is_run_without_and_says_so(look_examples, monkeypatch):
+    def refuse(work, parameters, example, beside):
+        raise RuntimeError("operation not permitted when stream is capturing\nand more")
+
+    module, data = module_of(OURS, look_examples[:6])
+    graphed = GraphedLoss(lambda batch: module.losses(batch)[0], list(module.model.parameters()))
+    monkeypatch.setattr(graphs, "CapturedStep", refuse)
+    batch = data.batch(np.arange(7), length=2)
+    first = graphed(batch)  # where batches lie on a CPU nothing is captured
+    monkeypatch.setattr(graphs, "CAPTURING", ("cpu",))
+    with pytest.warns(UserWarning, match="not permitted when stream is capturing"):
+        second = graphed(batch)
+    assert graphed(batch) == second == first
 
 
 @pytest.mark.gpu

@@ -1,4 +1,6 @@
 import json
+import os
+import signal
 from dataclasses import replace
 
 import numpy as np
@@ -6,7 +8,7 @@ import pytest
 import torch
 
 from cache import open_cache, write_cache
-from core.errors import InputError, ScorerMismatchError
+from core.errors import InputError, ScorerMismatchError, StoppedError
 from selector import learner, loading
 from selector.checkpoints import load_selector
 from selector.data import build_data
@@ -258,3 +260,24 @@ def test_every_step_is_clipped_by_the_recipes_norm(colour_examples, tmp_path, mo
     e, recipe = colour_examples, replace(FAST, epochs=1, clip_norm=0.25)
     trained = train_selector(e[:8], e[8:10], e[10:12], WordEncoder(), SMALL, recipe, tmp_path / "o", CPU)
     assert norms == [0.25] * trained.figures["steps"]
+
+
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGINT"])
+def test_a_signal_ends_a_training_with_a_sentence_and_its_code_and_it_goes_on(name, colour_examples, tmp_path):
+    e, recipe, number = colour_examples, replace(FAST, epochs=3, truth_share=1.0), getattr(signal, name)
+    arguments = (e[:12], e[12:15], e[15:18], WordEncoder(), SMALL, recipe, tmp_path / "o", CPU)
+
+    def stop(done, total):
+        if done == total // 3 + 1:
+            os.kill(os.getpid(), number)
+
+    before = signal.getsignal(number)
+    with pytest.raises(StoppedError, match=f"training ended by {name}; the same command goes on") as stopped:
+        train_selector(*arguments, progress=stop)
+    assert stopped.value.signal == number
+    assert signal.getsignal(number) == before
+    steps = []
+    trained = train_selector(*arguments, progress=lambda done, total: steps.append(done))
+    assert steps[0] == trained.figures["steps"] // 3 + 1
+    with pytest.raises(StoppedError, match="no epoch was done, and the same command starts anew"):
+        train_selector(*arguments[:-2], tmp_path / "p", CPU, progress=lambda *_: os.kill(os.getpid(), number))

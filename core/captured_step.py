@@ -1,8 +1,8 @@
 """A training step's forward and backward as one CUDA graph, replayed on new data.
 
-Knows CUDA graphs. Does not know models or losses. The miniature's step is about 33,000 small kernels: launched one by
-one they take three times as long as the GPU needs for them. Everything in the step must have one shape, run on the
-device, and take its dice as input.
+Knows CUDA graphs. Does not know models or losses. A step of the miniature SAM2 is about 33,000 small kernels: launched
+one by one they take three times as long as the GPU needs for them. Everything in the step must have one shape and run
+on the device; dice come from the device's own generator, or as input.
 """
 
 from __future__ import annotations
@@ -22,8 +22,15 @@ class CapturedStep:
     The parameters' `.grad` are overwritten by every call, never added to.
     """
 
-    def __init__(self, work: Work, parameters: Sequence[nn.Parameter], example: Sequence[Tensor]) -> None:
-        """Capture on copies of `example`, after warm-ups that compile and choose kernels; nothing is learnt."""
+    def __init__(
+        self, work: Work, parameters: Sequence[nn.Parameter], example: Sequence[Tensor],
+        beside: CapturedStep | None = None,
+    ) -> None:  # fmt: skip
+        """Capture on copies of `example`, after warm-ups that compile and choose kernels; nothing is learnt.
+
+        beside: another step whose memory this one may use too. Then what a call of either gives, gradients included,
+        holds until the next call of any of them.
+        """
         self._inputs = [tensor.clone() for tensor in example]
         self._parameters = list(parameters)
         stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
@@ -36,7 +43,8 @@ class CapturedStep:
         self._forget()
         self._graph = torch.cuda.CUDAGraph()
         # Other threads, such as NCCL's watchdog, may use the device meanwhile.
-        with torch.cuda.graph(self._graph, capture_error_mode="thread_local"):
+        pool = None if beside is None else beside._graph.pool()
+        with torch.cuda.graph(self._graph, pool=pool, capture_error_mode="thread_local"):
             self._result = work(*self._inputs)
             torch.autograd.backward(self._result[0])
         self._gradients = [parameter.grad for parameter in self._parameters]
