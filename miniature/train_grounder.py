@@ -34,7 +34,7 @@ from miniature import training_run
 from miniature.eval_grounder import GROUNDER, held_out, measure
 from miniature.grounder_training.figures import Figures
 from miniature.grounder_training.films import FIRST_SEED, Film, Order, Sight, Studio
-from miniature.grounder_training.trainer import FULL, MANNER, SMALL, SMOKE, Settings, Trainer, read_state
+from miniature.grounder_training.trainer import FULL, SMALL, SMOKE, Settings, Trainer, read_state
 from miniature.sam2_training.schedule import Clock
 from miniature.training_run import check, check_loss, prepare
 from tracksift.clips import Inputs
@@ -92,7 +92,8 @@ def train(trainer: Trainer, studio: Studio, clock: Clock, run: Run, tell: Progre
 def watch(trainer: Trainer, run: Run) -> Figures:
     """One line of the curve: the averaged weights on the held-out films."""
     figures, _ = measure(
-        trainer.average, run.films, motion=trainer.settings.motion, tasks=WATCHED, baselines=False
+        trainer.average, run.films, manner=trainer.settings.manner, motion=trainer.settings.motion, tasks=WATCHED,
+        baselines=False,
     )  # fmt: skip
     rounded = {name: round(value, 4) for name, value in figures[GROUNDER].items()}
     run.log(step=trainer.step, progress=round(trainer.progress, 4), held_out=rounded)
@@ -105,7 +106,7 @@ def finish(trainer: Trainer, run: Run, sight: Sight) -> Path:
     settings = trainer.settings
     record: dict[str, Any] = {
         "inputs": Inputs(sight.encoder.sha256, settings.grid, settings.tiles, 2.0, settings.motion).record(),
-        "manner": asdict(MANNER),
+        "manner": asdict(settings.manner),
         "seed": settings.seed,
         "minutes": round((time.monotonic() - run.began) / 60, 2),
         "steps": trainer.step,
@@ -129,9 +130,10 @@ def main(
     minutes: Annotated[float, typer.Option(help="Minutes from the start of the command to the last step.")] = 10.0,
     steps: Annotated[int | None, typer.Option(help="Steps in all, instead of minutes.", min=1)] = None,
     size: Annotated[str, typer.Option(help="full (a GPU), small (a CPU, short stories) or smoke.")] = "full",
-    compressor: Annotated[str | None, typer.Option(help="slots, t_selector, average or none.")] = None,
+    compressor: Annotated[str | None, typer.Option(help="guided, slots, t_selector, average or none.")] = None,
     visual_tokens: Annotated[int | None, typer.Option(help="Visual tokens a frame.", min=1)] = None,
     span_rule: Annotated[str | None, typer.Option(help="pointer or mlp.")] = None,
+    windows: Annotated[str | None, typer.Option(help="Moments from spans, words or relevance.")] = None,
     tasks: Annotated[str | None, typer.Option(help="Only these, NAME or NAME=WEIGHT, parted by commas.")] = None,
     films: Annotated[int | None, typer.Option(help="Films a step.", min=1)] = None,
     rate: Annotated[float | None, typer.Option(help="Highest learning rate.", min=0.0)] = None,
@@ -145,7 +147,7 @@ def main(
     began, place = time.monotonic(), pick_device(device)
     settings = choose_settings(
         size, seed=seed, films=films, rate=rate, mixture=read_mixture(tasks),
-        compressor=compressor, visual_tokens=visual_tokens, span_rule=span_rule,
+        compressor=compressor, visual_tokens=visual_tokens, span_rule=span_rule, windows=windows,
     )  # fmt: skip
     check(out, resume=resume, minutes=minutes)
     if dry_run:
@@ -184,7 +186,10 @@ def choose_settings(size: str, *, mixture: Mapping[Task, float] | None, **values
     base = SIZES[size]
     given = {name: value for name, value in values.items() if value is not None}
     inside = {name: given.pop(name) for name in ("compressor", "visual_tokens", "span_rule") if name in given}
-    return replace(base, grounder=replace(base.grounder, **inside), mixture=mixture or base.mixture, **given)
+    manner = replace(base.manner, windows=given.pop("windows", base.manner.windows))
+    return replace(
+        base, manner=manner, grounder=replace(base.grounder, **inside), mixture=mixture or base.mixture, **given
+    )
 
 
 def read_mixture(text: str | None) -> dict[Task, float] | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 import torch
@@ -66,6 +66,11 @@ class Manner:
     windows: WindowsFrom = "spans"
     live: bool = False
     wording: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuse windows from nowhere."""
+        if self.windows not in get_args(WindowsFrom):
+            raise InputError(f"manner: expected windows from one of {get_args(WindowsFrom)}, got {self.windows!r}")
 
 
 def question(clip: Clip, request: Request, manner: Manner) -> Sample:
