@@ -41,14 +41,15 @@ def frame_losses(
     """
     losses = {}
     for name in HEADS:
-        pairs = [
-            (said, true.to(said)) for said, true in zip(logits[name], truth[name], strict=True) if true is not None
-        ]
-        if pairs:
-            said, true = torch.cat([pair[0] for pair in pairs]), torch.cat([pair[1] for pair in pairs])
-            known = ~true.isnan()
-            if known.any():
-                losses[f"frames.{name}"] = F.binary_cross_entropy_with_logits(said[known], true[known])
+        pairs = [(said, true) for said, true in zip(logits[name], truth[name], strict=True) if true is not None]
+        if not pairs:
+            continue
+        said, true = torch.cat([pair[0] for pair in pairs]), torch.cat([pair[1] for pair in pairs])
+        known = torch.nonzero(~true.isnan()).flatten()  # where labels are, so that no device is waited for
+        if len(known):
+            losses[f"frames.{name}"] = F.binary_cross_entropy_with_logits(
+                said[known.to(said.device)], true[known].to(said)
+            )
     return losses
 
 
