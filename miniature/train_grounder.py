@@ -60,30 +60,30 @@ class Run(training_run.Run):
     films: Sequence[Film]
 
 
-def train(trainer: Trainer, studio: Studio, clock: Clock, run: Run, tell: Progress) -> Figures:
-    """Steps until the clock says 1; logs, measures and saves on the way. The figures at the end.
+def train(trainer: Trainer, studio: Studio, clock: Clock, run: Run, tell: Progress, until: float = 1.0) -> Figures:
+    """Steps until the clock says so; logs, measures and saves on the way. The figures at the end.
 
     Raises:
         TrackSiftError: when the loss is no longer a finite number.
     """
     every = LOG_EVERY if clock.steps is None else min(LOG_EVERY, max(1, clock.steps // 4))
-    run.measured = time.monotonic()
-    while (progress := clock.progress(trainer.step)) < 1:
+    run.measured, before = time.monotonic(), trainer.drawn
+    while (progress := clock.progress(trainer.step)) < until:
         trainer.progress = progress
         losses = trainer.advance(studio)
         # While the pool fills, take all there is; afterwards no more than keeps the steps waiting for nothing.
         studio.take(trainer.settings.refresh if studio.filled == studio.size else 1 + 4 * trainer.settings.refresh)
-        trainer.drawn = studio.drawn
+        trainer.drawn = before + studio.drawn
         if trainer.step % every == 0:
             values = {name: round(float(value), 4) for name, value in losses.items()}
-            run.log(step=trainer.step, progress=round(progress, 4), films=studio.drawn, losses=values)
+            run.log(step=trainer.step, progress=round(progress, 4), films=trainer.drawn, losses=values)
             check_loss(values["total"], trainer.step)
             tell(round(1000 * progress), 1000)
         if run.due():
             watch(trainer, run)
             trainer.save(run.state)
             run.measured = time.monotonic()
-    trainer.progress = 1.0
+    trainer.progress = until
     figures = watch(trainer, run)
     trainer.save(run.state)
     return figures
@@ -140,6 +140,9 @@ def main(
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
     workers: Annotated[int, typer.Option(help="Processes that draw; 0 draws once, here.", min=0)] = 14,
     videos: Annotated[int, typer.Option(help="Held-out films of the curve, from valid.", min=1)] = 12,
+    until: Annotated[
+        float, typer.Option(help="Stop at this share of the training; --resume goes on.", min=0.01, max=1.0)
+    ] = 1.0,
     resume: Annotated[bool, typer.Option(help="Go on from OUT/state.pt.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and write nothing.")] = False,
 ) -> None:
@@ -165,11 +168,11 @@ def main(
         seen = held_out("valid", videos, sight, workers=0, seconds=settings.seconds)
         run = Run(out, began, MEASURE_EVERY, list(track(seen, "held-out films", videos)))
         prepare(trainer, studio, run, items="films", resume=resume)
-        clock = Clock(
-            trainer.progress, steps, 60 * minutes - (time.monotonic() - began), time.monotonic, time.monotonic()
-        )
+        left = 60 * minutes - (time.monotonic() - began)  # for this part of the training, of which the clock wants all
+        whole = left * (1 - trainer.progress) / max(until - trainer.progress, 1e-9)
+        clock = Clock(trainer.progress, steps, whole, time.monotonic, time.monotonic())
         with run.bar("training, thousandths", 1000) as tell:
-            figures = train(trainer, studio, clock, run, tell)
+            figures = train(trainer, studio, clock, run, tell, until)
     folder = finish(trainer, run, sight)
     rows = [(name, f"{value:.3f}") for name, value in figures.items()]
     print_table(f"miniature grounder after {trainer.step} steps, {videos} videos of valid", ("figure", "value"), rows)

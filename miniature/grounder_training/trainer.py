@@ -61,6 +61,7 @@ class Settings:
             patch_past=4,
             compressor="guided",
             visual_tokens=6,
+            spans=10,
         )
     )
     shape: TinyShape = field(default_factory=TinyShape)
@@ -82,7 +83,7 @@ class Settings:
     warm_up: int = 300
     weight_decay: float = 0.05
     average: float = 0.998
-    manner: Manner = field(default_factory=Manner)
+    manner: Manner = field(default_factory=lambda: Manner(events=True))
     mixture: Mapping[Task, float] = field(default_factory=lambda: dict(MIXTURE))
 
 
