@@ -106,8 +106,8 @@ class Inputs(nn.Module):
         if self.digits is not None and self.composed is not None:
             times = np.concatenate([clip.times[t.numpy()] for clip, t in zip(clips, marked, strict=True)])
             spelt = self.composed(self.digits(backbone.rows_of(TIME_TOKENS).float(), times))
-            frame = ids == backbone.ids[FRAME]
-            embeds = _put(embeds, frame, embeds[frame] + spelt.to(embeds.dtype))
+            row, column = (part.to(device) for part in torch.nonzero(batch.ids == backbone.ids[FRAME]).unbind(1))
+            embeds = embeds.index_put((row, column), spelt.to(embeds.dtype), accumulate=True)
         return embeds
 
     def _visual_tokens(

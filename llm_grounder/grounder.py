@@ -210,10 +210,9 @@ class Grounder(nn.Module):
         return Outputs(said, spans, spanned, edges, real, boxes, tracks)
 
     def _text_loss(self, batch: Batch, states: Tensor) -> Tensor:
-        labels = batch.labels[:, 1:].to(states.device)
-        learnt = labels >= 0
-        logits = self.backbone.logits(states[:, :-1][learnt])
-        return F.cross_entropy(logits.float(), labels[learnt])
+        row, column = torch.nonzero(batch.labels[:, 1:] >= 0).unbind(1)
+        logits = self.backbone.logits(states[row.to(states.device), column.to(states.device)])
+        return F.cross_entropy(logits.float(), batch.labels[row, column + 1].to(states.device))
 
     def _replies(self, samples: Sequence[Sample], out: Outputs) -> list[Reply]:
         replies = []

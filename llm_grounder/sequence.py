@@ -14,12 +14,13 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any, Final
 from weakref import WeakKeyDictionary
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -41,6 +42,7 @@ from llm_grounder.settings import GrounderSettings
 from llm_grounder.times import TIME_TOKENS, write_time
 from llm_grounder.types import Clip, Read, Region, Role, Sample, Turn
 
+REMEMBERED: Final = 10_000  # texts whose tokens are kept
 _IN_TEXT: Final = re.compile("|".join((*TIME_TOKENS, r"<track_\d+>")))
 
 
@@ -106,8 +108,12 @@ class Template:
         self.tokenizer: Any = backbone.tokenizer
         self.ids = backbone.ids
         self.settings = settings
+        self._known: dict[str, tuple[int, ...]] = {}
         self._feed = self._words("\n")
         self._groups: WeakKeyDictionary[Clip, dict[int, Piece]] = WeakKeyDictionary()
+        # Frames that show neither tracks nor times in tokens are alike in all clips.
+        alike = not settings.track_width and settings.frame_times in ("none", "composed") and settings.group == 1
+        self._alike: dict[int, Piece] | None = {} if alike else None
 
     def opening(self, system: str) -> Piece:
         """The system's words."""
@@ -135,7 +141,9 @@ class Template:
 
     def group(self, clip: Clip, group: int) -> Piece:
         """Group `group` of a clip's frames: its visual tokens, then objects, time and marker of each frame."""
-        known = self._groups.setdefault(clip, {})  # several requests a clip are usual
+        known = self._alike
+        if known is None:
+            known = self._groups.setdefault(clip, {})  # several requests a clip are usual
         if group not in known:
             known[group] = self._group(clip, group)
         return known[group]
@@ -195,7 +203,13 @@ class Template:
         return ids + self._plain(text[start:])
 
     def _plain(self, text: str) -> list[int]:
-        return list(self.tokenizer.encode(text, add_special_tokens=False, split_special_tokens=True)) if text else []
+        if not text:
+            return []
+        if text not in self._known:
+            if len(self._known) >= REMEMBERED:
+                self._known.clear()
+            self._known[text] = tuple(self.tokenizer.encode(text, add_special_tokens=False, split_special_tokens=True))
+        return list(self._known[text])
 
 
 def pieces_of(sample: Sample, template: Template, *, answer: bool) -> Iterator[Piece]:
@@ -224,40 +238,52 @@ def arrange(sample: Sample, template: Template, *, answer: bool = False) -> Layo
 
 def lay_out(pieces: Sequence[Piece], template: Template) -> Layout:
     """Pieces one after another, and where their read-outs are."""
-    ids = [token for piece in pieces for token in piece.ids]
-    starts = [0]
+    ids: list[int] = []
+    labels, marks, frames, runs = [-100] * sum(len(piece.ids) for piece in pieces), [], [], []
     for piece in pieces:
-        starts.append(starts[-1] + len(piece.ids))
-    flat = torch.tensor(ids, dtype=torch.long)
-    labels, frame, marks = torch.full((len(ids),), -100), [-1] * len(ids), []
-    for piece, start in zip(pieces, starts, strict=False):
-        if piece.learn:
-            learnt = slice(start + piece.learn.start, start + piece.learn.stop)
-            labels[learnt] = flat[learnt]
-        before = 0
+        start, before = len(ids), 0
+        ids.extend(piece.ids)
         for t, place in piece.marks:
-            frame[start + before : start + place + 1] = [t] * (place + 1 - before)
+            frames.append(t)
+            runs.append(place + 1 - before)
             marks.append(start + place)
             before = place + 1
-    lengths = torch.tensor([len(piece.ids) for piece in pieces])
-    kinds = torch.tensor([int(piece.kind) for piece in pieces])
-    read = torch.repeat_interleave(kinds == Kind.READ, lengths)
-
-    def places(tokens: Sequence[str]) -> Tensor:
-        wanted = torch.tensor([template.ids[token] for token in tokens], dtype=torch.long)
-        return torch.nonzero(torch.isin(flat, wanted) & read).flatten()
-
+        frames.append(-1)
+        runs.append(len(piece.ids) - before)
+        for place in piece.learn:
+            labels[start + place] = piece.ids[place]
+    lengths = [len(piece.ids) for piece in pieces]
+    known = template.settings
     return Layout(
-        ids=flat, labels=labels, kind=torch.repeat_interleave(kinds, lengths), frame=torch.tensor(frame),
-        piece=torch.repeat_interleave(torch.arange(len(pieces)), lengths),
-        frame_at=torch.tensor(marks, dtype=torch.long),
-        span_at=places([span_token(k) for k in range(template.settings.spans)]),
-        track_at=places([track_token(n) for n in range(template.settings.tracks)]),
-        presence_at=places([PRESENCE]),
-        objects=torch.tensor([pair for piece in pieces for pair in piece.objects], dtype=torch.long).view(-1, 2),
+        ids=_numbers(ids), labels=_numbers(labels), kind=_repeated([int(piece.kind) for piece in pieces], lengths),
+        frame=_repeated(frames, runs), piece=_repeated(range(len(pieces)), lengths), frame_at=_numbers(marks),
+        span_at=_places(pieces, template, map(span_token, range(known.spans))),
+        track_at=_places(pieces, template, map(track_token, range(known.tracks))),
+        presence_at=_places(pieces, template, [PRESENCE]),
+        objects=_numbers([pair for piece in pieces for pair in piece.objects]).view(-1, 2),
         regions=torch.tensor([region.box for piece in pieces for region in piece.regions]).view(-1, 4),
         pieces=tuple(pieces),
     )  # fmt: skip
+
+
+def _numbers(values: Sequence[Any]) -> Tensor:
+    return torch.from_numpy(np.array(values, dtype=np.int64))
+
+
+def _repeated(values: Sequence[int], counts: Sequence[int]) -> Tensor:
+    """Each value so many times; torch's own takes milliseconds for it."""
+    return torch.from_numpy(np.repeat(np.array(values, dtype=np.int64), counts))
+
+
+def _places(pieces: Sequence[Piece], template: Template, tokens: Iterable[str]) -> Tensor:
+    """Where these tokens stand among the read-outs."""
+    wanted, start = {template.ids[token] for token in tokens}, 0
+    found = []
+    for piece in pieces:
+        if piece.kind is Kind.READ:
+            found += [start + place for place, token in enumerate(piece.ids) if token in wanted]
+        start += len(piece.ids)
+    return _numbers(found)
 
 
 @dataclass(frozen=True, eq=False)

@@ -31,10 +31,11 @@ from miniature.grounder_training.answers import Answers, blind, oracle, shuffled
 from miniature.grounder_training.evaluate import TASKS, Examiner
 from miniature.grounder_training.figures import Figures, score
 from miniature.grounder_training.films import Film, Order, Sight, develop, shoot_many
-from miniature.grounder_training.trainer import MANNER
 from miniature.splits import LONG_SPLITS, find_split
 from tracksift.clips import Inputs, read_inputs
+from tracksift.grounding import Manner
 from tracksift.models import WEIGHTS
+from tracksift.recipes import manner_of
 
 GROUNDER, BLIND, TRIVIAL, OTHERS, ORACLE = "grounder", "shown nothing", "trivial", "another video's", "oracle"
 AT_ONCE = 8  # films whose requests are answered side by side
@@ -62,14 +63,14 @@ def held_out(
 
 
 def measure(
-    grounder: Grounder, films: Iterable[Film], *, motion: bool, tasks: Collection[Task] = TASKS,
+    grounder: Grounder, films: Iterable[Film], *, manner: Manner, motion: bool, tasks: Collection[Task] = TASKS,
     baselines: bool = True, meteor: Meteor | None = None, done: Callable[[int], None] | None = None,
 ) -> tuple[dict[str, Figures], dict[str, float]]:  # fmt: skip
     """Figures by who answered (the grounder first), and the grounder's milliseconds a request in words of each task.
 
     Every film is read once and then forgotten.   done: is told how many were.
     """
-    seeing, blinded = (Examiner(grounder, MANNER, motion=motion, blind=flag) for flag in (False, True))
+    seeing, blinded = (Examiner(grounder, manner, motion=motion, blind=flag) for flag in (False, True))
     stories, boxes, said, unseen = [], [], [], []
     left = iter(films)
     while part := list(itertools.islice(left, AT_ONCE)):
@@ -135,8 +136,8 @@ def main(
         meteor = stack.enter_context(Meteor()) if with_meteor else None
         bar = stack.enter_context(progress_bar(f"{split}: videos", count))
         figures, seconds = measure(
-            grounder, films, motion=inputs.motion, tasks=chosen, baselines=baselines, meteor=meteor,
-            done=lambda films: bar(films, count),
+            grounder, films, manner=manner_of(record), motion=inputs.motion, tasks=chosen, baselines=baselines,
+            meteor=meteor, done=lambda films: bar(films, count),
         )  # fmt: skip
     show(f"miniature grounder, {split}, {count} videos", figures)
     settings = {"split": split, "videos": count, "weights": record["weights_sha256"], "device": describe_device(place)}

@@ -34,7 +34,7 @@ from miniature import training_run
 from miniature.eval_grounder import GROUNDER, held_out, measure
 from miniature.grounder_training.figures import Figures
 from miniature.grounder_training.films import FIRST_SEED, Film, Order, Sight, Studio
-from miniature.grounder_training.trainer import FULL, MANNER, SMALL, SMOKE, Settings, Trainer, read_state
+from miniature.grounder_training.trainer import FULL, SMALL, SMOKE, Settings, Trainer, read_state
 from miniature.sam2_training.schedule import Clock
 from miniature.training_run import check, check_loss, prepare
 from tracksift.clips import Inputs
@@ -60,30 +60,30 @@ class Run(training_run.Run):
     films: Sequence[Film]
 
 
-def train(trainer: Trainer, studio: Studio, clock: Clock, run: Run, tell: Progress) -> Figures:
-    """Steps until the clock says 1; logs, measures and saves on the way. The figures at the end.
+def train(trainer: Trainer, studio: Studio, clock: Clock, run: Run, tell: Progress, until: float = 1.0) -> Figures:
+    """Steps until the clock says so; logs, measures and saves on the way. The figures at the end.
 
     Raises:
         TrackSiftError: when the loss is no longer a finite number.
     """
     every = LOG_EVERY if clock.steps is None else min(LOG_EVERY, max(1, clock.steps // 4))
-    run.measured = time.monotonic()
-    while (progress := clock.progress(trainer.step)) < 1:
+    run.measured, before = time.monotonic(), trainer.drawn
+    while (progress := clock.progress(trainer.step)) < until:
         trainer.progress = progress
         losses = trainer.advance(studio)
         # While the pool fills, take all there is; afterwards no more than keeps the steps waiting for nothing.
         studio.take(trainer.settings.refresh if studio.filled == studio.size else 1 + 4 * trainer.settings.refresh)
-        trainer.drawn = studio.drawn
+        trainer.drawn = before + studio.drawn
         if trainer.step % every == 0:
             values = {name: round(float(value), 4) for name, value in losses.items()}
-            run.log(step=trainer.step, progress=round(progress, 4), films=studio.drawn, losses=values)
+            run.log(step=trainer.step, progress=round(progress, 4), films=trainer.drawn, losses=values)
             check_loss(values["total"], trainer.step)
             tell(round(1000 * progress), 1000)
         if run.due():
             watch(trainer, run)
             trainer.save(run.state)
             run.measured = time.monotonic()
-    trainer.progress = 1.0
+    trainer.progress = until
     figures = watch(trainer, run)
     trainer.save(run.state)
     return figures
@@ -92,7 +92,8 @@ def train(trainer: Trainer, studio: Studio, clock: Clock, run: Run, tell: Progre
 def watch(trainer: Trainer, run: Run) -> Figures:
     """One line of the curve: the averaged weights on the held-out films."""
     figures, _ = measure(
-        trainer.average, run.films, motion=trainer.settings.motion, tasks=WATCHED, baselines=False
+        trainer.average, run.films, manner=trainer.settings.manner, motion=trainer.settings.motion, tasks=WATCHED,
+        baselines=False,
     )  # fmt: skip
     rounded = {name: round(value, 4) for name, value in figures[GROUNDER].items()}
     run.log(step=trainer.step, progress=round(trainer.progress, 4), held_out=rounded)
@@ -105,7 +106,7 @@ def finish(trainer: Trainer, run: Run, sight: Sight) -> Path:
     settings = trainer.settings
     record: dict[str, Any] = {
         "inputs": Inputs(sight.encoder.sha256, settings.grid, settings.tiles, 2.0, settings.motion).record(),
-        "manner": asdict(MANNER),
+        "manner": asdict(settings.manner),
         "seed": settings.seed,
         "minutes": round((time.monotonic() - run.began) / 60, 2),
         "steps": trainer.step,
@@ -129,15 +130,19 @@ def main(
     minutes: Annotated[float, typer.Option(help="Minutes from the start of the command to the last step.")] = 10.0,
     steps: Annotated[int | None, typer.Option(help="Steps in all, instead of minutes.", min=1)] = None,
     size: Annotated[str, typer.Option(help="full (a GPU), small (a CPU, short stories) or smoke.")] = "full",
-    compressor: Annotated[str | None, typer.Option(help="slots, t_selector, average or none.")] = None,
+    compressor: Annotated[str | None, typer.Option(help="guided, slots, t_selector, average or none.")] = None,
     visual_tokens: Annotated[int | None, typer.Option(help="Visual tokens a frame.", min=1)] = None,
     span_rule: Annotated[str | None, typer.Option(help="pointer or mlp.")] = None,
+    windows: Annotated[str | None, typer.Option(help="Moments from spans, words or relevance.")] = None,
     tasks: Annotated[str | None, typer.Option(help="Only these, NAME or NAME=WEIGHT, parted by commas.")] = None,
     films: Annotated[int | None, typer.Option(help="Films a step.", min=1)] = None,
     rate: Annotated[float | None, typer.Option(help="Highest learning rate.", min=0.0)] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
     workers: Annotated[int, typer.Option(help="Processes that draw; 0 draws once, here.", min=0)] = 14,
     videos: Annotated[int, typer.Option(help="Held-out films of the curve, from valid.", min=1)] = 12,
+    until: Annotated[
+        float, typer.Option(help="Stop at this share of the training; --resume goes on.", min=0.01, max=1.0)
+    ] = 1.0,
     resume: Annotated[bool, typer.Option(help="Go on from OUT/state.pt.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and write nothing.")] = False,
 ) -> None:
@@ -145,7 +150,7 @@ def main(
     began, place = time.monotonic(), pick_device(device)
     settings = choose_settings(
         size, seed=seed, films=films, rate=rate, mixture=read_mixture(tasks),
-        compressor=compressor, visual_tokens=visual_tokens, span_rule=span_rule,
+        compressor=compressor, visual_tokens=visual_tokens, span_rule=span_rule, windows=windows,
     )  # fmt: skip
     check(out, resume=resume, minutes=minutes)
     if dry_run:
@@ -163,11 +168,11 @@ def main(
         seen = held_out("valid", videos, sight, workers=0, seconds=settings.seconds)
         run = Run(out, began, MEASURE_EVERY, list(track(seen, "held-out films", videos)))
         prepare(trainer, studio, run, items="films", resume=resume)
-        clock = Clock(
-            trainer.progress, steps, 60 * minutes - (time.monotonic() - began), time.monotonic, time.monotonic()
-        )
+        left = 60 * minutes - (time.monotonic() - began)  # for this part of the training, of which the clock wants all
+        whole = left * (1 - trainer.progress) / max(until - trainer.progress, 1e-9)
+        clock = Clock(trainer.progress, steps, whole, time.monotonic, time.monotonic())
         with run.bar("training, thousandths", 1000) as tell:
-            figures = train(trainer, studio, clock, run, tell)
+            figures = train(trainer, studio, clock, run, tell, until)
     folder = finish(trainer, run, sight)
     rows = [(name, f"{value:.3f}") for name, value in figures.items()]
     print_table(f"miniature grounder after {trainer.step} steps, {videos} videos of valid", ("figure", "value"), rows)
@@ -184,7 +189,10 @@ def choose_settings(size: str, *, mixture: Mapping[Task, float] | None, **values
     base = SIZES[size]
     given = {name: value for name, value in values.items() if value is not None}
     inside = {name: given.pop(name) for name in ("compressor", "visual_tokens", "span_rule") if name in given}
-    return replace(base, grounder=replace(base.grounder, **inside), mixture=mixture or base.mixture, **given)
+    manner = replace(base.manner, windows=given.pop("windows", base.manner.windows))
+    return replace(
+        base, manner=manner, grounder=replace(base.grounder, **inside), mixture=mixture or base.mixture, **given
+    )
 
 
 def read_mixture(text: str | None) -> dict[Task, float] | None:

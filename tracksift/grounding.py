@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Final, Literal, get_args
 
 import numpy as np
 import torch
@@ -23,6 +23,7 @@ from llm_grounder.times import TimeStyle
 from llm_grounder.types import Clip, Read, Request, Role, Sample, Targets, Task, Turn
 
 WindowsFrom = Literal["spans", "words", "relevance"]
+EVENTFUL: Final = (Task.CAPTIONS, Task.TIMED_QA, Task.REG)
 CLIP = 2.0  # seconds, for which saliency is annotated
 HALF, LATEST = 0.5, 0.75  # of an answer's span: when it becomes due, and when it is said at the latest
 
@@ -59,18 +60,26 @@ class Manner:
 
     style: of times in words.   windows: from span queries, said in words, or of each frame's relevance alone.   live:
     timed answers are said when they become due; else all at the end, with their times.   wording: which of the tasks'
-    wordings, -1 for one that follows from the request.
+    wordings, -1 for one that follows from the request.   events: span queries find events before EVENTFUL replies are
+    written, too.
     """
 
     style: TimeStyle = "tokens"
     windows: WindowsFrom = "spans"
     live: bool = False
     wording: int = 0
+    events: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse windows from nowhere."""
+        if self.windows not in get_args(WindowsFrom):
+            raise InputError(f"manner: expected windows from one of {get_args(WindowsFrom)}, got {self.windows!r}")
 
 
 def question(clip: Clip, request: Request, manner: Manner) -> Sample:
     """A sample to be answered."""
-    reads = (Read.SPANS,) if request.task is Task.MOMENTS and manner.windows == "spans" else ()
+    finds = request.task is Task.MOMENTS or (manner.events and request.task in EVENTFUL)
+    reads = (Read.SPANS,) if finds and manner.windows == "spans" else ()
     return Sample(clip, request, _asked(clip, request, manner), reads=reads)
 
 

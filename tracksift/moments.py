@@ -21,6 +21,7 @@ from core.reporting import Progress
 from core.types import MomentScores, TimeSpan
 from core.video_files import SUFFIXES
 from llm_grounder.grounder import Grounder
+from llm_grounder.readouts.frames import relevant_spans
 from llm_grounder.tasks.catalog import FORMATS
 from llm_grounder.tasks.failures import Failure, FailureCounts
 from llm_grounder.types import Clip, Reply, Sample
@@ -99,6 +100,8 @@ def _scores(
         parsed = FORMATS[example.request.task].parse(reply.text, terms_of(clip, example.request, manner))
         failures.update(parsed)
         spans = () if isinstance(parsed, Failure) else tuple(parsed)
+    elif manner.windows == "relevance" and reply.relevance is not None:
+        spans = relevant_spans(reply.relevance, clip.times, clip.end)
     none = reply.relevance is None
     return MomentScores(
         example.video_id, example.request.id, np.zeros(0) if none else clip.times,

@@ -6,7 +6,7 @@ frames, K boxes a frame, M truths, H width.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -49,14 +49,12 @@ def box_losses(
     l1 and giou of matched boxes; score: binary cross-entropy of "is matched", on every labelled frame.
     """
     terms: dict[str, list[Tensor]] = {"l1": [], "giou": [], "score": []}
-    for out, boxes, frames in zip(found, truth, labelled, strict=True):
-        if boxes is None or frames is None:
-            continue
-        t, k, m = _match(out, boxes.to(out.boxes), frames)
+    for out, boxes, frames in _alike(found, truth, labelled):
+        t, k, m = _match(out, boxes.to(out.boxes, non_blocking=True), boxes, frames)
         matched = torch.zeros_like(out.score)
         matched[t, k] = 1
         score = F.binary_cross_entropy_with_logits(out.score, matched, reduction="none")
-        terms["score"].append(score[frames.to(score.device).bool()].flatten())
+        terms["score"].append(score[torch.nonzero(frames).flatten().to(score.device)].flatten())
         if len(t):
             one, other = out.boxes[t, k], boxes.to(out.boxes)[t, m]
             terms["l1"].append((one - other).abs().sum(-1))
@@ -64,13 +62,30 @@ def box_losses(
     return {f"boxes.{name}": torch.cat(parts).mean() for name, parts in terms.items() if parts}
 
 
-def _match(out: BoxOutput, truth: Tensor, labelled: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Frames, boxes and truths that belong together."""
+def _alike(
+    found: Sequence[BoxOutput], truth: Sequence[Tensor | None], labelled: Sequence[Tensor | None]
+) -> Iterator[tuple[BoxOutput, Tensor, Tensor]]:
+    """The frames of all samples with as many truths a frame, in one: boxes, truth and which have labels."""
+    groups: dict[int, list[tuple[BoxOutput, Tensor, Tensor]]] = {}
+    for out, boxes, frames in zip(found, truth, labelled, strict=True):
+        if boxes is not None and frames is not None:
+            groups.setdefault(boxes.shape[1], []).append((out, boxes, frames.bool()))
+    for group in groups.values():
+        together = BoxOutput(*(torch.cat([getattr(one[0], name) for one in group]) for name in ("boxes", "score")))
+        yield together, torch.cat([one[1] for one in group]), torch.cat([one[2] for one in group])
+
+
+def _match(
+    out: BoxOutput, truth: Tensor, known: Tensor, labelled: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
+    """Frames, boxes and truths that belong together.   known, labelled: truth and its labels where they were given, so
+    that no device is waited for.
+    """
     with torch.no_grad():
         one, other = out.boxes[:, :, None], truth[:, None]
         cost = 5 * (one - other).abs().sum(-1) - 2 * box_giou(one, other) - out.score.sigmoid()[..., None]
-    there = ~truth[..., 0].isnan() & labelled.to(truth.device).bool()[:, None]
-    cost = cost.masked_fill(~there[:, None], torch.inf)
+    there = ~known[..., 0].isnan() & labelled[:, None]
+    cost = cost.masked_fill(~there[:, None].to(cost.device), torch.inf)
     if min(cost.shape[1:]) == 1:  # one box or one truth a frame: the cheapest pair, all frames at once
         return _cheapest(cost, there)
     found: list[tuple[int, int, int]] = []
@@ -84,6 +99,6 @@ def _match(out: BoxOutput, truth: Tensor, labelled: Tensor) -> tuple[Tensor, Ten
 
 
 def _cheapest(cost: Tensor, there: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    t = torch.nonzero(there.any(1)).flatten()
+    t = torch.nonzero(there.any(1)).flatten().to(cost.device)
     best = cost[t].flatten(1).argmin(1)
     return t, best // cost.shape[2], best % cost.shape[2]

@@ -7,10 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from core.types import TimeSpan
+
+RELEVANT = 0.5
 HEADS = ("relevance", "informative")
 """Names of labels (`Targets`), heads, losses and replies alike."""
 
@@ -36,12 +41,25 @@ def frame_losses(
     """
     losses = {}
     for name in HEADS:
-        pairs = [
-            (said, true.to(said)) for said, true in zip(logits[name], truth[name], strict=True) if true is not None
-        ]
-        if pairs:
-            said, true = torch.cat([pair[0] for pair in pairs]), torch.cat([pair[1] for pair in pairs])
-            known = ~true.isnan()
-            if known.any():
-                losses[f"frames.{name}"] = F.binary_cross_entropy_with_logits(said[known], true[known])
+        pairs = [(said, true) for said, true in zip(logits[name], truth[name], strict=True) if true is not None]
+        if not pairs:
+            continue
+        said, true = torch.cat([pair[0] for pair in pairs]), torch.cat([pair[1] for pair in pairs])
+        known = torch.nonzero(~true.isnan()).flatten()  # where labels are, so that no device is waited for
+        if len(known):
+            losses[f"frames.{name}"] = F.binary_cross_entropy_with_logits(
+                said[known.to(said.device)], true[known].to(said)
+            )
     return losses
+
+
+def relevant_spans(relevance: NDArray[np.float64], times: NDArray[np.float64], end: float) -> tuple[TimeSpan, ...]:
+    """Runs of frames whose relevance [T] is RELEVANT or more, as seconds, with its mean as score, best first.
+
+    times: [T] at which frames begin to be shown; the last is shown until `end`.
+    """
+    edges = np.append(times, end)
+    steps = np.diff(np.concatenate([[0], relevance >= RELEVANT, [0]]).astype(np.int64))
+    runs = zip(np.flatnonzero(steps == 1), np.flatnonzero(steps == -1), strict=True)
+    spans = [TimeSpan(float(edges[a]), float(edges[b]), float(relevance[a:b].mean())) for a, b in runs]
+    return tuple(sorted(spans, key=lambda span: -(span.score or 0.0)))

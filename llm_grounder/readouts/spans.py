@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.nn.utils.rnn import pad_sequence
 
 from llm_grounder.matching import best_pairs, span_giou
 from llm_grounder.settings import SpanRule
@@ -99,39 +100,47 @@ def span_losses(found: SpanOutput, truth: Sequence[Tensor | None], edges: Tensor
     l1 in shares of the clip, giou, score: binary cross-entropy of "is matched"; pointer: cross-entropy of the matched
     queries' first and last frames. Of more truths than queries the dearest to match are nobody's.
     """
-    terms: dict[str, list[Tensor]] = {"l1": [], "giou": [], "score": [], "pointer": []}
-    for b, spans in enumerate(truth):
-        if spans is None:
-            continue
-        spans = spans.to(found.ends)
-        first = edges[b, 0, 0]
-        length = edges[b, real[b], 1].max() - first
-        predicted, wanted = (found.ends[b] - first) / length, (spans - first) / length
-        rows, columns = _match(predicted, wanted, found.score[b])
-        matched = torch.zeros_like(found.score[b])
-        if len(rows):
-            matched[rows] = 1
-            predicted, wanted = predicted[rows], wanted[columns]
-            terms["l1"].append((predicted - wanted).abs().sum(-1))
-            terms["giou"].append(1 - span_giou(predicted, wanted))
-            if found.pointers is not None:
-                frames = frames_of(spans[columns], edges[b, real[b]])
-                pointed = found.pointers[b][:, rows].gather(-1, frames.T[..., None])  # [2, matched, 1]
-                terms["pointer"].append(-pointed.sum(0).squeeze(-1))
-        terms["score"].append(F.binary_cross_entropy_with_logits(found.score[b], matched, reduction="none"))
-    return {f"spans.{name}": torch.cat(parts).mean() for name, parts in terms.items() if parts}
+    known = [b for b, spans in enumerate(truth) if spans is not None]
+    if not known:
+        return {}
+    each = [spans for spans in truth if spans is not None]
+    ends, score, edges, real = found.ends[known], found.score[known], edges[known], real[known]
+    first, last = edges[:, :1, :1], torch.where(real, edges[..., 1], -torch.inf).amax(1)[:, None, None]
+    spans = pad_sequence(each, batch_first=True).to(ends)  # [B', M, 2]
+    predicted, wanted = (ends - first) / (last - first), (spans - first) / (last - first)
+    b, k, m = _match(predicted, wanted, score, [len(one) for one in each])
+    matched = torch.zeros_like(score).index_put((b, k), score.new_ones(()))
+    terms = {"score": F.binary_cross_entropy_with_logits(score, matched)}
+    if len(b):
+        one, other = predicted[b, k], wanted[b, m]
+        terms |= {"l1": (one - other).abs().sum(-1).mean(), "giou": (1 - span_giou(one, other)).mean()}
+        if found.pointers is not None:
+            frames = frames_of(spans, torch.where(real[..., None], edges, torch.inf))[b, m]  # [pairs, 2]
+            pointed = found.pointers[known][b, :, k].gather(-1, frames[..., None])  # [pairs, 2, 1]
+            terms["pointer"] = -pointed.sum(1).mean()
+    return {f"spans.{name}": term for name, term in terms.items()}
 
 
 def frames_of(spans: Tensor, edges: Tensor) -> Tensor:
-    """The first and last frame [M, 2] of spans [M, 2]: those shown at the start and just before the end."""
-    start = torch.searchsorted(edges[:, 0].contiguous(), spans[:, 0].contiguous() + 1e-4, right=True) - 1
-    end = torch.searchsorted(edges[:, 0].contiguous(), spans[:, 1].contiguous() - 1e-4) - 1
-    return torch.stack([start, end], -1).clamp(0, len(edges) - 1)
+    """The first and last frame [.., M, 2] of spans [.., M, 2]: those shown at the start and just before the end.
+
+    edges: [.., T, 2], infinite for frames that are not there.
+    """
+    starts = edges[..., 0].contiguous()
+    start = torch.searchsorted(starts, spans[..., 0].contiguous() + 1e-4, right=True) - 1
+    end = torch.searchsorted(starts, spans[..., 1].contiguous() - 1e-4) - 1
+    return torch.stack([start, end], -1).clamp(0, edges.shape[-2] - 1)
 
 
-def _match(predicted: Tensor, wanted: Tensor, score: Tensor) -> tuple[Tensor, Tensor]:
+def _match(
+    predicted: Tensor, wanted: Tensor, score: Tensor, counts: Sequence[int]
+) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
+    """Samples, queries and truths that belong together, of which each sample has `counts`; one wait for the device."""
     with torch.no_grad():
-        one, other = predicted[:, None], wanted[None]
+        one, other = predicted[:, :, None], wanted[:, None]
         cost = COST["l1"] * (one - other).abs().sum(-1) - COST["giou"] * span_giou(one, other)
-        rows, columns = best_pairs(cost - COST["score"] * score.sigmoid()[:, None])
-    return rows.to(predicted.device), columns.to(predicted.device)
+        costs = (cost - COST["score"] * score.sigmoid()[..., None]).float().cpu()
+    found = [best_pairs(costs[b, :, :count]) for b, count in enumerate(counts)]
+    samples = torch.repeat_interleave(torch.tensor([len(rows) for rows, _ in found]))
+    queries, truths = (torch.cat([pair[i] for pair in found]) for i in (0, 1))
+    return samples.to(score.device), queries.to(score.device), truths.to(score.device)

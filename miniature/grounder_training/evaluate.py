@@ -16,7 +16,9 @@ import torch
 from benchmarks.metrics.timely_answers import Reply as Said
 from benchmarks.moment_files import clip_saliency
 from core.devices import autocast
+from core.types import TimeSpan
 from llm_grounder.grounder import Grounder
+from llm_grounder.readouts.frames import relevant_spans
 from llm_grounder.tasks.catalog import FORMATS
 from llm_grounder.tasks.failures import Failure, FailureCounts
 from llm_grounder.types import Clip, Reply, Sample, Task
@@ -28,10 +30,10 @@ from miniature.long_world.spec import Caption
 from tracksift.grounding import Example, Manner, question, terms_of
 from tracksift.reply_rules import ReplyRules
 
-MOST: Final[Mapping[Task, int]] = {Task.CAPTIONS: 400, Task.TIMED_QA: 240, Task.QA: 24, Task.REG: 64}
-"""Tokens of a reply at most."""
+MOST: Final[Mapping[Task, int]] = {Task.MOMENTS: 128, Task.CAPTIONS: 400, Task.TIMED_QA: 240, Task.QA: 24, Task.REG: 64}
+"""Tokens of a reply at most; of moments where they are said in words."""
 HEADS: Final = (Task.MOMENTS, Task.SUMMARY, Task.RSOT, Task.SOT)
-TASKS: Final = (*HEADS, *MOST)
+TASKS: Final = (*HEADS, *(task for task in MOST if task not in HEADS))
 TOGETHER = 16
 
 
@@ -41,7 +43,9 @@ class Examiner:
     def __init__(self, grounder: Grounder, manner: Manner, *, motion: bool, blind: bool = False) -> None:
         """blind: show it nothing."""
         self.grounder, self.manner, self.motion, self.blind = grounder, manner, motion, blind
-        self.failures: dict[Task, FailureCounts] = {task: FailureCounts() for task in MOST}
+        self.failures = {
+            task: FailureCounts() for task in MOST if task is not Task.MOMENTS or manner.windows == "words"
+        }
         self.seconds: dict[Task, float] = dict.fromkeys(TASKS, 0.0)
         self._rules = ReplyRules(grounder, manner, MOST)
 
@@ -69,7 +73,7 @@ class Examiner:
         with autocast(self.grounder.device):
             for i in range(0, len(samples), TOGETHER):
                 part = samples[i : i + TOGETHER]
-                if task in HEADS:
+                if task not in self.failures:
                     replies += self.grounder.outputs(part)
                 else:
                     replies += self.grounder.generate(part, most=MOST[task], processors=self._rules)
@@ -81,15 +85,26 @@ class Examiner:
         self.failures[task].update(parsed)
         return None if isinstance(parsed, Failure) else parsed
 
+    def _spans(
+        self, clip: Clip, pairs: Sequence[tuple[Example, Reply]], words: Mapping[Task, Sequence[Any]]
+    ) -> list[Sequence[TimeSpan]]:
+        """Windows of each sentence, as the manner has them."""
+        if self.manner.windows == "words":
+            return [found or () for found in words[Task.MOMENTS]]
+        if self.manner.windows == "spans":
+            return [reply.spans for _, reply in pairs]
+        shown = [reply.relevance for _, reply in pairs]
+        return [() if each is None else relevant_spans(each, clip.times, clip.end) for each in shown]
+
     def _collect(self, film: Film, clip: Clip, said: Mapping[Task, Sequence[tuple[Example, Reply]]]) -> Answers:
         story, words = film.story, dict[Task, list[Any]]()
         for task, pairs in said.items():
-            if task in MOST:
+            if task in self.failures:
                 words[task] = [self._read(task, clip, example, reply) for example, reply in pairs]
         told = words.get(Task.CAPTIONS)
         summary, moments = said.get(Task.SUMMARY), said.get(Task.MOMENTS)
         return Answers(
-            moments=None if moments is None else tuple(_windows(reply) for _, reply in moments),
+            moments=None if moments is None else tuple(map(_windows, self._spans(clip, moments, words))),
             saliency=None if moments is None else tuple(_saliency(clip, reply, story) for _, reply in moments),
             captions=None if told is None else tuple(Caption(t.text, t.start, t.end) for t in told[0] or ()),
             importance=None if summary is None else _saliency(clip, summary[0][1], story),
@@ -103,9 +118,10 @@ class Examiner:
         )  # fmt: skip
 
 
-def _windows(reply: Reply) -> Windows:
-    spans = [[span.start, span.end] for span in reply.spans]
-    scores = [span.score or 0.0 for span in reply.spans]
+def _windows(found: Sequence[TimeSpan]) -> Windows:
+    """Windows by score; those said in words in their own order."""
+    spans = [[span.start, span.end] for span in found]
+    scores = [1 / (k + 1) if span.score is None else span.score for k, span in enumerate(found)]
     return Windows(np.array(spans, dtype=np.float64).reshape(-1, 2), np.array(scores, dtype=np.float64))
 
 

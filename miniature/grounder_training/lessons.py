@@ -6,7 +6,8 @@ words, which are those said most often; all other words are the story's own. Axi
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
@@ -48,7 +49,11 @@ def lessons_of(story: Story, boxes: NDArray[np.float32], task: Task) -> list[Exa
         ]
     if task is Task.CAPTIONS:
         told = tuple(Told(float(e.start), float(e.end), caption(story, e)) for e in story.events)
-        return [Example(name, Request(task, id="captions"), Truth(told=told))]
+        return [
+            Example(
+                name, Request(task, id="captions"), Truth(_spans((e.start, e.end) for e in story.events), told=told)
+            )
+        ]
     if task is Task.SUMMARY:
         return [Example(name, Request(task, id="summary"), Truth(worth=story.importance.mean(axis=1) / TOP))]
     if task is Task.QA:
@@ -57,7 +62,10 @@ def lessons_of(story: Story, boxes: NDArray[np.float32], task: Task) -> list[Exa
         return [
             Example(
                 name, Request(task, q.text, q.asked, id=f"t{q.id}"),
-                Truth(told=tuple(Told(a.start, a.end, a.text) for a in q.answers)),
+                Truth(
+                    _spans((a.start, a.end) for a in q.answers),
+                    told=tuple(Told(a.start, a.end, a.text) for a in q.answers),
+                ),
             )
             for q in story.timed_questions
         ]  # fmt: skip
@@ -105,13 +113,22 @@ def _of_objects(story: Story, boxes: NDArray[np.float32], task: Task) -> list[Ex
         where = Region(float(times[first]), _corners(boxes[o, first]))
         track = Truth(boxes=boxes[o].astype(np.float64), box_times=times)
         if task is Task.REG:
-            request, truth = Request(task, region=where, id=f"o{o}"), Truth(text=description(story, o))
+            own = _spans((e.start, e.end) for e in story.events if e.object_id == told.object_id)
+            request, truth = (
+                Request(task, region=where, id=f"o{o}"),
+                replace(track, spans=own, text=description(story, o)),
+            )
         elif task is Task.RSOT:
             request, truth = Request(task, told.looks[0], id=f"o{o}"), track
         else:
             request, truth = Request(task, region=where, id=f"o{o}"), track
         out.append(Example(str(story.seed), request, truth))
     return out
+
+
+def _spans(times: Iterable[tuple[float, float]]) -> NDArray[np.float64]:
+    """[M, 2], each once."""
+    return np.array(sorted(set(times)), dtype=np.float64).reshape(-1, 2)
 
 
 def _corners(box: NDArray[np.float32]) -> tuple[float, float, float, float]:

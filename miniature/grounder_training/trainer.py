@@ -37,7 +37,6 @@ from tracksift.grounding import Manner, lesson
 PATCH_WIDTH = 192  # of the miniature's image tower
 CLIP_NORM = 1.0
 TEXTS = 120  # stories whose words make the vocabulary
-MANNER = Manner()
 
 
 @dataclass(frozen=True)
@@ -49,7 +48,7 @@ class Settings:
     story, and of its moments, questions and expressions.   short, short_share: seconds of every second story, and the
     share of steps at first that take these, several times as many; it falls to nothing at the end.   patch_frames,
     patch_weight: frames a step from which the front end learns what patches show, and what that weighs.
-    average: of the weights kept.   mixture: of tasks.
+    average: of the weights kept.   manner: of asking and answering.   mixture: of tasks.
     """
 
     seed: int = 0
@@ -62,6 +61,7 @@ class Settings:
             patch_past=4,
             compressor="guided",
             visual_tokens=6,
+            spans=10,
         )
     )
     shape: TinyShape = field(default_factory=TinyShape)
@@ -83,6 +83,7 @@ class Settings:
     warm_up: int = 300
     weight_decay: float = 0.05
     average: float = 0.998
+    manner: Manner = field(default_factory=lambda: Manner(events=True))
     mixture: Mapping[Task, float] = field(default_factory=lambda: dict(MIXTURE))
 
 
@@ -165,12 +166,13 @@ class Trainer:
 
     def samples(self, films: Sequence[Film]) -> list[Sample]:
         """The samples of the next step about its films."""
-        rng, out = np.random.default_rng([self.settings.seed, self.step, 1]), []
+        settings = self.settings
+        rng, out = np.random.default_rng([settings.seed, self.step, 1]), []
         for film in films:
-            clip = clip_of(film, motion=self.settings.motion)
-            for _ in range(self.settings.asks):
-                example = draw(rng, film.story, film.boxes, self.settings.mixture)
-                out.append(lesson(clip, example.request, example.truth, MANNER, rng))
+            clip = clip_of(film, motion=settings.motion)
+            for _ in range(settings.asks):
+                example = draw(rng, film.story, film.boxes, settings.mixture)
+                out.append(lesson(clip, example.request, example.truth, settings.manner, rng))
         return out
 
     def _patch_loss(self, films: Sequence[Film]) -> Tensor:

@@ -4,7 +4,7 @@ import torch
 
 from llm_grounder.matching import best_pairs, box_giou, span_giou
 from llm_grounder.readouts.boxes import BoxHead, BoxOutput, box_losses
-from llm_grounder.readouts.frames import FrameHead, frame_losses
+from llm_grounder.readouts.frames import FrameHead, frame_losses, relevant_spans
 from llm_grounder.readouts.spans import AROUND, SpanHead, SpanOutput, frames_of, local_mean, span_losses
 from llm_grounder.readouts.tracks import TrackHead, track_losses
 
@@ -161,3 +161,12 @@ def test_tracks_and_presence_are_learnt_where_known():
     assert track_losses([out, None], [None, torch.zeros(2)]) == {}
     empty = TrackHead(4)(torch.zeros(0, 4), torch.randn(4))
     assert set(track_losses([empty], [torch.zeros(0)])) == {"tracks.presence"}
+
+
+def test_runs_of_relevant_frames_are_spans_with_their_mean_best_first():
+    relevance = np.array([0.6, 0.5, 0.4, 0.9, 0.1, 0.7])
+    found = relevant_spans(relevance, np.arange(6) / 2, 3.2)
+    assert [(span.start, span.end, round(span.score, 3)) for span in found] == [
+        (1.5, 2.0, 0.9), (2.5, 3.2, 0.7), (0.0, 1.0, 0.55),
+    ]  # fmt: skip
+    assert relevant_spans(relevance * 0.5, np.arange(6) / 2, 3.2) == ()

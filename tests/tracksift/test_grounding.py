@@ -1,6 +1,7 @@
 """Requests and truths become samples in one manner, and caches become clips, or are refused by name."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -117,3 +118,18 @@ def test_inputs_come_back_from_a_record_or_are_missed_by_name():
     assert read_inputs({"inputs": inputs.record()}) == inputs
     with pytest.raises(CheckpointError, match="expected a record with inputs"):
         read_inputs({})
+
+
+def test_events_are_found_before_words_about_them_where_the_manner_says_so():
+    told = replace(TOLD, spans=np.array([[0.0, 4.0]]))
+    plain = learn(Task.CAPTIONS, told)
+    assert (plain.reads, plain.targets.spans) == ((), None)
+    found = learn(Task.CAPTIONS, told, Manner(events=True))
+    assert (found.reads, found.targets.spans.tolist()) == ((Read.SPANS,), [[0.0, 4.0]])
+    assert found.turns == plain.turns
+    assert learn(Task.QA, Truth(text="red"), Manner(events=True)).reads == ()
+
+
+def test_windows_from_nowhere_are_refused():
+    with pytest.raises(InputError, match=r"expected windows from one of .*, got 'air'"):
+        Manner(windows="air")

@@ -1,0 +1,158 @@
+"""`python -m miniature.compare_grounders`: read-outs and compressors on one training budget, side by side.
+
+Each is a grounder of its own, trained from nothing on the same films for the same time (or steps) to find moments, and
+measured on the same held-out ones: accuracy, tokens, milliseconds. Knows settings, the trainer and the measure. Does
+not know losses or metrics. Films are shorter and the grid coarser than in `train_grounder`, so that even every patch as
+a token of its own can be read; figures are for the comparison alone.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import torch
+import typer
+
+from core import cli
+from core.atomic import atomic_path, check_folder
+from core.devices import describe_device, pick_device
+from core.errors import InputError
+from core.images import load_image_encoder
+from core.reporting import emit, print_table, progress_bar
+from llm_grounder.compressors import count_tokens
+from llm_grounder.types import Task
+from miniature.eval_grounder import BLIND, GROUNDER, held_out, measure
+from miniature.grounder_training.films import Film, Order, Sight, Studio
+from miniature.grounder_training.trainer import FULL, SMOKE, Settings, Trainer
+from miniature.sam2_training.schedule import Clock
+from miniature.training_run import check_loss
+from tracksift.models import WEIGHTS
+
+CHECK_EVERY: Final = 20
+SPLIT: Final = "valid"
+VARIANTS: Final[Mapping[str, Mapping[str, str]]] = {
+    "span queries, pointer": {},
+    "span queries, mlp": {"span_rule": "mlp"},
+    "words": {"windows": "words"},
+    "frames' relevance": {"windows": "relevance"},
+    "slots": {"compressor": "slots"},
+    "t_selector": {"compressor": "t_selector"},
+    "average": {"compressor": "average"},
+    "none": {"compressor": "none"},
+}
+"""What differs from the first, which has guided slots: first the read-outs, then the compressors."""
+COLUMNS: Final = ("R1@0.5", "R1@0.7", "mAP", "R1@0.5 blind", "tokens a video", "ms a request", "steps", "ms a step")
+EPILOG = (
+    "Examples: [bold]python -m miniature.compare_grounders --out runs/compared --minutes 1[/]  |  "
+    "[bold]python -m miniature.compare_grounders --out runs/try --size smoke --steps 2 --workers 0 --videos 1[/]"
+)
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="rich")
+
+
+def compared(size: str) -> Settings:
+    """The settings that all share: `full` for a GPU, `smoke`; InputError for another size."""
+    sizes = {"full": FULL, "smoke": SMOKE}
+    if size not in sizes:
+        raise InputError(f"--size: expected one of {', '.join(sizes)}, got {size!r}")
+    base = sizes[size]
+    settings = replace(base, mixture={Task.MOMENTS: 1.0}, short=None, refresh=0, warm_up=min(base.warm_up, 100))
+    if size == "smoke":
+        return settings
+    inside = replace(base.grounder, patches=64, visual_tokens=4)
+    return replace(settings, grounder=inside, grid=8, seconds=60, pool=512, first=512, average=0.99)
+
+
+def variant(base: Settings, changes: Mapping[str, str]) -> Settings:
+    """The shared settings with one of VARIANTS' changes."""
+    inside: dict[str, Any] = {name: value for name, value in changes.items() if name != "windows"}
+    windows: Any = changes.get("windows", base.manner.windows)
+    return replace(
+        base, grounder=replace(base.grounder, **inside), manner=replace(base.manner, windows=windows)
+    )  # fmt: skip
+
+
+def train(trainer: Trainer, studio: Studio, minutes: float, steps: int | None) -> float:
+    """Train until time or steps are over; milliseconds a step.
+
+    Raises:
+        TrackSiftError: when the loss is no longer a finite number.
+    """
+    began = time.monotonic()
+    clock = Clock(0.0, steps, 60 * minutes, time.monotonic, began)
+    while (progress := clock.progress(trainer.step)) < 1:
+        trainer.progress = progress
+        losses = trainer.advance(studio)
+        if trainer.step % CHECK_EVERY == 0:  # waits for the device, so that the clock does not run ahead of it
+            check_loss(float(losses["total"]), trainer.step)
+    check_loss(float(losses["total"]), trainer.step)
+    return 1e3 * (time.monotonic() - began) / max(trainer.step, 1)
+
+
+def compare(
+    settings: Settings, studio: Studio, films: Sequence[Film], minutes: float, steps: int | None, device: torch.device
+) -> dict[str, float]:
+    """Train one grounder and measure it: values by COLUMNS."""
+    torch.manual_seed(settings.seed)
+    trainer = Trainer(settings, device)
+    each = train(trainer, studio, minutes, steps)
+    figures, seconds = measure(
+        trainer.average, films, manner=settings.manner, motion=settings.motion, tasks=(Task.MOMENTS,)
+    )  # fmt: skip
+    seen = figures[GROUNDER]
+    asked = sum(len(film.story.moments) for film in films)
+    values = (
+        seen["moments_r1_50"], seen["moments_r1_70"], seen["moments_map"], figures[BLIND]["moments_r1_50"],
+        count_tokens(settings.grounder, films[0].story.frames), 1e3 * seconds["moments_seconds"] / asked,
+        trainer.step, each,
+    )  # fmt: skip
+    return {name: round(float(value), 4) for name, value in zip(COLUMNS, values, strict=True)}
+
+
+@app.command(epilog=EPILOG)
+def main(
+    out: Annotated[Path, typer.Option(help="Folder for compared.json.")],
+    minutes: Annotated[float, typer.Option(help="Minutes of training for each.", min=0.01)] = 1.0,
+    steps: Annotated[int | None, typer.Option(help="Steps for each, instead of minutes.", min=1)] = None,
+    size: Annotated[str, typer.Option(help="full (a GPU) or smoke.")] = "full",
+    only: Annotated[str, typer.Option(help="Some of them, parted by semicolons.")] = ";".join(VARIANTS),
+    videos: Annotated[int, typer.Option(help=f"Films to measure on, from {SPLIT}.", min=1)] = 24,
+    workers: Annotated[int, typer.Option(help="Processes that draw; 0 draws here.", min=0)] = 14,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
+) -> None:
+    """Train a small grounder with each read-out and each compressor and print one table."""
+    base, place = compared(size), pick_device(device)
+    chosen = [name.strip() for name in only.split(";")]
+    if wrong := [name for name in chosen if name not in VARIANTS]:
+        raise InputError(f"--only: expected some of {'; '.join(VARIANTS)}, got {wrong[0]!r}")
+    check_folder(out)
+    torch.set_float32_matmul_precision("high")
+    sight = Sight(load_image_encoder(str(WEIGHTS / "clip"), place), base.grid, base.tiles)
+    like = Order(0, 0, seconds=base.seconds, most=base.most)
+    with closing(Studio(base.pool, sight, workers=workers, like=like)) as studio:
+        with progress_bar("films made", base.first) as tell:
+            for count in studio.wait_for(base.first):
+                tell(min(count, base.first), base.first)
+        films = list(held_out(SPLIT, videos, sight, workers=workers, seconds=base.seconds))
+    found: dict[str, dict[str, float]] = {}
+    with progress_bar("grounders", len(chosen)) as tell:
+        for name in chosen:
+            found[name] = compare(variant(base, VARIANTS[name]), studio, films, minutes, steps, place)
+            tell(len(found), len(chosen))
+    budget = {"minutes": minutes} if steps is None else {"steps": steps}
+    facts = {"size": size, "videos": videos, "seconds": base.seconds, "device": describe_device(place), **budget}
+    out.mkdir(parents=True, exist_ok=True)
+    with atomic_path(out / "compared.json") as path:
+        path.write_text(json.dumps({"compared": found, **facts}, indent=1) + "\n", encoding="utf-8")
+    title = f"miniature, {videos} films of {SPLIT} of {base.seconds} s, same budget each"
+    print_table(title, ("grounder", *COLUMNS), [(name, *values.values()) for name, values in found.items()])
+    emit({f"{name}: {column}": value for name, row in found.items() for column, value in row.items()}, facts)
+
+
+if __name__ == "__main__":
+    cli.run(app)
