@@ -26,7 +26,7 @@ from fusion.fitting import Case, fit
 from fusion.fuse import check, describe, fuse
 from fusion.modes import Choice
 from fusion.score_files import Word, Words
-from fusion.settings import Weights
+from fusion.settings import Weights, read_weights
 from tracksift.jobs import Job
 
 Expressions = Mapping[tuple[str, str], Expression]
@@ -120,15 +120,32 @@ def check_fitted(weights: Weights, words: Sequence[Word]) -> None:
                 )
 
 
+def default_weights(words: Words, place: Path) -> Weights:
+    """The weights that were chosen for these scores, else mode `tracks` by its own numbers.
+
+    place: a file of released weights, which may not be there. They are taken where every scorer that they were fitted
+    for has spoken, and no other.
+
+    Raises:
+        InputError: where the file is no file of weights.
+    """
+    if not place.is_file():
+        return Weights()
+    released = read_weights(place)
+    wanted, said = released.fitted.get("scorers", {}), words.scorers()
+    return released if wanted and all(said.get(kind) == scorer for kind, scorer in wanted.items()) else Weights()
+
+
 class FrameScores:
     """J&F of choices of one video's tracks against one target, a frame at a time; choices are remembered.
 
-    As MeViS has it, an empty frame that should be empty scores 1.
+    As MeViS has it, an empty frame that should be empty scores 1. Masks are kept as run lengths: a split's expressions
+    are held together while weights are fitted.
     """
 
     def __init__(self, tracks: TrackSet, target: Sequence[bytes]) -> None:
-        self._tracks, self._truth = tracks, rle.decode(target, tracks.video.size)  # [T, H, W]
-        seen = np.asarray(self._truth.any(axis=(1, 2)))
+        self._tracks, self._target = tracks, tuple(target)
+        seen = rle.areas(target, tracks.video.size) > 0
         self._none = 1.0 - seen.astype(np.float64)  # what nothing scores in each frame
         self._known: dict[frozenset[int], NDArray[np.float64]] = {frozenset(): self._none}
 
@@ -143,10 +160,10 @@ class FrameScores:
         size = self._tracks.video.size
         held = [self._tracks.tracks[i] for i in chosen]
         masks = [
-            rle.union([track.masks[t] for track in held if track.present[t]], size) for t in range(len(self._truth))
+            rle.union([track.masks[t] for track in held if track.present[t]], size) for t in range(len(self._target))
         ]
         predicted = rle.decode(masks, size)
-        j, f = region_and_boundary(predicted, self._truth)
+        j, f = region_and_boundary(predicted, rle.decode(self._target, size))
         f = np.where(self._none > 0, ~predicted.any(axis=(1, 2)), f)
         return np.asarray((j + f) / 2)
 
@@ -179,12 +196,24 @@ def fit_weights(
         InputError: when the split hides its targets, no expression has scores, or the mode lacks scores.
         ScorerMismatchError: for scores of another cache.
     """
-    scorers, found = words.scorers(), Cases()
+    found = gather_cases(words, jobs, caches)
+    return fit_cases(found, words, start, progress), found.without_scores
+
+
+def gather_cases(words: Words, jobs: Sequence[Job], caches: Caches) -> Cases:
+    """What weights of any mode are fitted on; raises as `fit_weights`."""
+    found = Cases()
     for job in jobs:
         _add(found, job, words.by_video.get(job.video_id, ()), caches)
+    return found
+
+
+def fit_cases(found: Cases, words: Words, start: Weights, progress: Progress | None = None) -> Weights:
+    """`fit_weights` on cases that were gathered before."""
+    scorers = words.scorers()
     best = fit(found.cases, start, progress)
     facts = {"scorers": scorers, "caches": json_sha256(sorted(found.caches)), "metric": "J&F"}
-    return replace(best, fitted={**best.fitted, **facts}), found.without_scores
+    return replace(best, fitted={**best.fitted, **facts})
 
 
 def _add(found: Cases, job: Job, words: Sequence[Word], caches: Caches) -> None:
