@@ -21,6 +21,7 @@ from core.charts import Bar, draw_bars
 from core.errors import InputError
 from core.reporting import emit, print_table, progress_bar
 from fusion.settings import Weights, write_weights
+from llm_grounder.checkpoints import read_record
 from miniature.fusion_scores import ground_moments, score_moments, score_tracks, tells_moments
 from miniature.report import HERE, Flat, Section, facts, tracked_split, write_results
 from tracksift.ask import Pipeline
@@ -160,6 +161,8 @@ def main(
         typer.echo(f"would compare modes on {', '.join(names)}, with moments of {sources}, and write to {out}")
         return
     check_folder(out)
+    if folder is not None:
+        read_record(folder)  # before an hour of tracking
     start, pipeline = time.perf_counter(), Pipeline(device=device)
     splits, scores = prepare(pipeline, folder, given, names, work, workers, clips)
     with progress_bar("weights tried on calib") as bar:

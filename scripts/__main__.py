@@ -16,6 +16,7 @@ from scripts import (
     fuse,
     generate,
     import_tracks,
+    plot,
     predict,
     predict_moments,
     query,
@@ -52,6 +53,7 @@ app.command("chat-moments", epilog=chat_moments.EPILOG)(chat_moments.main)
 app.command("explain", epilog=explain.EPILOG)(explain.main)
 app.command("report", epilog=report.EPILOG)(report.main)
 app.command("stream", epilog=stream.EPILOG)(stream.main)
+app.command("plot", epilog=plot.EPILOG)(plot.main)
 app.command("demo")(demo.main)
 app.command("web", epilog=web.EPILOG)(web.main)
 app.command("convert-detector", epilog=convert_detector.EPILOG)(convert_detector.main)
