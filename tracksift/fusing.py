@@ -1,7 +1,7 @@
 """Score files and caches -> answers, and the weights of a mode fitted on a split's ground truth.
 
-Knows caches, fusion and the metric that a fit looks at (J&F). Does not know command lines or who made the scores.
-T frames.
+Knows caches, fusion and the metrics that a fit looks at (J&F, then vIoU). Does not know command lines or who made the
+scores. T frames.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.metrics.boundary import region_and_boundary
+from benchmarks.metrics.boxes import Boxes, from_corners
+from benchmarks.metrics.spatio_temporal import score_tube
 from benchmarks.protocol import target_masks
 from cache import SUFFIX, CacheFile, find_caches, open_cache
 from core import rle
@@ -21,10 +23,11 @@ from core.errors import CacheError, InputError, ScorerMismatchError, TrackSiftEr
 from core.hashing import json_sha256
 from core.ids import safe_name
 from core.reporting import Progress
-from core.types import Answer, Expression, TrackSet
+from core.types import Answer, Expression, TimeSpan, TrackSet, VideoMeta
 from fusion.fitting import Case, fit
 from fusion.fuse import check, describe, fuse
 from fusion.modes import Choice
+from fusion.moments import inside
 from fusion.score_files import Word, Words
 from fusion.settings import Weights, read_weights
 from tracksift.jobs import Job
@@ -168,6 +171,35 @@ class FrameScores:
         return np.asarray((j + f) / 2)
 
 
+class TubeScores:
+    """vIoU of choices of one video's tracks: boxes around their masks within the moments that the answer names, against
+    boxes around the target within `spans`, all frames for None; choices are remembered.
+    """
+
+    def __init__(self, tracks: TrackSet, target: Sequence[bytes], spans: Sequence[TimeSpan] | None) -> None:
+        self._tracks = tracks
+        self._truth = tube(target, spans, tracks.video)
+        self._known: dict[frozenset[int], Boxes] = {}
+
+    def __call__(self, choice: Choice) -> float:
+        """0..1."""
+        chosen, video = frozenset(choice.chosen), self._tracks.video
+        if chosen not in self._known:
+            held = [self._tracks.tracks[i] for i in chosen]
+            masks = [rle.union([t.masks[k] for t in held if t.present[k]], video.size) for k in range(video.frames)]
+            self._known[chosen] = tube(masks, None, video)
+        frames = choice.frames & inside(video, choice.moments) if choice.moments else choice.frames
+        return score_tube(np.where(frames[:, None], self._known[chosen], np.nan), self._truth).viou
+
+
+def tube(masks: Sequence[bytes], spans: Sequence[TimeSpan] | None, video: VideoMeta) -> Boxes:
+    """Boxes x y w h around masks, [T, 4], NaN where they are empty and outside spans where there are some."""
+    boxes = from_corners(rle.boxes(masks, video.size)).astype(np.float64)
+    if spans is not None:
+        boxes[~inside(video, spans)] = np.nan
+    return boxes
+
+
 @dataclass
 class Cases:
     """What a fit is made on: cases, the caches' hashes, and expressions of the split that have no scores."""
@@ -180,7 +212,8 @@ class Cases:
 def fit_weights(
     words: Words, jobs: Sequence[Job], caches: Caches, start: Weights, progress: Progress | None = None
 ) -> tuple[Weights, int]:
-    """Weights of `start`'s mode that answer the split best (J&F), with the hashes of scorers and caches in `fitted`.
+    """Weights of `start`'s mode that answer the split best: J&F, and where that is the same vIoU. `fitted` has the
+    hashes of scorers and caches.
 
     Args:
         words: of one scorer a kind.
@@ -212,7 +245,7 @@ def fit_cases(found: Cases, words: Words, start: Weights, progress: Progress | N
     """`fit_weights` on cases that were gathered before."""
     scorers = words.scorers()
     best = fit(found.cases, start, progress)
-    facts = {"scorers": scorers, "caches": json_sha256(sorted(found.caches)), "metric": "J&F"}
+    facts = {"scorers": scorers, "caches": json_sha256(sorted(found.caches)), "metric": "J&F, then vIoU"}
     return replace(best, fitted={**best.fitted, **facts})
 
 
@@ -231,7 +264,8 @@ def _add(found: Cases, job: Job, words: Sequence[Word], caches: Caches) -> None:
         expression, given = expression_of(word, asked), word.evidence(tracks)
         check(given, expression, file.content_sha256 if word.tracks.cache else None)
         target = target_masks(truth, expression, tracks.video.frames, tracks.video.size)
-        found.cases.append(Case(given, FrameScores(tracks, target)))
+        timely = TubeScores(tracks, target, expression.spans)
+        found.cases.append(Case(given, FrameScores(tracks, target), timely))
 
 
 def fuse_files(

@@ -12,20 +12,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-import numpy as np
-
-from benchmarks.metrics.boxes import Boxes, from_corners
 from benchmarks.metrics.mevis_score import ExpressionScore, MevisScore, failed_expression, score_expression
 from benchmarks.metrics.spatio_temporal import TubeScore, TubeTotal, score_tube
 from benchmarks.protocol import target_masks
 from core import rle
 from core.errors import InputError, ScorerMismatchError, TrackSiftError
 from core.reporting import Progress
-from core.types import Answer, Expression, TimeSpan, VideoMeta
-from fusion.moments import inside
+from core.types import Answer, Expression
 from fusion.score_files import Words, read_words
 from fusion.settings import MODES, Weights
-from tracksift.fusing import Caches, fit_cases, fuse_video, gather_cases
+from tracksift.fusing import Caches, fit_cases, fuse_video, gather_cases, tube
 from tracksift.jobs import Job
 
 TRACKS: Final = "tracks"
@@ -170,10 +166,19 @@ def measure(words: Words, split: Split, weights: Weights, progress: Progress | N
 
 
 def choose(figures: Mapping[str, Mapping[str, Measured]]) -> str:
-    """The way with the best mean J&F over the splits of choice; the first of equals.   figures: by way and split."""
+    """The way with the best mean J&F over the splits of choice, of equals the one with the best vIoU, then the first.
+
+    figures: by way and split.
+    """
     if not figures:
         raise InputError("fusion: expected a mode to choose from, got none")
-    means = {name: math.fsum(f.jf for f in by.values()) / len(by) for name, by in figures.items()}
+    means = {
+        name: (
+            round(math.fsum(f.jf for f in by.values()) / len(by), 9),
+            math.fsum(f.viou for f in by.values()) / len(by),
+        )
+        for name, by in figures.items()
+    }
     return max(means, key=lambda name: means[name])
 
 
@@ -205,13 +210,5 @@ def _score(answer: Answer, target: Sequence[bytes], expression: Expression) -> t
     size = answer.video.size
     predicted, true = rle.decode(answer.masks, size), rle.decode(target, size)
     score = score_expression(predicted, true, no_target=not expression.target_ids, kind=expression.kind)
-    said = _tube(answer.masks, answer.moments or None, answer.video)
-    return score, score_tube(said, _tube(target, expression.spans, answer.video))
-
-
-def _tube(masks: Sequence[bytes], spans: Sequence[TimeSpan] | None, video: VideoMeta) -> Boxes:
-    """Boxes x y w h around masks, [T, 4], NaN where they are empty and outside spans where there are some."""
-    boxes = from_corners(rle.boxes(masks, video.size)).astype(np.float64)
-    if spans is not None:
-        boxes[~inside(video, spans)] = np.nan
-    return boxes
+    said = tube(answer.masks, answer.moments or None, answer.video)
+    return score, score_tube(said, tube(target, expression.spans, answer.video))
