@@ -58,7 +58,7 @@ def draw_panels(path: Path, panels: Sequence[Panel]) -> None:
 
 @dataclass(frozen=True)
 class Bar:
-    """One bar: its length from 0, None for a dash, and the spread to both sides of its end, None where it is of one case."""
+    """One bar: its length from 0, None for a dash; the spread to both sides of its end, None where there is none."""
 
     name: str
     value: float | None
