@@ -22,7 +22,7 @@ from core.errors import InputError
 from core.reporting import emit, print_table, progress_bar
 from fusion.settings import Weights, write_weights
 from llm_grounder.checkpoints import read_record
-from miniature.fusion_scores import ground_moments, score_moments, score_tracks, tells_moments
+from miniature.fusion_scores import ground_moments, score_moments, score_tracks
 from miniature.report import HERE, Flat, Section, facts, tracked_split, write_results
 from tracksift.ask import Pipeline
 from tracksift.fusing import Caches
@@ -61,7 +61,7 @@ def prepare(
     place = work / "scores"
     place.mkdir(parents=True, exist_ok=True)
     moments: dict[str, tuple[str | None, str | None]] = dict(given)
-    for name, there in ((GROUNDER, grounder is not None), (SELECTOR, tells_moments(pipeline))):
+    for name, there in ((GROUNDER, grounder is not None), (SELECTOR, pipeline.tells_moments)):
         if there:
             moments[name] = str(place / f"{{split}}_{name}.jsonl"), None
     scores, splits = Scores(str(place / "{split}_tracks.jsonl"), moments), {}

@@ -17,8 +17,6 @@ from core.scores import write_scores
 from core.types import MomentScores, TrackScores
 from llm_grounder.checkpoints import load_grounder
 from llm_grounder.tasks.failures import FailureCounts
-from selector.relational import RelationalSelector
-from selector.scoring import Selector
 from tracksift.annotations import read_examples
 from tracksift.ask import Pipeline
 from tracksift.clips import read_inputs
@@ -27,16 +25,6 @@ from tracksift.jobs import Job
 from tracksift.models import WEIGHTS
 from tracksift.moments import predict_moments
 from tracksift.recipes import manner_of
-
-
-def tells_moments(pipeline: Pipeline) -> bool:
-    """Whether the pipeline's selector has a head that says when an expression holds."""
-    selector = pipeline.selector
-    return (
-        isinstance(selector, Selector)
-        and isinstance(selector.model, RelationalSelector)
-        and selector.model.settings.moment_width > 0
-    )
 
 
 def score_tracks(pipeline: Pipeline, split: str, jobs: Sequence[Job], out: Path) -> None:
@@ -54,15 +42,12 @@ def score_tracks(pipeline: Pipeline, split: str, jobs: Sequence[Job], out: Path)
 
 def score_moments(pipeline: Pipeline, split: str, jobs: Sequence[Job], out: Path) -> None:
     """What the selector's moment head says; InputError for a selector without one."""
-    selector = pipeline.selector
-    if not isinstance(selector, Selector):
-        raise InputError("selector: expected a trained one, got one without moments")
 
     def scores() -> Iterator[MomentScores]:
         with progress_bar(f"{split}: moments by the selector", len(jobs)) as bar:
             for done, job in enumerate(jobs, start=1):
                 asked = job.annotated.expressions if job.annotated else ()
-                yield from selector.moments(open_cache(job.cache), asked, pipeline.text_encoder)
+                yield from pipeline.moments(job.cache, asked)
                 bar(done, len(jobs))
 
     write_scores(out, scores())

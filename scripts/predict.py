@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,8 +16,8 @@ import typer
 from core import reporting
 from core.atomic import check_folder
 from core.errors import InputError
-from core.scores import write_scores
-from core.types import Answer, Expression
+from core.scores import Scores, write_scores
+from core.types import Answer, Expression, MomentScores
 from scripts import options
 from scripts.results import refuse_failures
 
@@ -46,6 +47,9 @@ def main(
     ] = None,
     scores: Annotated[
         Path | None, typer.Option(help="Also write the track scores of all answers to this .jsonl, for `fuse`.")
+    ] = None,
+    moments: Annotated[
+        Path | None, typer.Option(help="Also write when they hold, by a selector with a moment head, for `fuse`.")
     ] = None,
     forms: Annotated[
         list[str] | None,
@@ -87,15 +91,16 @@ def main(
         phrases = list(text_expressions(texts)) if detect else as_expressions(texts)
     elif expression or expressions_file:
         raise InputError("--expression: expected none with --data, whose annotations have their own")
-    check_folder(out)
-    if scores is not None:
-        check_folder(scores.parent)
+    for place in (out, *(path.parent for path in (scores, moments) if path is not None)):
+        check_folder(place)
     jobs = choose_jobs(video, data, split, cache, fps, limit)
     if imported is not None:
         if detect:
             raise InputError("--imported: expected no --detect with it, since nothing is tracked, got both")
         jobs = imported_jobs(jobs, cache, imported)
     pipeline = Pipeline(Models(tracker, text_encoder, selector, detector), device)
+    if moments is not None and not pipeline.tells_moments:
+        raise InputError(f"--moments: expected a selector with a moment head, got {selector!r} without one")
     settings, extra = pipeline.detecting(phrases) if detect else (pipeline.proposals, None)
     with reporting.progress_bar("tracking") as bar:
         made = [] if imported is not None else generate(
@@ -105,20 +110,16 @@ def main(
     refuse_failures(made, one=len(jobs) == 1)
     answers: list[Answer] = []
     files: list[Path] = []
+    told: list[MomentScores] = []
     for job in reporting.track([] if dry_run else jobs, "answering"):
         asked = phrases if phrases is not None else (job.annotated.expressions if job.annotated else ())
         prediction = predict(job, asked, pipeline, out, forms=wanted)
         answers += prediction.answers
+        told += pipeline.moments(job.cache, asked) if moments is not None else ()
         files += prediction.files
-    if scores is not None and not dry_run:
-        write_scores(scores, (scores_of(answer) for answer in answers))
-        files.append(scores)
-    if as_json:
-        for answer in answers:
-            sys.stdout.write(json.dumps(_line(answer), ensure_ascii=False) + "\n")
-    else:
-        columns = ["video", "expression", "tracks", "when", "no target"]
-        reporting.print_table("answers", columns, [_row(a) for a in answers])
+    if not dry_run:
+        files += keep_scores(scores, (scores_of(answer) for answer in answers)) + keep_scores(moments, told)
+    show(answers, as_json=as_json)
     reporting.emit(
         {
             "videos": len(jobs),
@@ -128,6 +129,24 @@ def main(
         },
         {"out": str(out), "tracker": tracker, "selector": selector, "dry_run": dry_run},
     )
+
+
+def keep_scores(place: Path | None, scores: Iterable[Scores]) -> list[Path]:
+    """Write a score file where one is asked for; the files written."""
+    if place is None:
+        return []
+    write_scores(place, scores)
+    return [place]
+
+
+def show(answers: Sequence[Answer], *, as_json: bool) -> None:
+    """Answers as lines of JSON, or as a table."""
+    if as_json:
+        for answer in answers:
+            sys.stdout.write(json.dumps(_line(answer), ensure_ascii=False) + "\n")
+        return
+    columns = ["video", "expression", "tracks", "when", "no target"]
+    reporting.print_table("answers", columns, [_row(answer) for answer in answers])
 
 
 def choose_forms(forms: list[str] | None, *, pictures: bool) -> tuple[Form, ...]:

@@ -4,9 +4,16 @@ import json
 import shutil
 
 import pytest
+import torch
 
+from core.scores import read_scores
+from selector.calibration import Calibration
+from selector.checkpoints import save_selector
+from selector.relational import RelationalSelector
+from selector.settings import RelationalSettings
 from tests.conftest import VIDEOS
 from tracksift.jobs import videos_in
+from tracksift.models import WEIGHTS
 
 
 @pytest.fixture
@@ -54,6 +61,31 @@ def test_a_page_without_an_overlay_and_an_overlay_without_a_page(command, world,
         ran = command(*words, "--out", tmp_path / form, "--format", form)
         assert ran.code == 0, ran.err
         assert [p.name for p in (tmp_path / form / VIDEOS[0]).iterdir()] == [name]
+
+
+@pytest.fixture(scope="module")
+def timely_selector(tmp_path_factory):
+    """A selector of random weights with a moment head, for the miniature's tracks and words."""
+    record = json.loads((WEIGHTS / "selector.json").read_text())
+    torch.manual_seed(0)
+    model = RelationalSelector(RelationalSettings(128, 128, 128, 32, 2, 1, 1, 1, moment_width=8))
+    path = tmp_path_factory.mktemp("timely") / "selector.safetensors"
+    hashes = record["tracker_sha256"], record["text_encoder_sha256"]
+    save_selector(path, model, Calibration(), *hashes, {}, record["look_sha256"])
+    return path
+
+
+def test_a_selector_that_tells_when_keeps_its_moments_for_fusion(command, world, caches, timely_selector, tmp_path):
+    places = ("--scores", tmp_path / "t.jsonl", "--moments", tmp_path / "m.jsonl", "--out", tmp_path / "o")
+    words = ("predict", "--data", world, "--cache", caches, "--no-pictures", *places, "--device", "cpu")
+    ran = command(*words, "--selector", timely_selector)
+    assert ran.code == 0, ran.err
+    assert len(list(read_scores(tmp_path / "m.jsonl"))) == ran.figures["expressions"]
+    fused = command("fuse", "--tracks", tmp_path / "t.jsonl", "--moments", tmp_path / "m.jsonl", "--caches", caches,
+                    "--mode", "gated", "--data", world, "--out", tmp_path / "f")  # fmt: skip
+    assert (fused.code, fused.figures["unused_lines"], fused.figures["failures"]) == (0, 0, 0), fused.err
+    refused = command(*words)
+    assert (refused.code, "expected a selector with a moment head" in refused.err) == (2, True)
 
 
 @pytest.mark.parametrize(
