@@ -58,41 +58,52 @@ def draw_panels(path: Path, panels: Sequence[Panel]) -> None:
 
 @dataclass(frozen=True)
 class Bar:
-    """One bar: its length in 0..1, and the spread to both sides of its end, None where it is of one case."""
+    """One bar: its length from 0, None for a dash; the spread to both sides of its end, None where there is none."""
 
     name: str
-    value: float
+    value: float | None
     spread: float | None = None
 
 
 def draw_bars(path: Path, panels: Mapping[str, Sequence[Bar]]) -> None:
-    """Write bars as a PNG, one panel a title beside the other.
+    """Write bars as a PNG, one panel a title beside the other; each is as wide as 1, or as its largest value above 1.
+
+    Bars of one name have one colour in all panels.
 
     Raises:
-        InputError: for no panel.
+        InputError: for no bar.
         OutputError: when the file cannot be written.
     """
-    if not panels:
-        raise InputError("chart: expected at least one panel, got none")
-    rows = max(len(bars) for bars in panels.values())
-    image = Image.new("RGB", (_PANEL[0] * len(panels), 40 + _BAR * rows), "white")
-    draw, font = ImageDraw.Draw(image), ImageFont.load_default(12)
+    names = list(dict.fromkeys(bar.name for bars in panels.values() for bar in bars))
+    if not names:
+        raise InputError("chart: expected at least one bar, got none")
+    font = ImageFont.load_default(12)
+    label, width = max(150, 20 + max(round(font.getlength(name)) for name in names)), _PANEL[0] - 250
+    across = label + width + 100
+    image = Image.new("RGB", (across * len(panels), 40 + _BAR * max(map(len, panels.values()))), "white")
+    draw = ImageDraw.Draw(image)
     for place, (title, bars) in enumerate(panels.items()):
-        left, width = _PANEL[0] * place + 150, _PANEL[0] - 210
+        left, scale = across * place + label, width / max([1.0, *(bar.value or 0.0 for bar in bars)])
         draw.text((left, 10), title, fill=_INK, font=ImageFont.load_default(14))
         for number, bar in enumerate(bars):
             top = 36 + _BAR * number
-            end = left + width * min(max(bar.value, 0), 1)
-            draw.rectangle([left, top, end, top + _BAR - 8], fill=COLOURS[number % len(COLOURS)])
-            label = f"{bar.value:.3f}"
-            if bar.spread is not None:
-                reach, middle = width * bar.spread, top + (_BAR - 8) / 2
-                draw.line([end - reach, middle, end + reach, middle], fill=_INK, width=2)
-                label += f" ± {bar.spread:.3f}"
             draw.text((left - 6, top), bar.name, fill=_INK, font=font, anchor="ra")
-            draw.text((left + width + 50, top), label, fill=_INK, font=font, anchor="ra")
+            _bar(draw, bar, (left, top), scale, COLOURS[names.index(bar.name) % len(COLOURS)])
     with atomic_path(path) as temporary:
         image.save(temporary, format="PNG")
+
+
+def _bar(draw: ImageDraw.ImageDraw, bar: Bar, corner: tuple[float, float], scale: float, colour: str) -> None:
+    """A bar from its corner, `scale` pixels for 1, and its value behind it."""
+    (left, top), end, said = corner, corner[0], "-"
+    if bar.value is not None:
+        end, said = left + scale * max(bar.value, 0), f"{bar.value:.3f}"
+        draw.rectangle([left, top, end, top + _BAR - 8], fill=colour)
+    if bar.value is not None and bar.spread is not None:
+        reach, middle = scale * bar.spread, top + (_BAR - 8) / 2
+        draw.line([end - reach, middle, end + reach, middle], fill=_INK, width=2)
+        end, said = end + reach, f"{said} ± {bar.spread:.3f}"
+    draw.text((end + 8, top), said, fill=_INK, font=ImageFont.load_default(12), anchor="la")
 
 
 def _draw(draw: ImageDraw.ImageDraw, panel: Panel, left: int) -> None:

@@ -1,5 +1,7 @@
 """The numbers of a mode, fitted on expressions whose answers are known: the best of a grid, a few numbers at a time.
 
+What decides is the score; where it is the same, the time, which tells apart spans that change no mask.
+
 Knows modes and how well a choice did. Does not know masks, metrics or files. Use a calibration split alone.
 """
 
@@ -48,7 +50,7 @@ BLOCKS: Final[Mapping[str, tuple[tuple[str, ...], ...]]] = {
     ),
     "reranked": (
         ("grounder.tracks", "rule.threshold"), ("rule.no_target_threshold", "grounder.presence"), ("rule.same_iou",),
-        ("grounder.top",),
+        ("grounder.top",), ("moments.spans", "moments.least"),
     ),
 }  # fmt: skip
 """Numbers that are tried together, since one moves what the other should be."""
@@ -56,22 +58,28 @@ BLOCKS: Final[Mapping[str, tuple[tuple[str, ...], ...]]] = {
 
 @dataclass(frozen=True)
 class Case:
-    """One expression: what is known about it, and how well a choice answers it, 0..1."""
+    """One expression: what is known about it, and how well a choice answers it, 0..1.
+
+    timely: how well it says when, 0..1; None where nothing is known of that.
+    """
 
     given: Evidence
     score: Callable[[Choice], float]
+    timely: Callable[[Choice], float] | None = None
 
 
-def mean_score(cases: Sequence[Case], weights: Weights) -> float:
-    """Mean score of the mode's choices, 0..1.
+def mean_scores(cases: Sequence[Case], weights: Weights) -> tuple[float, float]:
+    """Mean score of the mode's choices, and how well they say when, 0..1; the latter 0 where no case knows.
 
     Raises:
         InputError: when there is no case.
     """
     if not cases:
         raise InputError("fusion fit: expected at least one expression, got none")
-    decide = MODES[weights.mode]
-    return float(np.mean([case.score(decide(case.given, weights)) for case in cases]))
+    choices = [MODES[weights.mode](case.given, weights) for case in cases]
+    pairs = list(zip(cases, choices, strict=True))
+    when = [case.timely(choice) for case, choice in pairs if case.timely is not None]
+    return float(np.mean([case.score(choice) for case, choice in pairs])), float(np.mean(when)) if when else 0.0
 
 
 def fit(cases: Sequence[Case], start: Weights, progress: Progress | None = None) -> Weights:
@@ -87,19 +95,26 @@ def fit(cases: Sequence[Case], start: Weights, progress: Progress | None = None)
     Raises:
         InputError: when there is no case, or the mode lacks scores that it needs.
     """
-    best, score = start, mean_score(cases, start)
+    best, score = start, mean_scores(cases, start)
     blocks = BLOCKS[start.mode] * ROUNDS
     total, done = sum(len(list(_values(block))) for block in blocks), 0
     for block in blocks:
         for values in _values(block):
             tried = _with(best, dict(zip(block, values, strict=True)))
-            result = score if tried == best else mean_score(cases, tried)
-            if result > score + _LEAST_GAIN:
+            result = score if tried == best else mean_scores(cases, tried)
+            if _better(result, score):
                 best, score = tried, result
             done += 1
             if progress is not None:
                 progress(done, total)
-    return replace(best, fitted={"expressions": len(cases), "score": round(score, 6)})
+    return replace(best, fitted={"expressions": len(cases), "score": round(score[0], 6)})
+
+
+def _better(result: tuple[float, float], score: tuple[float, float]) -> bool:
+    """Whether the first number is greater, or the second where the first are the same."""
+    if abs(result[0] - score[0]) > _LEAST_GAIN:
+        return result[0] > score[0]
+    return result[1] > score[1] + _LEAST_GAIN
 
 
 def _values(block: tuple[str, ...]) -> Iterator[tuple[float, ...]]:

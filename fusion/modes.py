@@ -144,7 +144,7 @@ def reranked(given: Evidence, weights: Weights) -> Choice:
     probability = given.scores.probability.copy()
     probability[top] = mix(probability[top], word[top], weights.grounder.tracks)
     presence = given.scores.presence if given.moments is None else _presence(given, given.moments, weights)
-    spans = () if given.moments is None else given.moments.spans
+    spans = () if given.moments is None else kept_spans(given.moments, weights.moments)
     choice = _chosen(given, weights, probability, presence, np.ones(video.frames, dtype=bool), spans)
     notes = {"word": {str(i): round(float(word[i]), 4) for i in top}}
     return _said(choice, f"The best {len(top)} tracks are mixed with {said}.", notes=notes)

@@ -30,7 +30,7 @@ from miniature.world.layout import META, write_split
 from tracksift.ask import Pipeline
 from tracksift.evaluate import ORACLE, RANDOM, SELECTOR, SHUFFLED, evaluate
 from tracksift.generate import generate
-from tracksift.jobs import split_jobs
+from tracksift.jobs import Job, split_jobs
 from tracksift.models import WEIGHTS
 
 HERE = Path(__file__).parent
@@ -74,13 +74,20 @@ def measure_clip(device: str) -> Section:
     return Section("open_clip, caption to crop, valid", tuple(found), (tuple(found.values()),), figures)
 
 
-def measure_answers(pipeline: Pipeline, split: str, work: Path, workers: int) -> Section:
-    """J&F of a split from freshly generated caches, with the oracle and the baselines."""
+def tracked_split(pipeline: Pipeline, split: str, work: Path, workers: int, clips: int | None = None) -> list[Job]:
+    """A split of the miniature, rendered and tracked in `work`, where what is there is used again.
+
+    clips: only the first so many.
+
+    Raises:
+        TrackSiftError: where a video could not be tracked.
+    """
     seeds = find_split(split)
     if not (work / "world" / split / META).is_file():
         write_split(
-            work / "world" / split, seeds.seeds, shifted=seeds.shifted, expressions=seeds.expressions, workers=workers
-        )
+            work / "world" / split, seeds.seeds[:clips], shifted=seeds.shifted, expressions=seeds.expressions,
+            workers=workers,
+        )  # fmt: skip
     _, jobs = split_jobs(work / "world", split, work / "caches")
     with progress_bar(f"{split}: tracking", len(jobs)) as bar:
         done = iter(range(1, len(jobs) + 1))
@@ -91,6 +98,12 @@ def measure_answers(pipeline: Pipeline, split: str, work: Path, workers: int) ->
     failed = [r for r in made if r.state == "failed"]
     if failed:
         raise TrackSiftError(f"report: {len(failed)} videos failed, first {failed[0].video_id}: {failed[0].cause}")
+    return jobs
+
+
+def measure_answers(pipeline: Pipeline, split: str, work: Path, workers: int) -> Section:
+    """J&F of a split from freshly generated caches, with the oracle and the baselines."""
+    jobs = tracked_split(pipeline, split, work, workers)
     with progress_bar(f"{split}: scoring", len(jobs)) as bar:
         result = evaluate(jobs, pipeline, progress=bar)
     blind, best = result.best_blind()
@@ -111,7 +124,7 @@ _NAMES = ("jf", "j", "f", "target_jf", "no_target_accuracy", "target_accuracy", 
 _LINES = {"oracle": ORACLE, "random": RANDOM, "shuffled": SHUFFLED}
 
 
-def write_results(name: str, section: Section, facts: Mapping[str, object], folder: Path) -> None:
+def write_results(name: str, section: Section, about: Mapping[str, object], folder: Path) -> None:
     """Put one section in place of its last measurement, in `results.json` (flat names) and `RESULTS.md` (tables)."""
     path = folder / "results.json"
     old = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
@@ -121,7 +134,7 @@ def write_results(name: str, section: Section, facts: Mapping[str, object], fold
         "columns": section.columns,
         "rows": section.rows,
         "figures": section.figures,
-        "facts": facts,
+        "facts": about,
     }
     flat = {k: v for part in sections.values() for k, v in part["figures"].items()}
     with atomic_path(path) as temporary:
@@ -139,10 +152,11 @@ def _row(cells: Sequence[object]) -> str:
     return "| " + " | ".join(f"{c:.3f}" if isinstance(c, float) else "-" if c is None else str(c) for c in cells) + " |"
 
 
-def _facts(seconds: float) -> dict[str, object]:
+def facts(seconds: float, command: str = "miniature.report") -> dict[str, object]:
+    """What a measurement says about itself."""
     found = environment()
     return {
-        "command": "python -m miniature.report",
+        "command": f"python -m {command}",
         "date": date.today().isoformat(),
         "seconds": round(seconds),
         "device": found["device"],
@@ -193,7 +207,7 @@ def main(
     for name, measure in work_of.items():
         start = time.perf_counter()
         section = measure()
-        write_results(name, section, _facts(time.perf_counter() - start), out)
+        write_results(name, section, facts(time.perf_counter() - start), out)
         print_table(f"miniature: {section.title}", section.columns, section.rows)
         figures |= section.figures
     emit(figures, {"parts": list(part), "splits": list(split), "work": str(work)})

@@ -82,8 +82,9 @@ def project(tokens: Tensor, weight: Tensor, bias: Tensor, turn: tuple[Tensor, Te
     width = len(weight)
     out = tokens.new_empty(objects, length, width)
     assert all(each.is_contiguous() for each in (tokens, weight, *turn)), "rows follow each other"
-    _project[(-(-length // ROWS), objects)](
-        tokens, weight, bias, *turn, out, length, spatial, len(turn[0]),
-        rows=ROWS, half=width // 2, width=memory_width, num_warps=8 if width >= 256 else 4,
-    )  # fmt: skip
+    with torch.cuda.device_of(tokens):  # Triton launches on the current device, wherever the tensors lie
+        _project[(-(-length // ROWS), objects)](
+            tokens, weight, bias, *turn, out, length, spatial, len(turn[0]),
+            rows=ROWS, half=width // 2, width=memory_width, num_warps=8 if width >= 256 else 4,
+        )  # fmt: skip
     return out

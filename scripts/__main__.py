@@ -16,6 +16,7 @@ from scripts import (
     fuse,
     generate,
     import_tracks,
+    plot,
     predict,
     predict_moments,
     query,
@@ -43,7 +44,7 @@ app.command("import", epilog=import_tracks.EPILOG)(import_tracks.main)
 app.command("extract-features", epilog=extract_features.EPILOG)(extract_features.main)
 app.command("train-selector", epilog=train_selector.EPILOG)(train_selector.main)
 app.command("evaluate", epilog=evaluate.EPILOG)(evaluate.main)
-app.command("predict")(predict.main)
+app.command("predict", epilog=predict.EPILOG)(predict.main)
 app.command("train-grounder", epilog=train_grounder.EPILOG)(train_grounder.main)
 app.command("predict-moments", epilog=predict_moments.EPILOG)(predict_moments.main)
 app.command("fuse", epilog=fuse.EPILOG)(fuse.main)
@@ -52,6 +53,7 @@ app.command("chat-moments", epilog=chat_moments.EPILOG)(chat_moments.main)
 app.command("explain", epilog=explain.EPILOG)(explain.main)
 app.command("report", epilog=report.EPILOG)(report.main)
 app.command("stream", epilog=stream.EPILOG)(stream.main)
+app.command("plot", epilog=plot.EPILOG)(plot.main)
 app.command("demo")(demo.main)
 app.command("web", epilog=web.EPILOG)(web.main)
 app.command("convert-detector", epilog=convert_detector.EPILOG)(convert_detector.main)

@@ -5,6 +5,7 @@ Knows flags and tables. Does not know how scores are fused.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -43,11 +44,13 @@ def main(
     mode: Annotated[
         str | None,
         typer.Option(
-            help="tracks (the selector alone; default), gated (its masks inside the spans), dtos (moment first: tracks "
+            help="tracks (the selector alone), gated (its masks inside the spans), dtos (moment first: tracks "
             "weighed by boxes or presence on key frames of the spans), reranked (the grounder weighs the best tracks)."
         ),
     ] = None,
-    weights: Annotated[Path | None, typer.Option(help="Numbers of a mode that --fit wrote; default: its own.")] = None,
+    weights: Annotated[
+        Path | None, typer.Option(help="Numbers of a mode that --fit wrote; default: a mode's own.")
+    ] = None,
     fit: Annotated[
         Path | None, typer.Option(help="Fit the mode's numbers on --data, write them to this file, and answer nothing.")
     ] = None,
@@ -64,15 +67,18 @@ def main(
     answers hold the words of the expressions, otherwise their ids.
     """
     from fusion.score_files import read_words
-    from tracksift.fusing import Caches
+    from tracksift.fusing import Caches, default_weights
     from tracksift.jobs import split_jobs
+    from tracksift.models import fusion_weights
 
-    chosen = choose_weights(mode, weights, one=one)
     if fit is not None and data is None:
         raise InputError("--fit: expected --data and --split with the ground truth to fit on, got none")
     if fit is None:
         check_folder(out)
+    chosen = None if mode is None and weights is None and fit is None else choose_weights(mode, weights)
     words = read_words(tracks, moments, reranks)
+    chosen = default_weights(words, fusion_weights()) if chosen is None else chosen
+    chosen = replace(chosen, rule=replace(chosen.rule, most=1)) if one else chosen
     jobs = None if data is None else split_jobs(data, split, caches)[1]
     files = Caches.under(caches)
     if fit is not None and jobs is not None:
@@ -81,16 +87,14 @@ def main(
         answer_all(words, jobs, files, chosen, None if dry_run else out, png=png)
 
 
-def choose_weights(mode: str | None, weights: Path | None, *, one: bool) -> Weights:
-    """Weights by --mode, --weights and --one; InputError where they contradict each other."""
-    from dataclasses import replace
-
+def choose_weights(mode: str | None, weights: Path | None) -> Weights:
+    """Weights by --mode and --weights; InputError where they contradict each other."""
     from fusion.settings import Weights, read_weights
 
     chosen = Weights(mode or "tracks") if weights is None else read_weights(weights)
     if mode is not None and mode != chosen.mode:
         raise InputError(f"--mode: expected {chosen.mode!r}, for which {weights} was fitted, got {mode!r}")
-    return replace(chosen, rule=replace(chosen.rule, most=1)) if one else chosen
+    return chosen
 
 
 def fit_and_write(words: Words, jobs: list[Job], files: Caches, start: Weights, place: Path, *, dry_run: bool) -> None:

@@ -51,13 +51,15 @@ Data = Annotated[
 Split = Annotated[str, typer.Option(help="The split's folder under --data.")]
 Cache = Annotated[Path, typer.Option(help="Root of the cache files, one <dataset>/<split>/<video>.h5 a video.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done and write nothing.")]
-Video = Annotated[Path | None, typer.Argument(help="A video file, or a folder of frames (then with --fps).")]
+Video = Annotated[
+    Path | None, typer.Argument(help="A video file, a folder of videos, or a folder of frames (then with --fps).")
+]
 Looks = Annotated[
     bool | None,
     typer.Option(help="Also store what each track looks like; default: with trackers that have an encoder for it."),
 ]
 Fps = Annotated[float | None, typer.Option(help="Frames a second of a folder of frames.", min=0.001)]
-Limit = Annotated[int | None, typer.Option(help="Only the first so many videos of the split.")]
+Limit = Annotated[int | None, typer.Option(help="Only the first so many videos of the split or folder.")]
 MaxMegabytes = Annotated[
     int, typer.Option(help="Size of the page; pictures shrink, become fewer and are left out to keep to it.", min=1)
 ]

@@ -17,7 +17,7 @@ from core.devices import pick_device
 from core.errors import InputError, TrackSiftError
 from core.images import ImageEncoder, load_image_encoder
 from core.text import TextEncoder, load_text_encoder
-from core.types import Answer, Expression, Source, TrackScores
+from core.types import Answer, Expression, MomentScores, Source, TrackScores
 from fusion.fuse import FusionSettings, describe, fuse
 from proposals.any_tracker import load_tracker
 from proposals.checkpoints import LoadedTracker
@@ -26,6 +26,7 @@ from proposals.grounding_dino import DetectorSettings
 from proposals.settings import GridSettings, ProposalSettings, Resources
 from selector.checkpoints import load_selector
 from selector.recipes import UNTRAINED
+from selector.relational import RelationalSelector
 from selector.scoring import Selector
 from selector.zeroshot import ZeroShotSelector
 from tracksift.generate import generate
@@ -143,6 +144,26 @@ class Pipeline:
             fuse(track_set, score, expression, self.fusion(score), cache_sha256=file.content_sha256, facts=facts)
             for score, expression in zip(scores, expressions, strict=True)
         ]
+
+    @property
+    def tells_moments(self) -> bool:
+        """Whether the selector has a head that says when an expression holds."""
+        chosen = self.selector
+        return (
+            isinstance(chosen, Selector)
+            and isinstance(chosen.model, RelationalSelector)
+            and chosen.model.settings.moment_width > 0
+        )
+
+    def moments(self, cache: Path, expressions: Sequence[Expression]) -> list[MomentScores]:
+        """What the selector's moment head says of a cache file, one an expression, in order; raises as `answer`.
+
+        Raises:
+            InputError: for a selector without that head.
+        """
+        if not isinstance(self.selector, Selector):
+            raise InputError(f"selector {self.models.selector!r}: expected one with a moment head, got one without")
+        return self.selector.moments(open_cache(cache), expressions, self.text_encoder)
 
 
 def ask(

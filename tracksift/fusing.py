@@ -1,7 +1,7 @@
 """Score files and caches -> answers, and the weights of a mode fitted on a split's ground truth.
 
-Knows caches, fusion and the metric that a fit looks at (J&F). Does not know command lines or who made the scores.
-T frames.
+Knows caches, fusion and the metrics that a fit looks at (J&F, then vIoU). Does not know command lines or who made the
+scores. T frames.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.metrics.boundary import region_and_boundary
+from benchmarks.metrics.boxes import Boxes, from_corners
+from benchmarks.metrics.spatio_temporal import score_tube
 from benchmarks.protocol import target_masks
 from cache import SUFFIX, CacheFile, find_caches, open_cache
 from core import rle
@@ -21,12 +23,13 @@ from core.errors import CacheError, InputError, ScorerMismatchError, TrackSiftEr
 from core.hashing import json_sha256
 from core.ids import safe_name
 from core.reporting import Progress
-from core.types import Answer, Expression, TrackSet
+from core.types import Answer, Expression, TimeSpan, TrackSet, VideoMeta
 from fusion.fitting import Case, fit
 from fusion.fuse import check, describe, fuse
 from fusion.modes import Choice
+from fusion.moments import inside
 from fusion.score_files import Word, Words
-from fusion.settings import Weights
+from fusion.settings import Weights, read_weights
 from tracksift.jobs import Job
 
 Expressions = Mapping[tuple[str, str], Expression]
@@ -120,15 +123,32 @@ def check_fitted(weights: Weights, words: Sequence[Word]) -> None:
                 )
 
 
+def default_weights(words: Words, place: Path) -> Weights:
+    """The weights that were chosen for these scores, else mode `tracks` by its own numbers.
+
+    place: a file of released weights, which may not be there. They are taken where every scorer that they were fitted
+    for has spoken, and no other.
+
+    Raises:
+        InputError: where the file is no file of weights.
+    """
+    if not place.is_file():
+        return Weights()
+    released = read_weights(place)
+    wanted, said = released.fitted.get("scorers", {}), words.scorers()
+    return released if wanted and all(said.get(kind) == scorer for kind, scorer in wanted.items()) else Weights()
+
+
 class FrameScores:
     """J&F of choices of one video's tracks against one target, a frame at a time; choices are remembered.
 
-    As MeViS has it, an empty frame that should be empty scores 1.
+    As MeViS has it, an empty frame that should be empty scores 1. Masks are kept as run lengths: a split's expressions
+    are held together while weights are fitted.
     """
 
     def __init__(self, tracks: TrackSet, target: Sequence[bytes]) -> None:
-        self._tracks, self._truth = tracks, rle.decode(target, tracks.video.size)  # [T, H, W]
-        seen = np.asarray(self._truth.any(axis=(1, 2)))
+        self._tracks, self._target = tracks, tuple(target)
+        seen = rle.areas(target, tracks.video.size) > 0
         self._none = 1.0 - seen.astype(np.float64)  # what nothing scores in each frame
         self._known: dict[frozenset[int], NDArray[np.float64]] = {frozenset(): self._none}
 
@@ -143,12 +163,41 @@ class FrameScores:
         size = self._tracks.video.size
         held = [self._tracks.tracks[i] for i in chosen]
         masks = [
-            rle.union([track.masks[t] for track in held if track.present[t]], size) for t in range(len(self._truth))
+            rle.union([track.masks[t] for track in held if track.present[t]], size) for t in range(len(self._target))
         ]
         predicted = rle.decode(masks, size)
-        j, f = region_and_boundary(predicted, self._truth)
+        j, f = region_and_boundary(predicted, rle.decode(self._target, size))
         f = np.where(self._none > 0, ~predicted.any(axis=(1, 2)), f)
         return np.asarray((j + f) / 2)
+
+
+class TubeScores:
+    """vIoU of choices of one video's tracks: boxes around their masks within the moments that the answer names, against
+    boxes around the target within `spans`, all frames for None; choices are remembered.
+    """
+
+    def __init__(self, tracks: TrackSet, target: Sequence[bytes], spans: Sequence[TimeSpan] | None) -> None:
+        self._tracks = tracks
+        self._truth = tube(target, spans, tracks.video)
+        self._known: dict[frozenset[int], Boxes] = {}
+
+    def __call__(self, choice: Choice) -> float:
+        """0..1."""
+        chosen, video = frozenset(choice.chosen), self._tracks.video
+        if chosen not in self._known:
+            held = [self._tracks.tracks[i] for i in chosen]
+            masks = [rle.union([t.masks[k] for t in held if t.present[k]], video.size) for k in range(video.frames)]
+            self._known[chosen] = tube(masks, None, video)
+        frames = choice.frames & inside(video, choice.moments) if choice.moments else choice.frames
+        return score_tube(np.where(frames[:, None], self._known[chosen], np.nan), self._truth).viou
+
+
+def tube(masks: Sequence[bytes], spans: Sequence[TimeSpan] | None, video: VideoMeta) -> Boxes:
+    """Boxes x y w h around masks, [T, 4], NaN where they are empty and outside spans where there are some."""
+    boxes = from_corners(rle.boxes(masks, video.size)).astype(np.float64)
+    if spans is not None:
+        boxes[~inside(video, spans)] = np.nan
+    return boxes
 
 
 @dataclass
@@ -163,7 +212,8 @@ class Cases:
 def fit_weights(
     words: Words, jobs: Sequence[Job], caches: Caches, start: Weights, progress: Progress | None = None
 ) -> tuple[Weights, int]:
-    """Weights of `start`'s mode that answer the split best (J&F), with the hashes of scorers and caches in `fitted`.
+    """Weights of `start`'s mode that answer the split best: J&F, and where that is the same vIoU. `fitted` has the
+    hashes of scorers and caches.
 
     Args:
         words: of one scorer a kind.
@@ -179,12 +229,24 @@ def fit_weights(
         InputError: when the split hides its targets, no expression has scores, or the mode lacks scores.
         ScorerMismatchError: for scores of another cache.
     """
-    scorers, found = words.scorers(), Cases()
+    found = gather_cases(words, jobs, caches)
+    return fit_cases(found, words, start, progress), found.without_scores
+
+
+def gather_cases(words: Words, jobs: Sequence[Job], caches: Caches) -> Cases:
+    """What weights of any mode are fitted on; raises as `fit_weights`."""
+    found = Cases()
     for job in jobs:
         _add(found, job, words.by_video.get(job.video_id, ()), caches)
+    return found
+
+
+def fit_cases(found: Cases, words: Words, start: Weights, progress: Progress | None = None) -> Weights:
+    """`fit_weights` on cases that were gathered before."""
+    scorers = words.scorers()
     best = fit(found.cases, start, progress)
-    facts = {"scorers": scorers, "caches": json_sha256(sorted(found.caches)), "metric": "J&F"}
-    return replace(best, fitted={**best.fitted, **facts}), found.without_scores
+    facts = {"scorers": scorers, "caches": json_sha256(sorted(found.caches)), "metric": "J&F, then vIoU"}
+    return replace(best, fitted={**best.fitted, **facts})
 
 
 def _add(found: Cases, job: Job, words: Sequence[Word], caches: Caches) -> None:
@@ -202,7 +264,8 @@ def _add(found: Cases, job: Job, words: Sequence[Word], caches: Caches) -> None:
         expression, given = expression_of(word, asked), word.evidence(tracks)
         check(given, expression, file.content_sha256 if word.tracks.cache else None)
         target = target_masks(truth, expression, tracks.video.frames, tracks.video.size)
-        found.cases.append(Case(given, FrameScores(tracks, target)))
+        timely = TubeScores(tracks, target, expression.spans)
+        found.cases.append(Case(given, FrameScores(tracks, target), timely))
 
 
 def fuse_files(

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +22,9 @@ from cache import cache_path
 from core import rle
 from core.errors import InputError
 from core.frames import VideoReader, open_video
+from core.image_folders import SUFFIXES as PICTURES
 from core.types import Expression
+from core.video_files import SUFFIXES
 
 SINGLE = "videos"
 """Dataset of videos that belong to no benchmark; their split is `single`."""
@@ -122,18 +125,42 @@ def choose_jobs(
     fps: float | None = None,
     limit: int | None = None,
 ) -> list[Job]:
-    """The jobs of a single video or of a split, whichever is given.
+    """The jobs of a single video, of a folder of videos, or of a split, whichever is given.
+
+    limit: only the first so many videos of a split or folder.
 
     Raises:
-        InputError: when both or none are given, or --fps is given for a split, whose reader knows it.
+        InputError: when both or none are given, --fps is given for a split, whose reader knows it, or two videos of a
+            folder have one name.
     """
     if (video is None) == (data is None):
         raise InputError(f"expected either a VIDEO or --data, got {'both' if data is not None else 'neither'}")
     if video is not None:
-        return [video_job(video, cache_root, fps)]
+        files = videos_in(video)
+        return [video_job(path, cache_root, fps) for path in files[:limit] or [video]]
     if data is None or fps is not None:
         raise InputError("--fps: expected none with --data, whose annotations say it")
     return split_jobs(data, split, cache_root, limit)[1]
+
+
+def videos_in(folder: Path) -> list[Path]:
+    """The video files of a folder by name; none of a file, or of a folder of frames.
+
+    Raises:
+        InputError: where it holds frames as well, or two videos whose names differ in their suffix alone.
+    """
+    if not folder.is_dir():
+        return []
+    shown = sorted(path for path in folder.iterdir() if path.is_file() and not path.name.startswith("."))
+    files = [path for path in shown if path.suffix.lower() in SUFFIXES]
+    pictures = [path for path in shown if path.suffix.lower() in PICTURES]
+    if files and pictures:
+        raise InputError(
+            f"{folder}: expected videos or the frames of one, got both ({files[0].name}, {pictures[0].name})"
+        )
+    if twice := [path for path, after in pairwise(files) if path.stem == after.stem]:
+        raise InputError(f"{folder}: expected videos of different names, got {twice[0].stem!r} twice")
+    return files
 
 
 def shard(jobs: Sequence[Job], part: str | None) -> list[Job]:

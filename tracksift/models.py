@@ -13,6 +13,8 @@ WEIGHTS = Path(__file__).resolve().parents[1] / "miniature" / "weights"
 MINIATURE = "miniature"
 DETECTOR = "detector"  # a folder
 RECORD = "detector.json"  # of a detector's training, beside its weights
+FUSION = "fusion.json"
+"""Name of the weights of fusion that were chosen for the miniature's scorers."""
 
 
 @dataclass(frozen=True)
@@ -67,10 +69,20 @@ class Models:
         return MINIATURE in (self.tracker, self.text_encoder, self.selector)
 
 
+def has_grounder() -> bool:
+    """Whether the miniature's grounder is there."""
+    return (WEIGHTS / "grounder").is_dir()
+
+
+def fusion_weights() -> Path:
+    """Where the weights of fusion lie that were chosen for the miniature's scorers; they may not be there."""
+    return WEIGHTS / FUSION
+
+
 def grounder_folder(name: str) -> Path:
     """What `llm_grounder.checkpoints.load_grounder` takes; CheckpointError for the miniature's before its release."""
     folder = Path(_resolve(name, "grounder"))
-    if name == MINIATURE and not folder.is_dir():
+    if name == MINIATURE and not has_grounder():
         raise CheckpointError(
             f"--grounder {name}: expected the miniature's grounder in {folder}, got none: its weights are not released "
             "yet; train one (`tracksift train-grounder`, `python -m miniature.train_grounder`) and name its folder"

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from core.charts import COLOURS, Panel, draw_panels
+from core.charts import COLOURS, Bar, Panel, draw_bars, draw_panels
 from core.errors import InputError
 
 
@@ -38,3 +38,14 @@ def test_few_equal_or_unknown_points_make_a_picture(points, tmp_path):
 def test_no_panel_is_refused(tmp_path):
     with pytest.raises(InputError, match="at least one panel"):
         draw_panels(tmp_path / "x.png", [])
+
+
+def test_bars_are_as_long_as_their_values_and_unknown_ones_have_none(tmp_path):
+    bars = {"a": [Bar("one", 8.0), Bar("two", 4.0)], "b": [Bar("one", None), Bar("three", 0.5, 0.1)]}
+    draw_bars(tmp_path / "x.png", bars)
+    found, pixels = colours(tmp_path / "x.png")
+    assert set(COLOURS[:3]) <= found
+    lengths = [(pixels == tuple(bytes.fromhex(c[1:]))).all(-1).sum(axis=1).max() for c in COLOURS[:2]]
+    assert lengths[0] - 1 == 2 * (lengths[1] - 1)
+    with pytest.raises(InputError, match="at least one bar"):
+        draw_bars(tmp_path / "y.png", {"a": []})

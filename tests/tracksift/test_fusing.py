@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from benchmarks.metrics.mevis_score import score_expression
+from benchmarks.metrics.spatio_temporal import score_tube
 from benchmarks.protocol import BenchmarkVideo
 from cache import write_cache
 from core import rle
@@ -18,7 +19,7 @@ from fusion.modes import MODES
 from fusion.score_files import Word, read_words
 from fusion.settings import FusionSettings, GrounderSettings, Weights
 from tests.factories import make_track_set
-from tracksift.fusing import Caches, FrameScores, asked_in, fit_weights, fuse_files
+from tracksift.fusing import Caches, FrameScores, TubeScores, asked_in, fit_weights, fuse_files, tube
 from tracksift.jobs import Job
 
 ASKED = (
@@ -98,6 +99,10 @@ def test_a_fit_looks_at_the_score_that_the_answers_get(folder, mode):
         expected = score_expression(*decoded, no_target=not names)
         choice = MODES[mode](word.evidence(tracks), weights)
         assert FrameScores(tracks, target)(choice) == pytest.approx((expected.j + expected.f) / 2)
+        for spans in (None, (EARLY,), (LATE,)):
+            said = tube(answer.masks, answer.moments or None, answer.video)
+            told = score_tube(said, tube(target, spans, answer.video)).viou
+            assert TubeScores(tracks, target, spans)(choice) == pytest.approx(told)
 
 
 def test_a_video_that_fails_is_named_and_the_others_are_answered(folder):

@@ -94,9 +94,10 @@ class Events:
 
         def run(visit: Visit) -> Iterator[Reply]:
             request, remarks = self._request(visit, order), list[Remark]()
-            for remark in self._studio.remarks(visit, request):
-                remarks.append(remark)
-                yield self._reply(task=request.task, remarks=remark_data(remarks), running=True)
+            with visit.alone(talking=True):
+                for remark in self._studio.remarks(visit, request):
+                    remarks.append(remark)
+                    yield self._reply(task=request.task, remarks=remark_data(remarks), running=True)
             yield self._reply(task=request.task, remarks=remark_data(remarks), running=False)
 
         yield from self._told(owner, tab, run)

@@ -68,16 +68,18 @@ class Visit:
     serial: int = 0
     boxes: int = 0
     lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+    talk: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     @contextmanager
-    def alone(self) -> Iterator[None]:
-        """Long work, one at a time; InputError while other work goes on."""
-        if not self.lock.acquire(blocking=False):
+    def alone(self, *, talking: bool = False) -> Iterator[None]:
+        """Long work, one at a time, and beside it one talk with the grounder; InputError while another goes on."""
+        lock = self.talk if talking else self.lock
+        if not lock.acquire(blocking=False):
             raise InputError("expected one thing at a time, got another while work goes on; wait for it")
         try:
             yield
         finally:
-            self.lock.release()
+            lock.release()
 
     @property
     def busy(self) -> bool:

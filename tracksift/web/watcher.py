@@ -19,9 +19,7 @@ from core.errors import InputError, ScorerMismatchError, TrackSiftError
 from core.images import FrameEncoder, load_image_encoder
 from core.types import TimeSpan
 from llm_grounder import types as asked
-from llm_grounder.backbone import CLOSE
 from llm_grounder.checkpoints import load_grounder
-from llm_grounder.constrained import ConstrainedReply, vocabulary_of
 from llm_grounder.duet import GrounderDuet
 from llm_grounder.events import EventKind, Question
 from llm_grounder.grounder import Grounder
@@ -35,12 +33,14 @@ from tracksift.features import FeatureSettings, extract
 from tracksift.grounding import question, terms_of
 from tracksift.jobs import Job
 from tracksift.recipes import manner_of
+from tracksift.reply_rules import ReplyRules
 from tracksift.web.grounders import Remark, Request, Task
 from tracksift.web.spans import best_spans, highlights, relevant_spans
 
-MOST: Final[Mapping[asked.Task, int]] = {asked.Task.CAPTIONS: 400, asked.Task.MOMENTS: 160}
-_SHORT: Final = 64
-"""Tokens of a reply at most, where MOST has no other number."""
+MOST: Final[Mapping[asked.Task, int]] = {
+    asked.Task.CAPTIONS: 400, asked.Task.MOMENTS: 160, asked.Task.QA: 64, asked.Task.REG: 64,
+}  # fmt: skip
+"""Tokens of a reply at most."""
 POINTED: Final = 4 / 256  # side of a box as a share of the picture, from which the miniature learnt to be pointed at
 WHAT_HAPPENS: Final = "what happens?"
 
@@ -63,8 +63,7 @@ class Watcher:
                 f"got {encoder.name} ({encoder.sha256[:12]}); name it with --encoder"
             )
         self._learnt = learnt(record)
-        backbone = grounder.backbone
-        self._words = vocabulary_of(backbone.tokenizer, [backbone.ids[CLOSE]], backbone.speakable)
+        self._rules = ReplyRules(grounder, self._manner, MOST)
         self.tasks = self._tasks()
 
     def remarks(self, request: Request) -> Iterator[Remark]:
@@ -152,13 +151,11 @@ class Watcher:
 
     def _written(self, clip: Clip, request: asked.Request) -> Any:
         """What a reply in words means, as its task's format has it."""
-        format_, terms = FORMATS[request.task], terms_of(clip, request, self._manner)
-        most = MOST.get(request.task, _SHORT)
-        rule = ConstrainedReply(format_.grammar(terms), self._words, most)
-        sample = question(clip, request, self._manner)
         with autocast(self._grounder.device):
-            (reply,) = self._grounder.generate([sample], most=most, processors=lambda _: [rule])
-        parsed = format_.parse(reply.text, terms)
+            (reply,) = self._grounder.generate(
+                [question(clip, request, self._manner)], most=MOST[request.task], processors=self._rules
+            )
+        parsed = FORMATS[request.task].parse(reply.text, terms_of(clip, request, self._manner))
         if isinstance(parsed, Failure):
             raise TrackSiftError(
                 f"{request.task}: expected a reply that can be read, got one that cannot: {parsed.detail}"

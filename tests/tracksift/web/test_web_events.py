@@ -8,7 +8,7 @@ import pytest
 from core.errors import InputError
 from tracksift.ask import Pipeline
 from tracksift.web.events import Events
-from tracksift.web.grounders import NO_GROUNDER
+from tracksift.web.grounders import NO_GROUNDER, Remark
 from tracksift.web.limits import Limits
 from tracksift.web.sessions import Sessions
 from tracksift.web.studio import Studio
@@ -72,6 +72,20 @@ def test_one_visitor_does_one_long_thing_at_a_time(page, monkeypatch):
     end.set()
     assert last(first)["error"] is None
     assert not page.session.visit.busy
+
+
+def test_one_visitor_has_one_talk_at_a_time_and_work_goes_on_beside(page, monkeypatch):
+    monkeypatch.setattr(page.studio, "grounder", SimpleNamespace(name="g", tasks={"captions"}))
+    monkeypatch.setattr(page.studio, "remarks", lambda visit, request: iter([Remark("one"), Remark("two")]))
+    film = SimpleNamespace(job=None)
+    monkeypatch.setattr("tracksift.web.visit.Visit.ready", lambda visit: (film, None, None))
+    first = page.events.grounded("ann", "tab", {"task": "captions"})
+    assert next(first)["running"]
+    assert not page.session.visit.busy
+    assert "one thing at a time" in last(page.events.grounded("ann", "tab", {"task": "captions"}))["error"]
+    first.close()  # as when the tab is gone
+    again = last(page.events.grounded("ann", "tab", {"task": "captions"}))
+    assert [r["text"] for r in again["remarks"]] == ["one", "two"]
 
 
 def test_a_fault_of_ours_is_noted_and_told_without_its_inside(page, monkeypatch, caplog):

@@ -232,6 +232,7 @@ def test_the_grounder_answers_in_every_panel_and_marks_the_time_line(visit, tiny
         page.press("#ts-picture", "ArrowLeft")
     said = talk(page, "Duet", "")
     assert page.get_attribute("#ts-play", "aria-label") == "Pause"  # it plays while the model watches
+    assert page.evaluate("document.documentElement.scrollWidth") <= 1440  # long words are wrapped
     page.wait_for_function("![...document.querySelectorAll('#ts-remarks li')].some(row => row.hidden)")
     shown = page.locator("#ts-remarks li").all_inner_texts()
     assert len(shown) == len(said)

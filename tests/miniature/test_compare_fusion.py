@@ -1,0 +1,107 @@
+"""One command compares fusion's modes: worlds, caches and scores are made, weights fitted on calib, one mode chosen."""
+
+import json
+from dataclasses import replace
+from functools import partial
+
+import pytest
+
+from core import cli
+from fusion.settings import read_weights
+from miniature import compare_fusion
+from miniature.compare_fusion import read_sources
+from miniature.splits import SPLITS
+from miniature.world import layout, make_clip
+from tests.tracksift.web.watching import write_grounder
+
+COMPARE = partial(cli.run, compare_fusion.app)
+
+
+@pytest.fixture
+def small(monkeypatch, quick_grid):
+    """Splits of one clip of eight frames."""
+    for name, split in SPLITS.items():
+        monkeypatch.setitem(SPLITS, name, replace(split, count=1, expressions=4))
+    monkeypatch.setattr(layout, "make_clip", partial(make_clip, frames=8))
+
+
+@pytest.fixture
+def compare(command):
+    def run(*words):
+        return command(*words, app=COMPARE, name="compare_fusion")
+
+    return run
+
+
+@pytest.mark.slow
+def test_modes_are_fitted_measured_and_chosen_by_one_command(compare, small, tmp_path):
+    grounder = write_grounder(tmp_path / "grounder")
+    words = ("--work", tmp_path / "work", "--out", tmp_path / "out", "--device", "cpu", "--workers", 1)
+    (tmp_path / "out").mkdir()
+    ran = compare(*words, "--grounder", grounder, "--clips", 1)
+    assert ran.code == 0, ran.err
+    names = ["tracks", "gated by grounder", "dtos by grounder", "reranked by grounder"]
+    sections = json.loads((tmp_path / "out" / "results.json").read_text())["sections"]
+    assert list(sections) == ["fusion_valid", "fusion_shifted_dev"]  # and nothing of test
+    for section in sections.values():
+        assert [row[0].removesuffix(" (default)") for row in section["rows"]] == names
+        assert section["facts"]["command"] == "python -m miniature.compare_fusion"
+    figures = ran.figures
+    for name in ("tracks", "gated_grounder", "dtos_grounder", "reranked_grounder"):
+        for kind in ("jf", "viou", "tiou"):
+            assert 0 <= figures[f"fusion_valid_{name}_{kind}"] <= 1
+    chosen, released = figures["settings"]["chosen"], read_weights(tmp_path / "out" / "weights" / "fusion.json")
+    assert released.mode == chosen.split()[0]
+    assert released.fitted["expressions"] == 4
+    best = max(
+        names, key=lambda n: sum(figures[f"fusion_{s}_{n.replace(' by ', '_')}_jf"] for s in ("valid", "shifted_dev"))
+    )
+    assert chosen == best
+    assert {p.name for p in (tmp_path / "out" / "fusion").iterdir()} == {
+        "tracks.json", "gated_by_grounder.json", "dtos_by_grounder.json", "reranked_by_grounder.json", "fusion.png",
+    }  # fmt: skip
+
+
+@pytest.mark.slow
+def test_files_of_other_scorers_are_compared_and_test_splits_read_when_asked(compare, small, tmp_path):
+    words = ("--work", tmp_path / "work", "--out", tmp_path / "out", "--device", "cpu", "--workers", 1, "--clips", 1)
+    (tmp_path / "out").mkdir()
+    alone = compare(*words, "--grounder", "none", "--read")
+    assert (alone.code, alone.figures["settings"]["chosen"]) == (0, "tracks"), alone.err
+    assert {"fusion_test_tracks_jf", "fusion_shifted_test_tracks_jf"} <= set(alone.figures)
+    (tmp_path / "given").mkdir()
+    for name in ("calib", "valid", "shifted_dev"):
+        (line,) = (tmp_path / "work" / "scores" / f"{name}_tracks.jsonl").read_text().splitlines()[:1]
+        told = {key: json.loads(line)[key] for key in ("format", "video", "expression", "cache")}
+        rest = [
+            {**told, "expression": json.loads(each)["expression"], "kind": "moments", "scorer": "m", "times": [],
+             "relevance": [], "spans": [[0.0, 0.5, 0.9]], "text": ""}
+            for each in (tmp_path / "work" / "scores" / f"{name}_tracks.jsonl").read_text().splitlines()
+        ]  # fmt: skip
+        (tmp_path / "given" / f"{name}.jsonl").write_text("\n".join(map(json.dumps, rest)) + "\n")
+    ran = compare(*words, "--grounder", "none", "--moments", f"mine={tmp_path / 'given' / '{split}.jsonl'}")
+    assert ran.code == 0, ran.err
+    assert 0 <= ran.figures["fusion_valid_gated_mine_tiou"] <= 1
+    assert ran.figures["fusion_valid_tracks_jf"] == alone.figures["fusion_valid_tracks_jf"]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--moments", "mine.jsonl"), "--moments: expected NAME=PATH"),
+        (("--reranks", "mine=all.jsonl"), "--reranks: expected NAME=PATH with {split}"),
+        (("--moments", "grounder={split}.jsonl"), "a name of its own"),
+        (("--clips", 2), "--clips: expected --out elsewhere"),
+        (("--grounder", "nowhere"), "expected the JSON record of a grounder"),
+    ],
+)
+def test_bad_input_is_one_sentence(compare, tmp_path, words, said):
+    ran = compare("--work", tmp_path, *words)
+    assert (ran.code, said in " ".join(ran.err.split())) == (2, True), ran.err
+    assert not list(tmp_path.iterdir())
+
+
+def test_sources_of_one_name_are_one(small):
+    assert read_sources(["a=m/{split}"], ["a=r/{split}", "b=q/{split}"]) == {
+        "a": ("m/{split}", "r/{split}"), "b": (None, "q/{split}"),
+    }  # fmt: skip
