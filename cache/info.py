@@ -13,7 +13,7 @@ from pathlib import Path
 import h5py
 
 from cache.pack import NAME, open_pack
-from cache.reader import CacheFile, open_cache
+from cache.reader import CacheFile, open_cache, stored_name
 from cache.shelf import stale_cause
 from core.errors import CacheError
 
@@ -61,7 +61,7 @@ def describe(path: Path) -> Description:
     with h5py.File(path, "r", locking=False) as raw:
         for name in file.manifest.entries:
             kind = {"tracks/tokens": "tokens", "tracks/rle": "masks", "tracks/rle_offsets": "masks"}.get(name, "other")
-            stored[kind] += raw[name].id.get_storage_size()
+            stored[kind] += raw[stored_name(raw, name)].id.get_storage_size()
     return Description(
         path, file.video.id, len(file), file.video.frames, file.video.size, sizes.get("D", 0), file.version,
         "C" in sizes, file.has_labels, str(file.provenance.get("tracker", "")), _tracker(file), file.content_sha256,

@@ -19,7 +19,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from cache import schema
+from cache import outlines, schema
 from core.errors import CacheCorruptError, CacheError, CacheForeignError, CacheVersionError, InputError
 from core.types import Labels, Prompt, Source, Track, TrackSet, VideoMeta
 
@@ -143,6 +143,8 @@ def open_cache(path: Path) -> CacheFile:
     path = Path(path)
     with opened(path) as file, named(path, ""):
         version = _check_frame(path, file)
+        if version < schema.OUTLINES_VERSION and schema.MASKS not in file:
+            raise ValueError(f"/{schema.MASKS}: expected masks, got none")
         columns: tuple[schema.Column, ...] = schema.CORE_COLUMNS
         if version >= schema.LOOK_VERSION and schema.LOOK.path in file:
             columns += (schema.LOOK,)
@@ -225,9 +227,15 @@ def header_of(file: h5py.File, path: str) -> schema.Entry:
     return _dataset(file, path)[1]
 
 
+def stored_name(file: h5py.File, path: str) -> str:
+    """The dataset in which that of a path lies: its own, but for masks that are stored as moves of their edges."""
+    return schema.OUTLINES if path == schema.MASKS and path not in file and schema.OUTLINES in file else path
+
+
 def _dataset(file: h5py.File, path: str) -> tuple[h5py.Dataset, schema.Entry]:
-    """A dataset, and what its header says of it."""
-    dataset = file[path]
+    """A dataset as it is stored, and what its header says of what it stands for."""
+    stored_path = stored_name(file, path)
+    dataset = file[stored_path]
     if not isinstance(dataset, h5py.Dataset) or dataset.chunks is None:
         raise ValueError(f"/{path}: expected a chunked dataset, got another object")
     size = int(np.prod(dataset.shape, dtype=object)) * dataset.dtype.itemsize
@@ -235,7 +243,8 @@ def _dataset(file: h5py.File, path: str) -> tuple[h5py.Dataset, schema.Entry]:
     stored = int(dataset.id.get_storage_size())
     if size > schema.MAX_EXPANSION * stored or chunk > schema.MAX_CHUNK_BYTES:
         raise ValueError(f"/{path}: {size} bytes cannot come from {stored} stored bytes in chunks of {chunk}")
-    return dataset, schema.Entry(dataset.dtype.str, dataset.shape, _text(dataset, "sha256"))
+    shape = dataset.shape if stored_path == path else (int(dataset.attrs["bytes"]),)
+    return dataset, schema.Entry(dataset.dtype.str, shape, _text(dataset, "sha256"))
 
 
 def read_dataset(path: Path, file: h5py.File, name: str, entry: schema.Entry) -> NDArray[np.generic]:
@@ -245,6 +254,8 @@ def read_dataset(path: Path, file: h5py.File, name: str, entry: schema.Entry) ->
         if found != entry:
             raise ValueError("another content than when the file was opened")
         data = dataset[...]
+        if stored_name(file, name) != name:
+            data = np.frombuffer(outlines.decode(data.tobytes()), dtype=np.uint8)
         if schema.data_sha256(data) != entry.sha256:
             raise ValueError("data that do not match their SHA-256")
     return cast(NDArray[np.generic], data)

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from core.types import Source
 
 FORMAT = b"tracksift-cache"
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 # Superblock 3 and object headers 2 carry checksums, unlike the default. "latest" would add nothing but a layout message
 # that libraries before HDF5 2.0 cannot read.
 LIBRARY_VERSION = "v110"
@@ -27,7 +27,7 @@ LIBRARY_VERSION = "v110"
 SOURCES = (Source.GRID, Source.GROUNDING_DINO, Source.GROUND_TRUTH, Source.USER, Source.IMPORTED)
 
 COMPRESSION = 4  # gzip level
-MASK_COMPRESSION = 9  # of the run lengths, which are small: a twelfth less than level 4 on SAM2's masks of SA-V
+MASK_COMPRESSION = 9  # of masks, which are small: a twelfth less than level 4 on SAM2's masks of SA-V
 CHUNK_BYTES = 1 << 17  # one track's tokens of 256 frames of width 256
 MAX_CHUNK_BYTES = 1 << 26
 # Deflate cannot shrink more than 1032 times; a claim beyond that is a broken or hostile header.
@@ -50,6 +50,7 @@ class Entry(NamedTuple):
     sha256: str
 
 
+MASKS = "tracks/rle"
 TEXT: tuple[None] = (None,)  # JSON as UTF-8 bytes
 
 CORE_COLUMNS = (
@@ -61,7 +62,7 @@ CORE_COLUMNS = (
     Column("prompts/score", "<f8", ("N",)),
     Column("prompts/stability", "<f8", ("N",)),
     Column("tracks/source", "|u1", ("N",)),
-    Column("tracks/rle", "|u1", (None,)),
+    Column(MASKS, "|u1", (None,)),
     Column("tracks/rle_offsets", "<i8", (None,)),
     Column("tracks/boxes", "<f4", ("N", "T", 4)),
     Column("tracks/tokens", "<f2", ("N", "T", "D")),
@@ -72,6 +73,11 @@ CORE_COLUMNS = (
 # Optional, since version 2; core where present. A file without it is of version 1, which older readers can read.
 LOOK = Column("tracks/look", "<f2", ("N", "C"))
 LOOK_VERSION = 2
+
+# Since version 3 masks may lie as moves of their edges (`cache.outlines`) in OUTLINES, in place of MASKS. All but the
+# stored bytes stays as it is, the content hash too: it covers what OUTLINES stands for.
+OUTLINES = "tracks/outlines"
+OUTLINES_VERSION = 3
 
 LABELS = "labels"
 LABEL_COLUMNS = (

@@ -16,7 +16,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from cache import schema
+from cache import outlines, schema
 from core.atomic import atomic_path
 from core.errors import InputError
 from core.types import Labels, TrackSet
@@ -40,7 +40,8 @@ def write_cache(
     """
     if labels is not None and len(labels.iou) != len(track_set.tracks):
         raise InputError(f"labels: expected rows for {len(track_set.tracks)} tracks, got {len(labels.iou)}")
-    image, content = _build(track_set_arrays(track_set), labels_arrays(labels) if labels is not None else None, version)
+    columns, named = track_set_arrays(track_set), labels_arrays(labels) if labels is not None else None
+    image, content = _build(columns, _moves(track_set) if track_set.tracks else None, named, version)
     if expected not in (None, content):
         raise InputError(f"{path}: expected to write content {expected}, got {content}")
     with atomic_path(Path(path)) as temporary:
@@ -74,7 +75,7 @@ def track_set_arrays(track_set: TrackSet) -> Arrays:
         "prompts/score": np.array([t.prompt.score for t in tracks], dtype="<f8"),
         "prompts/stability": np.array([t.prompt.stability for t in tracks], dtype="<f8"),
         "tracks/source": np.array([schema.SOURCES.index(t.source) for t in tracks], dtype="|u1"),
-        "tracks/rle": np.frombuffer(b"".join(counts), dtype="|u1"),
+        schema.MASKS: np.frombuffer(b"".join(counts), dtype="|u1"),
         "tracks/rle_offsets": np.cumsum([0, *map(len, counts)], dtype="<i8"),
         "tracks/boxes": _stack([t.boxes for t in tracks], (*shape, 4), "<f4"),
         "tracks/tokens": _stack([t.tokens for t in tracks], (*shape, widths[0]), "<f2"),
@@ -107,14 +108,15 @@ def json_bytes(name: str, value: object) -> NDArray[np.uint8]:
     return np.frombuffer(text.encode(), dtype="|u1")
 
 
-def _build(core: Arrays, labels: Arrays | None, version: int) -> tuple[bytes, str]:
-    """The bytes of the file, and its content hash."""
+def _build(core: Arrays, moves: bytes | None, labels: Arrays | None, version: int) -> tuple[bytes, str]:
+    """The bytes of the file, and its content hash. moves: the masks as `cache.outlines` has them."""
     buffer = io.BytesIO()
     with h5py.File(buffer, "w", libver=schema.LIBRARY_VERSION) as file:
         file.attrs.create("format", np.bytes_(schema.FORMAT))
         looks = schema.LOOK.path in core
-        file.attrs.create("schema_version", np.int64(max(version, schema.LOOK_VERSION if looks else 1)))
-        content = put_columns(file, core, (*schema.CORE_COLUMNS, *((schema.LOOK,) if looks else ())))
+        lowest = schema.OUTLINES_VERSION if moves is not None else schema.LOOK_VERSION if looks else 1
+        file.attrs.create("schema_version", np.int64(max(version, lowest)))
+        content = put_columns(file, core, (*schema.CORE_COLUMNS, *((schema.LOOK,) if looks else ())), moves)
         if labels is not None:
             group_hash = put_columns(file, labels, schema.LABEL_COLUMNS)
             file[schema.LABELS].attrs.create("sha256", np.bytes_(group_hash))
@@ -123,8 +125,13 @@ def _build(core: Arrays, labels: Arrays | None, version: int) -> tuple[bytes, st
     return buffer.getvalue(), content
 
 
-def put_columns(file: h5py.File, arrays: Mapping[str, NDArray[np.generic]], columns: tuple[schema.Column, ...]) -> str:
-    """Write every column; return their common hash."""
+def put_columns(
+    file: h5py.File,
+    arrays: Mapping[str, NDArray[np.generic]],
+    columns: tuple[schema.Column, ...],
+    moves: bytes | None = None,
+) -> str:
+    """Write every column; return their common hash. moves: what is stored in place of the masks, if anything."""
     entries: dict[str, schema.Entry] = {}
     for column in columns:
         array = arrays[column.path]
@@ -132,20 +139,35 @@ def put_columns(file: h5py.File, arrays: Mapping[str, NDArray[np.generic]], colu
             raise InputError(f"cache /{column.path}: expected dtype {np.dtype(column.dtype)}, got {array.dtype}")
         entry = schema.Entry(column.dtype, array.shape, schema.data_sha256(array))
         entries[column.path] = entry
-        chunks = schema.chunk_shape(array.shape, array.itemsize)
-        dataset = file.create_dataset(
-            column.path,
-            data=np.ascontiguousarray(array, dtype=column.dtype),
-            chunks=chunks,
-            maxshape=tuple(max(n, 1) for n in array.shape),  # a chunk may not exceed it, and an axis may be 0
-            compression="gzip",
-            compression_opts=schema.MASK_COMPRESSION if column.path == "tracks/rle" else schema.COMPRESSION,
-            shuffle=True,
-            fletcher32=True,
-        )
+        if moves is not None and column.path == schema.MASKS:
+            dataset = _put(file, schema.OUTLINES, np.frombuffer(moves, dtype="|u1"))
+            dataset.attrs.create("bytes", np.int64(array.size))
+        else:
+            dataset = _put(file, column.path, np.ascontiguousarray(array, dtype=column.dtype))
         dataset.attrs.create("sha256", np.bytes_(entry.sha256))
     try:
         schema.axis_sizes(entries, columns)
     except ValueError as error:
         raise InputError(f"cache {error}") from error
     return schema.content_sha256(entries, columns)
+
+
+def _put(file: h5py.File, path: str, array: NDArray[np.generic]) -> h5py.Dataset:
+    return file.create_dataset(
+        path,
+        data=array,
+        chunks=schema.chunk_shape(array.shape, array.itemsize),
+        maxshape=tuple(max(n, 1) for n in array.shape),  # a chunk may not exceed it, and an axis may be 0
+        compression="gzip",
+        compression_opts=schema.MASK_COMPRESSION if path in (schema.MASKS, schema.OUTLINES) else schema.COMPRESSION,
+        shuffle=True,
+        fletcher32=True,
+    )
+
+
+def _moves(track_set: TrackSet) -> bytes | None:
+    """All masks as moves of their edges; None where there are none, or some that would not come back to the byte."""
+    try:
+        return outlines.encode([mask for track in track_set.tracks for mask in track.masks], track_set.video.size)
+    except ValueError:
+        return None

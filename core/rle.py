@@ -15,6 +15,7 @@ from core.errors import InputError
 
 Size = tuple[int, int]
 _AREA_BATCH = 255
+_LONGEST = 7  # bytes of a number that no mask of 2^32 pixels exceeds
 _MORE = 32  # the bit of a byte of compressed counts that says that its number goes on
 
 
@@ -63,6 +64,34 @@ def check(counts: Sequence[bytes], size: Size) -> None:
         raise InputError(
             f"mask {at}: expected COCO run lengths of {size[0]}x{size[1]} pixels, got {bytes(counts[at][:40])!r}"
         )
+
+
+def run_lengths(counts: Sequence[bytes]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Run lengths [R] of whole masks one after another, background first, and how many each mask has [T]."""
+    lengths = np.array([len(c) for c in counts], dtype=np.int64)
+    codes = np.frombuffer(b"".join(counts), dtype=np.uint8).astype(np.int64) - 48
+    if not len(codes):
+        return np.zeros(0, dtype=np.int64), np.zeros(len(counts), dtype=np.int64)
+    runs, owner = _runs(codes, np.repeat(np.arange(len(lengths)), lengths))
+    return runs, np.bincount(owner, minlength=len(counts))
+
+
+def from_numbers(values: NDArray[np.int32]) -> bytes:
+    """Compressed counts from their numbers, as `_runs` describes them; each as short as pycocotools writes it."""
+    size = np.ones(len(values), dtype=np.int64)
+    more = np.flatnonzero((values < -16) | (values > 15))
+    for place in range(1, _LONGEST):
+        size[more] += 1
+        most = 16 << (5 * place)
+        more = more[(values[more] < -most) | (values[more] >= most)]
+    ends = np.cumsum(size)
+    out = np.empty(int(ends[-1]) if len(ends) else 0, dtype=np.uint8)
+    out[ends - size] = (values & 31) + 48 + _MORE * (size > 1)
+    at = np.flatnonzero(size > 1)
+    for place in range(1, _LONGEST):
+        out[ends[at] - size[at] + place] = ((values[at] >> (5 * place)) & 31) + 48 + _MORE * (size[at] > place + 1)
+        at = at[size[at] > place + 1]
+    return out.tobytes()
 
 
 def areas(counts: Sequence[bytes], size: Size) -> NDArray[np.int64]:

@@ -1,6 +1,8 @@
 """Damaged, foreign and newer files: always a named error that says what to run next, never other data."""
 
+import shutil
 import tracemalloc
+from pathlib import Path
 
 import h5py
 import numpy as np
@@ -112,7 +114,7 @@ def test_other_hdf5_is_foreign(tmp_path):
 
 def test_a_newer_schema_says_to_upgrade(path):
     edit(path, lambda file: file.attrs.modify("schema_version", 99))
-    with pytest.raises(CacheVersionError, match="expected schema 2 or older, got 99; upgrade TrackSift"):
+    with pytest.raises(CacheVersionError, match="expected schema 3 or older, got 99; upgrade TrackSift"):
         open_cache(path)
 
 
@@ -165,13 +167,15 @@ def test_a_meddled_file_is_corrupt(path, change):
 @pytest.mark.parametrize("column", schema.CORE_COLUMNS, ids=lambda column: column.path)
 @pytest.mark.parametrize("shape", [(0,), (2**40,), (2**31, 2**31), (1,) * 9, (2**62,)])
 def test_an_absurd_shape_of_any_dataset_is_corrupt_and_allocates_nothing(path, column, shape):
+    name = schema.OUTLINES if column.path == schema.MASKS else column.path
+
     def change(file):
-        digest = file[column.path].attrs["sha256"]
-        del file[column.path]
+        facts = dict(file[name].attrs)
+        del file[name]
         chunks = tuple(min(max(size, 1), 4) for size in shape)
         bounds = tuple(max(size, 1) for size in shape)
-        made = file.create_dataset(column.path, shape=shape, dtype=column.dtype, chunks=chunks, maxshape=bounds)
-        made.attrs["sha256"] = digest
+        made = file.create_dataset(name, shape=shape, dtype=column.dtype, chunks=chunks, maxshape=bounds)
+        made.attrs.update(facts)
 
     edit(path, change)
     tracemalloc.start()
@@ -205,9 +209,39 @@ def test_links_and_missing_groups_are_corrupt(path, change):
 
 def test_damage_to_masks_does_not_hide_the_tokens(path):
     tokens = open_cache(path).tokens()
-    edit(path, lambda file: file["tracks/rle"].__setitem__(0, 0))
+    edit(path, lambda file: file["tracks/outlines"].__setitem__(-1, file["tracks/outlines"][-1] ^ 1))
     np.testing.assert_array_equal(open_cache(path).tokens(), tokens)
     with pytest.raises(CacheCorruptError, match="/tracks/rle: data that do not match their SHA-256"):
+        verify_cache(path)
+
+
+def _other_size(file):
+    file["tracks/outlines"][:4] = 255
+
+
+def _other_length(file):
+    file["tracks/outlines"].attrs.modify("bytes", 7)
+
+
+def _cut(file):
+    data, facts = file["tracks/outlines"][:-1], dict(file["tracks/outlines"].attrs)
+    del file["tracks/outlines"]
+    file.create_dataset("tracks/outlines", data=data, chunks=data.shape).attrs.update(facts)
+
+
+def _claim_schema_2(file):
+    file.attrs.modify("schema_version", 2)
+
+
+def _both(file):
+    data = np.zeros(4, dtype=np.uint8)
+    file.create_dataset("tracks/rle", data=data, chunks=(4,)).attrs["sha256"] = np.bytes_(b"0" * 64)
+
+
+@pytest.mark.parametrize("harm", [_other_size, _other_length, _cut, _claim_schema_2, _both])
+def test_outlines_that_were_meddled_with_are_corrupt(path, harm):
+    edit(path, harm)
+    with pytest.raises(CacheCorruptError, match="tracksift generate"):
         verify_cache(path)
 
 
@@ -233,6 +267,7 @@ def test_looks_that_were_taken_away_swapped_or_hidden_are_noticed(tmp_path, harm
         open_cache(path).looks()
 
 
-def test_a_file_of_schema_1_may_hold_another_programs_looks(path):
+def test_a_file_of_schema_1_may_hold_another_programs_looks(tmp_path):
+    path = Path(shutil.copy(Path(__file__).parent / "files" / "schema1.h5", tmp_path))
     edit(path, lambda file: file.create_dataset("tracks/look", data=np.zeros((9, 9))))
     assert verify_cache(path).looks() is None

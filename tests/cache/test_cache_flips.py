@@ -26,7 +26,7 @@ def files(tmp_path_factory):
         make_track_set(0, frames=3),
         make_track_set(40, frames=8, width=16, video_id="../\u00e9\0"),
     ]
-    paths = [FILES / "schema1.h5", FILES / "schema2.h5"]
+    paths = [FILES / f"schema{version}.h5" for version in (1, 2, 3)]
     for number, tracks in enumerate(sets):
         path = folder / f"{number}.h5"
         write_cache(path, tracks, make_labels(len(tracks.tracks)) if number != 1 else None)

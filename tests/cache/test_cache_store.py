@@ -256,7 +256,7 @@ def test_a_file_of_schema_1_still_opens():
     np.testing.assert_array_equal(file.labels().iou, make_labels(2).iou)
 
 
-def test_looks_are_read_back_and_raise_the_schema_only_where_there_are_some(path):
+def test_looks_are_read_back_and_there_only_where_there_are_some(path):
     with_looks, without = make_track_set(3, look=4), make_track_set(3)
     digest = write_cache(path, with_looks, make_labels(3))
     file = verify_cache(path)
@@ -264,10 +264,20 @@ def test_looks_are_read_back_and_raise_the_schema_only_where_there_are_some(path
     assert file.looks().dtype == np.float16
     np.testing.assert_array_equal(file.looks(), with_looks.looks())
     np.testing.assert_array_equal(file.track_set().looks(), with_looks.looks())
-    assert stored_version(path) == 2
     assert write_cache(path, without) != digest
     assert open_cache(path).looks() is None
-    assert stored_version(path) == 1
+
+
+def test_a_file_has_the_lowest_schema_that_holds_it(path):
+    """Masks raise it to 3, but for those that would not come back to the byte; looks to 2."""
+    masks = replace(make_track_set(1).tracks[0], masks=(b"PZ0",) * 6)  # 320 pixels of nothing, in a byte too many
+    tracks = make_track_set(1, look=4).tracks[0]
+    versions = []
+    for chosen in ((), (tracks,), (masks,), (replace(tracks, masks=masks.masks),)):
+        write_cache(path, replace(make_track_set(0), tracks=chosen))
+        assert open_cache(path).masks() == tuple(track.masks for track in chosen)
+        versions.append(stored_version(path))
+    assert versions == [1, 3, 1, 2]
 
 
 def test_a_video_without_tracks_has_no_looks(path):
@@ -296,6 +306,17 @@ def test_a_file_of_schema_2_still_opens():
     assert_same(file.track_set(), expected)
     np.testing.assert_array_equal(file.looks(), expected.looks())
     assert file.content_sha256 == "d7a8fa01135effe21f8cf459c8b93d3300ec63bc7c20a59f3ec99fb3e3a93ba7"
+
+
+def test_a_file_of_schema_3_still_opens():
+    """Written once by schema 3 and kept: never write it anew. Its content is that of the file of schema 2."""
+    path = Path(__file__).parent / "files" / "schema3.h5"
+    assert stored_version(path) == 3
+    with h5py.File(path, "r") as file:
+        assert ("rle" in file["tracks"], "outlines" in file["tracks"]) == (False, True)
+    older = verify_cache(path.with_name("schema2.h5"))
+    assert verify_cache(path).content_sha256 == older.content_sha256
+    assert_same(read_cache(path), older.track_set())
 
 
 def test_masks_of_sam2_take_a_quarter_of_solas_bytes():

@@ -164,17 +164,17 @@ def test_a_folder_that_cannot_be_deleted_from_is_a_sentence(root, monkeypatch):
         delete([found])
 
 
-@pytest.mark.parametrize("name", ["schema1.h5", "schema2.h5"])
+@pytest.mark.parametrize("name", ["schema1.h5", "schema2.h5", "schema3.h5"])
 def test_migrating_keeps_content_labels_and_content_hash(tmp_path, name):
     path = tmp_path / "clip.h5"
     shutil.copy(FILES / name, path)
     before, labels = open_cache(path), open_cache(path).labels()
     planned = migrate_cache(path, dry_run=True)
     assert path.read_bytes() == (FILES / name).read_bytes()
-    assert migrate_cache(path) == ("current" if before.version == 2 else "migrated")
-    assert planned == ("current" if before.version == 2 else "planned")
+    assert migrate_cache(path) == ("current" if before.version == 3 else "migrated")
+    assert planned == ("current" if before.version == 3 else "planned")
     after = verify_cache(path)
-    assert (after.version, after.content_sha256, after.masks()) == (2, before.content_sha256, before.masks())
+    assert (after.version, after.content_sha256, after.masks()) == (3, before.content_sha256, before.masks())
     assert after.tokens().tobytes() == before.tokens().tobytes()
     assert (after.labels() is None) == (labels is None)
     assert labels is None or after.labels().iou.tobytes() == labels.iou.tobytes()
@@ -202,7 +202,7 @@ def test_a_description_counts_tracks_by_source_and_bytes_by_kind(tmp_path):
     path = tmp_path / "a.h5"
     write_cache(path, make_track_set(3, look=4, sources=[Source.GRID, Source.GRID, Source.USER]), make_labels(3))
     found = describe(path)
-    assert (found.tracks, found.frames, found.size, found.width, found.version) == (3, 6, (16, 20), 8, 2)
+    assert (found.tracks, found.frames, found.size, found.width, found.version) == (3, 6, (16, 20), 8, 3)
     assert (found.looks, found.labels, found.tracker_sha256) == (True, True, "1" * 64)
     assert found.sources == {"grid": 2, "user": 1}
     assert sum(found.stored.values()) < path.stat().st_size
@@ -216,7 +216,7 @@ def test_a_summary_counts_files_that_do_not_open_and_knows_the_state_of_the_pack
     assert summarise(find_caches(root))[0].pack == "current"
     cache_path(root, "d", "s", "plain").write_bytes(b"")
     (one,) = summarise(find_caches(root))
-    assert (one.unusable, one.pack, one.versions) == (1, "stale", (1,))
+    assert (one.unusable, one.pack, one.versions) == (1, "stale", (3,))
 
 
 @pytest.mark.slow

@@ -3,6 +3,7 @@
 import json
 import shutil
 import time
+from pathlib import Path
 
 import h5py
 import numpy as np
@@ -19,6 +20,8 @@ from tracksift.scheduling.record import new_record
 
 NAMES = ("verify", "repair", "info", "gc", "migrate", "pack", "diff", "export", "import")
 WRITES = ("repair", "gc", "migrate", "pack", "export", "import")
+
+FILES = Path(__file__).parents[1] / "cache" / "files"
 
 
 @pytest.fixture
@@ -80,7 +83,7 @@ def test_info_of_a_file_and_of_a_root(command, root):
         "video": "a",
         "tracks": 2,
         "frames": 6,
-        "schema": 1,
+        "schema": 3,
         "labels": True,
         "tracks_user": 1,
     }.items() <= one.figures.items()
@@ -171,14 +174,17 @@ def test_gc_deletes_records_of_ended_jobs_and_notes_of_videos_done_or_gone(comma
 
 
 def test_migrate_raises_old_files_once(command, root):
+    for name, version in (("a", 1), ("b", 2)):
+        shutil.copy(FILES / f"schema{version}.h5", root / "mevis" / "valid" / f"{name}.h5")
     hashes = {p: open_cache(p).content_sha256 for p in root.rglob("*.h5")}
     assert command("cache", "migrate", root, "--dry-run").figures["planned"] == 2
     assert command("cache", "migrate", root).figures["migrated"] == 2
     again = command("cache", "migrate", root)
     assert (again.figures["migrated"], again.figures["current"]) == (0, 2)
     assert {p: open_cache(p).content_sha256 for p in hashes} == hashes
+    shutil.copy(FILES / "schema1.h5", root / "mevis" / "valid" / "a.h5")
     damage(root / "mevis" / "valid" / "a.h5")
-    write_cache(root / "mevis" / "valid" / "b.h5", make_track_set(2, video_id="b"))
+    shutil.copy(FILES / "schema2.h5", root / "mevis" / "valid" / "b.h5")
     broken = command("cache", "migrate", root)
     assert (broken.code, broken.figures["failures"], broken.figures["migrated"]) == (2, 1, 1)
 

@@ -1,13 +1,12 @@
 """The same tracks in SOLA's layout and ours: seconds until a split's tokens are float32 in memory, bytes, verifying.
 
 Warm: the files are in the system's page cache. Cold: they were dropped from it (posix_fadvise; names of files stay
-known). Every way makes new arrays, but for "buffer": the pack, read into memory that was used before. One thread.
-Knows both layouts. Does not know command lines.
+known). Every way makes new arrays and keeps all of them, but for "buffer": the pack, read into memory that was used
+before. One thread. Knows both layouts. Does not know command lines.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import statistics
 import time
@@ -15,7 +14,6 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import numpy as np
 import torch
 
 from cache import (
@@ -31,11 +29,13 @@ from cache import (
 )
 from core.errors import InputError
 from core.reporting import Progress
-from tracksift.cache_tools.made_up import made_up_tracks
-from tracksift.cache_tools.sola_write import MASKLETS, TOKENS, export_sola
+from tracksift.cache_tools.made_up import made_up_labels, made_up_tracks
+from tracksift.cache_tools.sola_loop import mask_bytes, read_npy, read_sola, token_folders
+from tracksift.cache_tools.sola_write import MASKLETS, export_sola
 
 VIDEOS, TRACKS = 4, 16
 Figures = dict[str, float | int]
+Way = tuple[Callable[[], list[torch.Tensor]], Path]
 
 
 def time_caches(folder: Path | None, frames: int, repeats: int, progress: Progress) -> Figures:
@@ -53,14 +53,15 @@ def time_caches(folder: Path | None, frames: int, repeats: int, progress: Progre
         write_pack(ours)
         _sync(Path(place))
         buffer = torch.zeros(open_pack(ours).numbers)
-        ways: Mapping[str, tuple[Callable[[], int], Path]] = {
-            "sola": (lambda: _read_sola(sola, masks=True), sola),
-            "npy": (lambda: _read_sola(sola, masks=False), sola),
-            "h5": (lambda: sum(open_cache(path).tokens().astype(np.float32).size for path in files), ours),
-            "pack": (lambda: sum(tokens.numel() for tokens in fresh_pack(ours).float32()), ours),
-            "buffer": (lambda: sum(tokens.numel() for tokens in fresh_pack(ours).float32(buffer)), ours),
+        folders = token_folders(sola)
+        ways: Mapping[str, Way] = {
+            "sola": (lambda: [sample.tokens for sample in read_sola(folders)], sola),
+            "npy": (lambda: read_npy(folders), sola),
+            "h5": (lambda: [torch.from_numpy(open_cache(path).tokens()).float() for path in files], ours),
+            "pack": (lambda: fresh_pack(ours).float32(), ours),
+            "buffer": (lambda: fresh_pack(ours).float32(buffer), ours),
         }
-        numbers = {way: read() for way, (read, _) in ways.items()}
+        numbers = {way: sum(tokens.numel() for tokens in read()) for way, (read, _) in ways.items()}
         if len(set(numbers.values())) != 1:
             raise InputError(f"benchmark cache: expected the same tokens of every way, got {numbers}")
         threads = torch.get_num_threads()
@@ -77,7 +78,9 @@ def _collect(folder: Path | None, target: Path, frames: int) -> None:
     if folder is None:
         for n in range(VIDEOS):
             tracks = made_up_tracks(f"video{n}", TRACKS, frames, seed=n)
-            write_cache(cache_path(target.parents[1], "d", "s", tracks.video.id), tracks)
+            write_cache(
+                cache_path(target.parents[1], "d", "s", tracks.video.id), tracks, made_up_labels(TRACKS, seed=n)
+            )
         return
     files = find_caches(folder)
     if not files or any(path.parent != folder for path in files):
@@ -86,35 +89,20 @@ def _collect(folder: Path | None, target: Path, frames: int) -> None:
         (target / path.name).symlink_to(path.absolute())
 
 
-def _read_sola(root: Path, *, masks: bool) -> int:
-    """Every video's tokens [N, T, D] float32 as SOLA's loader reads them: each track's JSON, then its .npy."""
-    numbers = 0
-    for folder in sorted(root.glob(f"*_tracks/*/*/{TOKENS}/*")):
-        tokens = []
-        for path in sorted(folder.rglob("*.npy")):
-            if masks:
-                name = Path(str(path).replace(f"/{TOKENS}/", f"/{MASKLETS}/")).with_suffix(".json")
-                json.loads(name.read_text())
-            tokens.append(torch.from_numpy(np.load(path)))
-        numbers += torch.stack(tokens).numel()
-    return numbers
-
-
-def _seconds(
-    ways: Mapping[str, tuple[Callable[[], int], Path]], repeats: int, progress: Progress
-) -> dict[str, dict[str, float]]:
-    """Median seconds of each way in turn, warm and cold."""
+def _seconds(ways: Mapping[str, Way], repeats: int, progress: Progress) -> dict[str, dict[str, float]]:
+    """Median seconds of each way in turn, warm and cold; twice before, so that each finds memory as it left it."""
     found: dict[str, dict[str, list[float]]] = {kind: {way: [] for way in ways} for kind in ("warm", "cold")}
     for turn in range(repeats):
         for kind, times in found.items():
             for way, (read, place) in ways.items():
+                for _ in range(2):
+                    read()
                 if kind == "cold":
                     _drop(place)
-                else:
-                    read()
                 start = time.perf_counter()
-                read()
+                made = read()
                 times[way].append(time.perf_counter() - start)
+                del made
         progress(turn + 1, repeats)
     return {
         kind: {way: statistics.median(values) for way, values in times.items()} for kind, times in found.items()
@@ -136,7 +124,7 @@ def _bytes(files: list[Path], sola: Path) -> Figures:
     found = [describe(path) for path in files]
     tokens, masks = (sum(one.stored[kind] for one in found) for kind in ("tokens", "masks"))
     npy = sum(path.stat().st_size for path in sola.rglob("*.npy"))
-    text = sum(path.stat().st_size for path in sola.glob(f"*_tracks/*/*/{MASKLETS}/**/*.json"))
+    text = sum(map(mask_bytes, sola.glob(f"*_tracks/*/*/{MASKLETS}/**/*.json")))
     return {
         "videos": len(files),
         "tracks": sum(one.tracks for one in found),

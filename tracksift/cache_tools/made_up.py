@@ -13,7 +13,7 @@ from scipy.ndimage import gaussian_filter
 from torch.nn import functional
 
 from core import rle
-from core.types import Prompt, Source, Track, TrackSet, VideoMeta
+from core.types import Labels, Prompt, Source, Track, TrackSet, VideoMeta
 
 SIDE = 256
 SIZE = (480, 854)
@@ -45,6 +45,13 @@ def made_up_tracks(video_id: str, tracks: int, frames: int, seed: int) -> TrackS
             )
         )
     return TrackSet(video, tuple(found), {"tracker": "made up", "tracker_sha256": "0" * 64})
+
+
+def made_up_labels(tracks: int, seed: int, objects: int = 4) -> Labels:
+    """Overlaps of N tracks with a few objects, any numbers of 0..1."""
+    random = np.random.default_rng(seed)
+    overlaps = (random.random((tracks, objects), dtype=np.float32) for _ in range(3))
+    return Labels(tuple(map(str, range(objects))), *overlaps)
 
 
 def _blob(random: np.random.Generator, frames: int) -> NDArray[np.bool_]:
