@@ -82,7 +82,8 @@ def project(tokens: Tensor, weight: Tensor, bias: Tensor, turn: tuple[Tensor, Te
     width = len(weight)
     out = tokens.new_empty(objects, length, width)
     assert all(each.is_contiguous() for each in (tokens, weight, *turn)), "rows follow each other"
-    with torch.cuda.device_of(tokens):  # Triton launches on the current device, wherever the tensors lie
+    # Triton launches on the current device, wherever the tensors lie.
+    with torch.cuda.device_of(tokens):  # type: ignore[no-untyped-call]
         _project[(-(-length // ROWS), objects)](
             tokens, weight, bias, *turn, out, length, spatial, len(turn[0]),
             rows=ROWS, half=width // 2, width=memory_width, num_warps=8 if width >= 256 else 4,

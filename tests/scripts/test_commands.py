@@ -12,6 +12,7 @@ from tests.conftest import VIDEOS
 COMMANDS = {
     "generate": {"--data", "--split", "--source", "--bin-size", "--points", "--fps", "--shard", "--overwrite"}
     | {"--workers", "--gpu-share", "--ray", "--ray-address", "--retry-failed"},
+    "plot": {"--out"},
     "status": {"--cache"},
     "import": {"--masks", "--cache", "--fps", "--tracker", "--looks", "--overwrite", "--dry-run"},
     "extract-features": {"--data", "--cache", "--encoder", "--per-second", "--grid", "--bare", "--dry-run"},
@@ -32,7 +33,7 @@ COMMANDS = {
     "web": {"--host", "--port", "--max-megabytes", "--max-frames", "--max-visitors", "--folder", "--dry-run"},
     "convert-detector": {"--out", "--tokenizer", "--dry-run"},
 }
-WITHOUT_DEVICE = {"convert-detector", "fuse", "status"}
+WITHOUT_DEVICE = {"plot", "convert-detector", "fuse", "status"}
 SPLIT_OF = "mevis/valid"
 
 
