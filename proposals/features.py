@@ -3,6 +3,7 @@
 Knows a reader, a tracker's encoder and two byte budgets. Does not know prompts or tracks. Features over the device's
 budget wait in pinned host memory; over both budgets they are let go, least recently used first, and encoded again when
 asked for. `passes` counts the frames encoded: a sweep forward and one backward need two a frame at the most.
+Frames that only a sweep forward reads are not kept at all (`keep_until`).
 """
 
 from __future__ import annotations
@@ -51,13 +52,14 @@ class FeatureStore:
         self._helpers = ThreadPoolExecutor(max_workers=RESIZERS, thread_name_prefix="resize")
         self._ahead: dict[int, Future[NDArray[np.uint8]]] = {}
         self._last = -1
+        self._again = self.frames  # the last frame that is read more than once
 
     def __getitem__(self, index: int) -> Maps:
         """The maps [1, channels, h, w] of one frame, fine to coarse; its whole batch is encoded when it is not held."""
         number, place = divmod(index, self._batch)
         if number not in self._held:
             self._held[number] = self._fetch(number)
-            self._make_room()
+            self._make_room(number)
         self._held.move_to_end(number)
         return tuple(level[place : place + 1] for level in self._held[number])
 
@@ -66,6 +68,10 @@ class FeatureStore:
         frames: NDArray[np.uint8] = self._thread.submit(self._reader.read, [index]).result()
         image: NDArray[np.uint8] = frames[0]
         return image
+
+    def keep_until(self, frame: int) -> None:
+        """Say that frames after `frame` are read once, in order: their features go when the next ones come."""
+        self._again = frame
 
     def close(self) -> None:
         """Stop reading ahead and let go of everything."""
@@ -99,8 +105,10 @@ class FeatureStore:
             return frames
         return np.stack(list(self._helpers.map(partial(resized, size=side), frames)))
 
-    def _make_room(self) -> None:
-        """Bring what is held under the budgets, the batch in use always excepted."""
+    def _make_room(self, used: int) -> None:
+        """Let go of what is not read again, and bring the rest under the budgets, the batch in use always excepted."""
+        for number in [number for number in self._held if number != used and number * self._batch > self._again]:
+            del self._held[number]
         while len(self._held) > 1 and _bytes(self._held) > self._budget:
             number, maps = self._held.popitem(last=False)
             size = sum(map(_size, maps))

@@ -98,7 +98,7 @@ def in_time_order(sources: Sequence[Prompter], work: Work) -> list[Track]:
             work.report(2 * frames - sweep.reversed_at, 2 * frames)
 
     sweep = Sweep(work.tracker, work.features, on_frame)
-    sweep.forward(births)
+    sweep.forward(births, last=max((max(source.key_frames, default=0) for source in sources), default=0))
     sweep.backward()
     by_pool: dict[Pool, list[Track]] = {}
     for prompt, track in zip(sweep.prompts, sweep.tracks(), strict=True):

@@ -70,8 +70,14 @@ class Sweep:
         """Of every object born so far, by birth; `tracks` follow them."""
         return [prompt for draft in self._drafts for prompt in draft.prompts]
 
-    def forward(self, births: Births) -> None:
-        """Visit the frames in order: find the objects that live, then let `births` say which begin on this frame."""
+    def forward(self, births: Births, last: int | None = None) -> None:
+        """Visit the frames in order: find the objects that live, then let `births` say which begin on this frame.
+
+        last: the last frame on which objects may begin, where that is known and nobody reads the features after these
+        sweeps: those of later frames are not kept.
+        """
+        if last is not None:
+            self._features.keep_until(last)
         for t in range(self._features.frames):
             self._visit(t, self._drafts, reverse=False)
             born = births(t)

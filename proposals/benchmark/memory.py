@@ -141,19 +141,20 @@ def follow(tracker: Tracker[Any], reader: VideoReader, prompts: Sequence[MaskPro
         store = FeatureStore(reader, counted, resources)
         try:
             sweep = Sweep(counted, store, look)
-            sweep.forward(lambda t: [prompt for prompt in prompts if prompt.frame == t])
+            last = max(prompt.frame for prompt in prompts)
+            sweep.forward(lambda t: [prompt for prompt in prompts if prompt.frame == t], last)
             sweep.backward()
             tracks = sweep.tracks()
         finally:
             store.close()
         seconds = time.perf_counter() - start
-        last = watch.lap()
+        final = watch.lap()
     each = sum(map(output_bytes, tracks)) / (total + len(prompts))
     for row in rows:
         row["output_mib"] = float(row["objects_frames"] or 0) * each / MIB
     peaks: Row = {}
-    for name in last:
-        values = [value for row in (*rows, last) if (value := row[name]) is not None]
+    for name in final:
+        values = [value for row in (*rows, final) if (value := row[name]) is not None]
         peaks[name] = max(values) if values else None
     whole: Row = {
         "frames": reader.meta.frames, "objects": len(prompts), "passes": store.passes / reader.meta.frames,

@@ -124,3 +124,14 @@ def test_features_take_a_share_of_the_free_memory_at_most(store_of, monkeypatch)
     for index in (0, 4, 0):
         store[index]
     assert store.passes == 12
+
+
+def test_frames_that_are_read_once_are_not_kept_and_the_others_not_encoded_again(store_of):
+    store = store_of(encoder_batch=2)
+    store.keep_until(5)
+    for index in range(12):
+        store[index]
+    assert sorted(store._held) == [0, 1, 2, 5]  # batches: of frames 0 to 5, and the one in use
+    for index in reversed(range(6)):
+        store[index]
+    assert store.passes == 12

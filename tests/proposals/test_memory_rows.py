@@ -70,7 +70,7 @@ def test_a_longer_clip_takes_no_more_memory_but_for_its_output(small):
     assert len(course.rows) == memory.SAMPLES
     held = [row["host_mib"] - row["output_mib"] for row in course.rows]
     assert held[-1] - held[1] < 20
-    assert course.whole["passes"] > 1.3
+    assert course.whole["passes"] > 1
     assert course.rows[-1]["objects_frames"] == 4 * 299
 
 
