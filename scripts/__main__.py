@@ -8,6 +8,7 @@ from scripts import (
     cache,
     chat_moments,
     convert_detector,
+    convert_selector,
     data,
     demo,
     evaluate,
@@ -57,6 +58,7 @@ app.command("plot", epilog=plot.EPILOG)(plot.main)
 app.command("demo")(demo.main)
 app.command("web", epilog=web.EPILOG)(web.main)
 app.command("convert-detector", epilog=convert_detector.EPILOG)(convert_detector.main)
+app.command("convert-selector", epilog=convert_selector.EPILOG)(convert_selector.main)
 app.command("benchmark", epilog=benchmark.EPILOG)(benchmark.main)
 app.add_typer(cache.app, name="cache")
 app.add_typer(data.app, name="data")

@@ -32,16 +32,16 @@ INSIDE = "tracksift"  # the record's name among the metadata of the weights
 
 def save_selector(
     path: Path, model: Module, calibration: Calibration, tracker: str, text_encoder: str,
-    record: Mapping[str, Any], look: str = "",
+    record: Mapping[str, Any], look: str = "", *, half: bool = True,
 ) -> None:  # fmt: skip
-    """Write weights (float16; buffers as they are) to `path`, the record inside and beside them.
+    """Write weights (in float16 where `half`; buffers as they are) to `path`, the record inside and beside them.
 
     tracker, text_encoder, look: hashes of what it was trained on; look is "" for a selector that reads none.
     record: JSON-able facts about the training, kept under their own names.
     """
     buffers = {name for name, _ in model.named_buffers()}
     state = {
-        name: (tensor if name in buffers else tensor.half()).detach().cpu().contiguous()
+        name: (tensor.half() if half and name not in buffers else tensor).detach().cpu().contiguous()
         for name, tensor in model.state_dict().items()
     }
     values = {

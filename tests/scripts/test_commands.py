@@ -32,6 +32,7 @@ COMMANDS = {
     "benchmark": {"--frames", "--repeats"},
     "web": {"--host", "--port", "--max-megabytes", "--max-frames", "--max-visitors", "--folder", "--dry-run"},
     "convert-detector": {"--out", "--tokenizer", "--dry-run"},
+    "convert-selector": {"--data", "--split", "--out", "--size", "--fit", "--text-encoder", "--dry-run"},
 }
 WITHOUT_DEVICE = {"plot", "convert-detector", "fuse", "status"}
 SPLIT_OF = "mevis/valid"

@@ -109,7 +109,10 @@ def test_the_defaults_give_solas_84_tensors_and_32980480_parameters():
     assert [name for name, _ in model.named_buffers()] == ["positional_encoding_gaussian_matrix"]
 
 
-@pytest.mark.parametrize(("tracks", "frames", "length"), [(1, 1, 1), (3, 9, 4), (5, 16, 2)])
+@pytest.mark.parametrize(
+    ("tracks", "frames", "length"),
+    [(1, 1, 1), (3, 9, 4), (5, 16, 2), (300, 1, 3), (300, 2, 1), (40, 7, 5), (2, 201, 4), (1, 201, 1), (300, 7, 2)],
+)
 def test_scores_without_masks_equal_the_plain_rule(tracks, frames, length):
     model = build()
     torch.manual_seed(1)
@@ -118,7 +121,7 @@ def test_scores_without_masks_equal_the_plain_rule(tracks, frames, length):
         logits, objects = model(tokens[None], words[None])
         expected = plain_score(model, tokens, words)
     assert objects.shape == (1, tracks, 16)
-    torch.testing.assert_close(logits[0], expected, atol=2e-5, rtol=1e-5)
+    torch.testing.assert_close(logits[0], expected, atol=1e-4, rtol=1e-5)
 
 
 @pytest.mark.parametrize("settings", [TINY, OTHER_WORDS], ids=["sola", "projected words"])
