@@ -20,7 +20,9 @@ COMMANDS = {
     | {"--set", "--devices", "--nodes", "--bf16", "--stop-after", "--fast-dev-run", "--dry-run"},
     "evaluate": {"--data", "--split", "--cache", "--baselines", "--selector"},
     "fuse": {"--tracks", "--moments", "--reranks", "--mode", "--weights", "--fit", "--data", "--out", "--dry-run"},
-    "predict": {"--expression", "--expressions-file", "--data", "--out", "--fps", "--selector"},
+    "predict": {"--expression", "--expressions-file", "--data", "--out", "--fps", "--selector"}
+    | {"--format", "--json", "--scores", "--moments", "--dry-run"},
+    "plot": {"--figure", "--x", "--label", "--out", "--dry-run"},
     "query": {"--expressions-file", "--top", "--json", "--out", "--video", "--memory", "--dry-run"},
     "explain": {"--expression", "--data", "--split", "--id", "--below", "--out", "--max-megabytes", "--dry-run"},
     "report": {"--data", "--split", "--out", "--max-megabytes", "--limit", "--dry-run"},
@@ -30,7 +32,8 @@ COMMANDS = {
     "chat-moments": {"--text", "--data", "--split", "--model", "--server", "--replies", "--out", "--dry-run"},
     "demo": {"--out", "--clips"},
     "benchmark": {"--frames", "--repeats"},
-    "web": {"--host", "--port", "--max-megabytes", "--max-frames", "--max-visitors", "--folder", "--dry-run"},
+    "web": {"--host", "--port", "--max-megabytes", "--max-frames", "--max-visitors", "--folder", "--dry-run"}
+    | {"--grounder", "--encoder"},
     "convert-detector": {"--out", "--tokenizer", "--dry-run"},
     "convert-selector": {"--data", "--split", "--out", "--size", "--fit", "--text-encoder", "--dry-run"},
 }

@@ -99,9 +99,8 @@ class Watcher:
         return read_clip(job.cache, inputs)
 
     def _describe(self, clip: Clip, request: Request) -> Iterator[Remark]:
-        region = _region(request)
-        said = self._written(clip, asked.Request(asked.Task.REG, region=region))
-        yield Remark(said, _shown(clip, region.time))
+        said = self._written(clip, asked.Request(asked.Task.REG, region=region_of(request)))
+        yield Remark(f"Track {request.track}: {said}")
 
     def _moments(self, clip: Clip, request: Request) -> Iterator[Remark]:
         sentence = asked.Request(asked.Task.MOMENTS, request.words)
@@ -181,8 +180,8 @@ def learnt(record: Mapping[str, Any]) -> frozenset[asked.Task]:
     return frozenset(task for task in asked.Task if counted.get(task.value)) or frozenset(asked.Task)
 
 
-def _region(request: Request) -> Region:
-    """The first frame that shows the track whole enough to be pointed at, else the one that shows most of it."""
+def region_of(request: Request) -> Region:
+    """Where a track is pointed at: the first frame that shows it whole enough, else the one with most of it."""
     assert request.track is not None
     cached = open_cache(request.job.cache)
     height, width = cached.video.size

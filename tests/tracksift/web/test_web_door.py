@@ -142,11 +142,19 @@ def test_remarks_of_a_grounder_come_with_their_times(ann):
     assert not reply["running"]
 
 
+def test_odd_words_reach_the_grounder_as_they_are(ann):
+    reply = ann[1].do("grounded", task="question", words=EVIL)[-1]
+    assert reply["remarks"][0]["text"] == f"question {EVIL} None"
+
+
 @pytest.mark.parametrize(
     ("order", "said"),
     [
         ({"task": "question", "words": ""}, "a few words"),
+        ({"task": "question", "words": "x" * 10_000}, "at most 300 characters"),
+        ({"task": "question", "words": ["what?"]}, "a few words"),
         ({"task": "describe"}, "click one"),
+        ({"task": "describe", "track": -1}, "a whole number from 0"),
         ({"task": "describe", "track": 999}, "expected one of"),
         ({"task": "duet"}, "expected a task of echo"),
         ({"task": "../x"}, "expected one of describe"),

@@ -17,7 +17,7 @@ from tracksift.jobs import split_jobs
 from tracksift.models import WEIGHTS, grounder_folder
 from tracksift.web.grounders import Request, Task, check_request
 from tracksift.web.spans import best_spans, highlights, relevant_spans
-from tracksift.web.watcher import Watcher, learnt, load_watcher
+from tracksift.web.watcher import Watcher, learnt, load_watcher, region_of
 
 CLIP = str(WEIGHTS / "clip")
 
@@ -102,9 +102,12 @@ def test_a_question_is_answered_in_a_line(watcher, job):
 def test_a_track_is_described_at_the_frame_that_shows_it(watcher, job):
     cached = open_cache(job.cache)
     (one,) = ask(watcher, job, Task.DESCRIBE, track=0)
-    assert one.text
-    first = cached.video.timestamps[cached.track_set().tracks[0].present][0]
-    assert one.span.start <= first + 1e-6 < one.span.end
+    assert one.text.startswith("Track 0: ")
+    region = region_of(Request(Task.DESCRIBE, job, track=0))
+    track = cached.track_set().tracks[0]
+    first = np.flatnonzero(track.present)[0]
+    assert region.time == cached.video.timestamps[first]
+    assert np.allclose(np.array(region.box) * 256, track.boxes[first], atol=0.01)
 
 
 def test_the_duet_speaks_in_the_order_of_time_and_not_before_it_is_asked(watcher, job):
