@@ -28,6 +28,13 @@ def main(
     cache: options.Cache = Path("caches"),
     out: options.Out = Path("answers"),
     detect: Annotated[bool, typer.Option("--detect", help="Also look for the expressions with the detector.")] = False,
+    preset: Annotated[
+        str | None,
+        typer.Option(
+            help="Track as this preset of generate does, anew where a cache was made otherwise; default: caches of the "
+            "same tracker are taken as they are, and videos without one tracked with balanced."
+        ),
+    ] = None,
     imported: Annotated[
         str | None, typer.Option(help="Answer from the tracks that `import` made of the masks of this name.")
     ] = None,
@@ -46,10 +53,11 @@ def main(
 ) -> None:
     """Answer expressions: which tracks, where in every frame, and when.
 
-    Videos without a current cache are tracked first; everything else comes from the cache. Writes, for each video,
-    answers.json, overlay.mp4 and page.html.
+    Videos without a cache, or whose frames or tracker are others now, are tracked first; everything else comes from the
+    cache. Writes, for each video, answers.json, overlay.mp4 and page.html.
     """
     from fusion.score_files import scores_of
+    from proposals.presets import with_preset
     from tracksift.ask import Pipeline, as_expressions
     from tracksift.generate import generate
     from tracksift.imports import imported_jobs
@@ -69,15 +77,17 @@ def main(
         check_folder(scores.parent)
     jobs = choose_jobs(video, data, split, cache, fps, limit)
     if imported is not None:
-        if detect:
-            raise InputError("--imported: expected no --detect with it, since nothing is tracked, got both")
+        if detect or preset is not None:
+            flag = "--detect" if detect else "--preset"
+            raise InputError(f"--imported: expected no {flag} with it, since nothing is tracked, got both")
         jobs = imported_jobs(jobs, cache, imported)
     pipeline = Pipeline(Models(tracker, text_encoder, selector, detector), device)
     settings, extra = pipeline.detecting(phrases) if detect else (pipeline.proposals, None)
+    settings = settings if preset is None else with_preset(settings, preset)
     with reporting.progress_bar("tracking") as bar:
         made = [] if imported is not None else generate(
             jobs, pipeline.tracker, settings, image_encoder=pipeline.image_encoder, extra=extra, keep_more=True,
-            dry_run=dry_run, on_frames=bar,
+            keep_settings=preset is None, dry_run=dry_run, on_frames=bar,
         )  # fmt: skip
     refuse_failures(made, one=video is not None)
     answers: list[Answer] = []
