@@ -4,7 +4,7 @@ Knows the types of `core` and HDF5. Does not know trackers, scorers or datasets:
 whoever can read the format may use them.
 """
 
-from cache.frames import FrameFeatures, list_frames, read_frames, write_frames
+from cache.frames import FrameFeatures, list_frames, read_frames, rewrite_cache, write_frames
 from cache.garbage import Garbage, delete, find_leftovers, find_orphans
 from cache.info import Description, SplitSummary, describe, summarise
 from cache.migrate import migrate_cache
@@ -51,6 +51,7 @@ __all__ = [
     "read_cache",
     "read_frames",
     "read_list",
+    "rewrite_cache",
     "summarise",
     "survey_files",
     "verify_cache",

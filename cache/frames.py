@@ -20,9 +20,10 @@ from numpy.typing import NDArray
 
 from cache import schema
 from cache.reader import header_of, named, open_cache, opened, read_dataset
-from cache.writer import json_bytes, put_columns
+from cache.writer import json_bytes, put_columns, write_cache
 from core.atomic import atomic_path
 from core.errors import CacheError, InputError
+from core.types import Labels, TrackSet
 from core.validators import check_array, check_rising, check_text
 
 FRAMES = "frames"
@@ -75,14 +76,27 @@ def write_frames(path: Path, features: FrameFeatures) -> None:
         for other in old.get(FRAMES, ()):
             if other != key:
                 old.copy(f"{FRAMES}/{other}", new.require_group(FRAMES))
-        put = put_columns(new, _arrays(key, features), _columns(key, features.patches is not None))
-        new[f"{FRAMES}/{key}"].attrs.create("sha256", np.bytes_(put))
+        _put(new, features)
         for name, value in old.attrs.items():
             if name != "complete":
                 new.attrs.create(name, value)
         new.attrs.create("complete", np.uint8(1))  # last, as in `cache.writer`
     with atomic_path(path) as temporary:
         temporary.write_bytes(buffer.getvalue())
+
+
+def rewrite_cache(path: Path, track_set: TrackSet, labels: Labels | None = None, **settings: Any) -> str:
+    """As `write_cache`, but keeps the features that a file which is there has of the same frames.
+
+    Those of a file that is broken, or of other frames, go with it.   settings: further ones of `write_cache`.
+    """
+    kept = _features_of(path, track_set.video.fingerprint)
+
+    def put(file: h5py.File) -> None:
+        for features in kept:
+            _put(file, features)
+
+    return write_cache(path, track_set, labels, more=put, **settings)
 
 
 def read_frames(path: Path, encoder_sha256: str) -> FrameFeatures:
@@ -110,6 +124,21 @@ def list_frames(path: Path) -> tuple[str, ...]:
     """The encoders' groups that a cache file has; CacheError when it cannot be used."""
     with opened(path) as file:
         return tuple(sorted(file.get(FRAMES, ())))
+
+
+def _features_of(path: Path, fingerprint: str) -> list[FrameFeatures]:
+    try:
+        if open_cache(path).video.fingerprint != fingerprint:
+            return []
+        return [_read_group(path, key) for key in list_frames(path)]
+    except CacheError:  # nothing there, or nothing to be trusted
+        return []
+
+
+def _put(file: h5py.File, features: FrameFeatures) -> None:
+    key = frames_key(features.facts["encoder_sha256"])
+    put = put_columns(file, _arrays(key, features), _columns(key, features.patches is not None))
+    file[f"{FRAMES}/{key}"].attrs.create("sha256", np.bytes_(put))
 
 
 def _read_group(path: Path, key: str) -> FrameFeatures:

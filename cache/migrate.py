@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Literal
 
 from cache import schema
+from cache.frames import rewrite_cache
 from cache.reader import open_cache
 from cache.verify import verify_cache
-from cache.writer import write_cache
 
 Outcome = Literal["current", "migrated", "planned"]
 
@@ -31,5 +31,5 @@ def migrate_cache(path: Path, *, dry_run: bool = False) -> Outcome:
     if dry_run:
         return "planned"
     version, content = schema.SCHEMA_VERSION, file.content_sha256
-    write_cache(path, file.track_set(), file.labels(), version=version, expected=content)
+    rewrite_cache(path, file.track_set(), file.labels(), version=version, expected=content)
     return "migrated"

@@ -24,7 +24,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from io import FileIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -64,6 +64,14 @@ class PackEntry:
         """Numbers."""
         tracks, frames, width = self.shape
         return tracks * frames * width
+
+
+class _Room(NamedTuple):
+    """A block of memory as bytes, as words [any] uint64 and as numbers [any] float16."""
+
+    bytes: memoryview
+    words: NDArray[np.uint64]
+    halves: Tensor
 
 
 @dataclass(frozen=True)
@@ -107,40 +115,37 @@ class TokenPack:
 
         if buffer is None:
             buffer = torch.from_numpy(np.empty(self.numbers, dtype=np.float32))  # numpy asks for huge pages
-        if buffer.ndim != 1 or len(buffer) < self.numbers or buffer.dtype != torch.float32:
-            raise InputError(f"{self.path}: expected a buffer of {self.numbers} float32, got {list(buffer.shape)}")
-        found, start = [], 0
-        scratch = np.empty(_BLOCK, dtype=np.uint8)
+        counts = [entry.count for entry in self.entries]
+        total = sum(counts)
+        if buffer.ndim != 1 or buffer.shape[0] < total or buffer.dtype != torch.float32:
+            raise InputError(f"{self.path}: expected a buffer of {total} float32, got {list(buffer.shape)}")
+        parts: tuple[Tensor, ...] = torch.split(buffer[:total], counts)
+        block = np.empty(_BLOCK, dtype=np.uint8)
+        room = _Room(block.data, block.view("<u8"), torch.from_numpy(block.view("<f2")))
         with _readable(self.path), self.path.open("rb", buffering=0) as handle:
-            for entry in self.entries:
-                part = buffer[start : start + entry.count]
-                self._fill(part, entry, handle, scratch)
-                found.append(part.view(entry.shape))
-                start += entry.count
-        return found
+            for part, entry in zip(parts, self.entries, strict=True):
+                self._fill(part, entry, handle, room)
+        return [part.view(entry.shape) for part, entry in zip(parts, self.entries, strict=True)]
 
     @property
     def numbers(self) -> int:
         """Numbers of all videos."""
         return sum(entry.count for entry in self.entries)
 
-    def _fill(self, part: Tensor, entry: PackEntry, handle: FileIO, scratch: NDArray[np.uint8]) -> None:
+    def _fill(self, part: Tensor, entry: PackEntry, handle: FileIO, room: _Room) -> None:
         """Read a video's tokens into `part` [numbers] float32, block by block, each checked and widened while at hand.
 
         Read and not mapped: as fast, and a disk's fault is an error of the call in place of a signal.
         """
-        import torch
-
-        halves, words, room = torch.from_numpy(scratch.view("<f2")), scratch.view("<u8"), scratch.data
         handle.seek(entry.offset)
         left, total, start = _padded(2 * entry.count), 0, 0
         while left:
-            size = min(left, len(scratch))
-            if not _read_into(handle, room[:size]):
+            size = min(left, _BLOCK)
+            if not _read_into(handle, room.bytes[:size]):
                 raise CacheCorruptError(f"{self.path}: expected {left} bytes more, got the file's end; {_AGAIN}")
-            total += int(np.add.reduce(words[: size // 8], dtype=np.uint64))
+            total += int(np.add.reduce(room.words[: size // 8], dtype=np.uint64))
             end = min(start + size // 2, entry.count)
-            part[start:end].copy_(halves[: end - start])
+            part[start:end].copy_(room.halves[: end - start])
             start, left = end, left - size
         if total % (1 << 64) != entry.checksum:
             raise self._changed(entry)

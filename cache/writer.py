@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import h5py
@@ -25,13 +25,19 @@ Arrays = dict[str, NDArray[np.generic]]
 
 
 def write_cache(
-    path: Path, track_set: TrackSet, labels: Labels | None = None, *, version: int = 1, expected: str | None = None
+    path: Path,
+    track_set: TrackSet,
+    labels: Labels | None = None,
+    *,
+    version: int = 1,
+    expected: str | None = None,
+    more: Callable[[h5py.File], None] | None = None,
 ) -> str:
     """Write `track_set` and `labels` to `path`, replacing what is there, and return the content hash.
 
     The hash covers video, provenance, prompts and tracks, not the labels nor the version: scores stay valid when labels
     are added. The schema is the lowest, from `version` on, that holds the content.   expected: the content hash, where
-    it is known; nothing is written under another.
+    it is known; nothing is written under another.   more: puts in what is not core, before the file is complete.
 
     Raises:
         InputError: when an array is not of the schema's dtype or shape, the provenance is not JSON, or the content is
@@ -41,7 +47,7 @@ def write_cache(
     if labels is not None and len(labels.iou) != len(track_set.tracks):
         raise InputError(f"labels: expected rows for {len(track_set.tracks)} tracks, got {len(labels.iou)}")
     columns, named = track_set_arrays(track_set), labels_arrays(labels) if labels is not None else None
-    image, content = _build(columns, _moves(track_set) if track_set.tracks else None, named, version)
+    image, content = _build(columns, _moves(track_set) if track_set.tracks else None, named, version, more)
     if expected not in (None, content):
         raise InputError(f"{path}: expected to write content {expected}, got {content}")
     with atomic_path(Path(path)) as temporary:
@@ -108,7 +114,13 @@ def json_bytes(name: str, value: object) -> NDArray[np.uint8]:
     return np.frombuffer(text.encode(), dtype="|u1")
 
 
-def _build(core: Arrays, moves: bytes | None, labels: Arrays | None, version: int) -> tuple[bytes, str]:
+def _build(
+    core: Arrays,
+    moves: bytes | None,
+    labels: Arrays | None,
+    version: int,
+    more: Callable[[h5py.File], None] | None,
+) -> tuple[bytes, str]:
     """The bytes of the file, and its content hash. moves: the masks as `cache.outlines` has them."""
     buffer = io.BytesIO()
     with h5py.File(buffer, "w", libver=schema.LIBRARY_VERSION) as file:
@@ -120,6 +132,8 @@ def _build(core: Arrays, moves: bytes | None, labels: Arrays | None, version: in
         if labels is not None:
             group_hash = put_columns(file, labels, schema.LABEL_COLUMNS)
             file[schema.LABELS].attrs.create("sha256", np.bytes_(group_hash))
+        if more is not None:
+            more(file)
         file.attrs.create("content_sha256", np.bytes_(content))
         file.attrs.create("complete", np.uint8(1))  # last: without it nothing of the file is believed
     return buffer.getvalue(), content

@@ -5,7 +5,7 @@ Knows numbers and their ranges. Does not know how the work is done; `Resources` 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Literal, get_args
 
 from core.errors import InputError
@@ -75,6 +75,17 @@ class ProposalSettings:
         check_least("together", self.together, 1, "prompts")
         for name in ("explained_iou", "duplicate_iou", "largest_share"):
             check_probability(name, getattr(self, name))
+
+
+def settings_of(facts: object) -> ProposalSettings | None:
+    """The settings that `asdict` made `facts` of, JSON between; None where they are of another version, or none."""
+    if not isinstance(facts, dict) or facts.keys() != {f.name for f in fields(ProposalSettings)}:
+        return None
+    try:
+        grid = GridSettings(**facts["grid"])
+        return ProposalSettings(**facts | {"sources": tuple(map(Source, facts["sources"])), "grid": grid})
+    except (TypeError, ValueError, InputError):
+        return None
 
 
 def key_frames(bin_size: int, frames: int) -> tuple[int, ...]:

@@ -42,6 +42,13 @@ def main(
     cache: options.Cache = Path("caches"),
     out: options.Out = Path("answers"),
     detect: Annotated[bool, typer.Option("--detect", help="Also look for the expressions with the detector.")] = False,
+    preset: Annotated[
+        str | None,
+        typer.Option(
+            help="Track as this preset of generate does, anew where a cache was made otherwise; default: caches of the "
+            "same tracker are taken as they are, and videos without one tracked with balanced."
+        ),
+    ] = None,
     imported: Annotated[
         str | None, typer.Option(help="Answer from the tracks that `import` made of the masks of this name.")
     ] = None,
@@ -70,12 +77,18 @@ def main(
 ) -> None:
     """Answer expressions: which tracks, where in every frame, and when; of a video, a folder of videos or a split.
 
-    Videos without a current cache are tracked first; everything else comes from the cache. Writes, for each video,
-    answers.json, overlay.mp4 and page.html, or what --format says. With --json each line holds the video, the
-    expression, no_target, presence, moments, and of each selected track index, probability, spans and boxes
-    (x1, y1, x2, y2 or null a frame).
+    <<<<<<< HEAD
+        Videos without a current cache are tracked first; everything else comes from the cache. Writes, for each video,
+        answers.json, overlay.mp4 and page.html, or what --format says. With --json each line holds the video, the
+        expression, no_target, presence, moments, and of each selected track index, probability, spans and boxes
+        (x1, y1, x2, y2 or null a frame).
+    =======
+        Videos without a cache, or whose frames or tracker are others now, are tracked first; everything else comes from the
+        cache. Writes, for each video, answers.json, overlay.mp4 and page.html.
+    >>>>>>> refs/heads/cache
     """
     from fusion.score_files import scores_of
+    from proposals.presets import with_preset
     from tracksift.ask import Pipeline, as_expressions
     from tracksift.generate import generate
     from tracksift.imports import imported_jobs
@@ -95,17 +108,19 @@ def main(
         check_folder(place)
     jobs = choose_jobs(video, data, split, cache, fps, limit)
     if imported is not None:
-        if detect:
-            raise InputError("--imported: expected no --detect with it, since nothing is tracked, got both")
+        if detect or preset is not None:
+            flag = "--detect" if detect else "--preset"
+            raise InputError(f"--imported: expected no {flag} with it, since nothing is tracked, got both")
         jobs = imported_jobs(jobs, cache, imported)
     pipeline = Pipeline(Models(tracker, text_encoder, selector, detector), device)
     if moments is not None and not pipeline.tells_moments:
         raise InputError(f"--moments: expected a selector with a moment head, got {selector!r} without one")
     settings, extra = pipeline.detecting(phrases) if detect else (pipeline.proposals, None)
+    settings = settings if preset is None else with_preset(settings, preset)
     with reporting.progress_bar("tracking") as bar:
         made = [] if imported is not None else generate(
             jobs, pipeline.tracker, settings, image_encoder=pipeline.image_encoder, extra=extra, keep_more=True,
-            dry_run=dry_run, on_frames=bar,
+            keep_settings=preset is None, dry_run=dry_run, on_frames=bar,
         )  # fmt: skip
     refuse_failures(made, one=len(jobs) == 1)
     answers: list[Answer] = []

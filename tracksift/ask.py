@@ -206,6 +206,7 @@ def ask(
         image_encoder=pipeline.image_encoder,
         extra=extra,
         keep_more=True,
+        keep_settings=True,
         on_frames=on_progress,
     )
     if result.state == "failed":

@@ -16,7 +16,7 @@ from typing import Any, Literal
 import torch
 
 from benchmarks.metrics.track_labels import track_labels
-from cache import CacheFile, is_current, open_cache, verify_cache, write_cache
+from cache import CacheFile, is_current, open_cache, rewrite_cache, verify_cache
 from core.atomic import check_folder
 from core.errors import CacheError, OutputError, TrackSiftError
 from core.frames import VideoReader
@@ -28,7 +28,7 @@ from proposals.generate import GroundTruth, Progress, propose_with_effort, prove
 from proposals.grounding_dino import Detections
 from proposals.looks import look_facts, with_looks, without_look_facts
 from proposals.prompts import Prompter
-from proposals.settings import ProposalSettings
+from proposals.settings import ProposalSettings, settings_of
 from proposals.user import user_prompter
 from tracksift.jobs import Job, decoded
 from tracksift.sources import Extra, check_sources, extra_facts, including, joined, keepable
@@ -67,6 +67,7 @@ def generate(
     image_encoder: ImageEncoder | None = None,
     extra: Extra | None = None,
     keep_more: bool = False,
+    keep_settings: bool = False,
     overwrite: bool = False,
     dry_run: bool = False,
     on_frames: Progress | None = None,
@@ -77,6 +78,8 @@ def generate(
     image_encoder: of the tracks' looks; without one the files have none.
     extra: what the sources `grounding_dino` and `user` need.
     keep_more: whether a file may go on holding tracks of sources that are not asked for now.
+    keep_settings: whether a file of this tracker keeps to the settings that it was made with, sources apart, so that
+        tracks of another preset are taken as they are.
     A video that fails is reported and the others go on; the caller decides what a failure means.
 
     Raises:
@@ -87,7 +90,7 @@ def generate(
     for job in jobs:
         result = generate_one(
             job, tracker, settings, image_encoder=image_encoder, extra=extra, keep_more=keep_more,
-            overwrite=overwrite, dry_run=dry_run, on_frames=on_frames,
+            keep_settings=keep_settings, overwrite=overwrite, dry_run=dry_run, on_frames=on_frames,
         )  # fmt: skip
         results.append(result)
         if on_result is not None:
@@ -103,6 +106,7 @@ def generate_one(
     image_encoder: ImageEncoder | None = None,
     extra: Extra | None = None,
     keep_more: bool = False,
+    keep_settings: bool = False,
     overwrite: bool = False,
     dry_run: bool = False,
     on_frames: Progress | None = None,
@@ -110,10 +114,25 @@ def generate_one(
     """As `generate`, for one job."""
     try:
         return _generate(
-            job, tracker, settings, image_encoder, extra or Extra(), keep_more, overwrite, dry_run, on_frames
+            job,
+            tracker,
+            settings_before(job, tracker, settings) if keep_settings else settings,
+            image_encoder,
+            extra or Extra(),
+            keep_more,
+            overwrite,
+            dry_run,
+            on_frames,
         )
     except TrackSiftError as error:
         return JobResult(job.video_id, "failed", cause=str(error), fault=_fault(error))
+
+
+def settings_before(job: Job, tracker: LoadedTracker, settings: ProposalSettings) -> ProposalSettings:
+    """The settings that the job's file was made with, where by this tracker, but with the sources of `settings`."""
+    known = _provenance(job)
+    before = settings_of(known.get("settings")) if known.get("tracker_sha256") == tracker.sha256 else None
+    return settings if before is None else replace(before, sources=settings.sources)
 
 
 def is_memory_error(error: BaseException | None) -> bool:
@@ -165,7 +184,7 @@ def _generate(
             old = () if held is None else tuple(t for t in held.track_set().tracks if t.source in keep)
             tracks = TrackSet(reader.meta, joined(old, new), facts)
             labels = _labels(tracks, masks, reader)
-        write_cache(job.cache, with_looks(tracks, reader, image_encoder), labels)
+        rewrite_cache(job.cache, with_looks(tracks, reader, image_encoder), labels)
         seconds = time.perf_counter() - start
     finally:
         reader.close()

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from cache import cache_path, is_current, open_cache, verify_cache, write_cache
+from cache import cache_path, is_current, open_cache, rewrite_cache, verify_cache
 from core.atomic import check_folder
 from core.errors import CacheError, InputError, TrackSiftError
 from core.frames import VideoReader
@@ -148,7 +148,7 @@ def _import(
         passes = 0.0 if tracks is not None else 1.0
         if tracks is None:
             tracks = import_tracks(reader, tracker, masklets, on_frames)
-        write_cache(path, with_looks(tracks, reader, image_encoder))
+        rewrite_cache(path, with_looks(tracks, reader, image_encoder))
     finally:
         reader.close()
     return JobResult(job.job.video_id, "made", len(tracks.tracks), frames, passes, time.perf_counter() - start)

@@ -1,4 +1,6 @@
+import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import h5py
 import numpy as np
@@ -7,9 +9,11 @@ import pytest
 from cache import (
     FrameFeatures,
     list_frames,
+    migrate_cache,
     open_cache,
     read_cache,
     read_frames,
+    rewrite_cache,
     verify_cache,
     write_cache,
     write_frames,
@@ -91,3 +95,30 @@ def test_a_video_without_tracks_holds_features(tmp_path):
     write_frames(tmp_path / "v.h5", features(index=(0,)))
     assert len(open_cache(tmp_path / "v.h5")) == 0
     assert len(read_frames(tmp_path / "v.h5", A).index) == 1
+
+
+def test_tracks_made_anew_keep_the_features_of_the_same_frames(path):
+    write_frames(path, features(A))
+    write_frames(path, features(B, index=(1,)))
+    rewrite_cache(path, make_track_set(5, width=4))
+    assert (len(verify_cache(path)), list_frames(path)) == (5, (A[:16], B[:16]))
+    np.testing.assert_array_equal(read_frames(path, A).patches, features().patches)
+
+
+def test_features_of_other_frames_or_of_a_broken_file_are_not_kept(path):
+    write_frames(path, features())
+    tracks = make_track_set(3, width=4)
+    rewrite_cache(path, replace(tracks, video=replace(tracks.video, fingerprint="f" * 64)))
+    assert list_frames(path) == ()
+    write_frames(path, features())
+    path.write_bytes(path.read_bytes()[:-50])
+    rewrite_cache(path, tracks)
+    assert list_frames(path) == ()
+
+
+def test_a_migrated_file_keeps_its_features(tmp_path):
+    path = tmp_path / "v.h5"
+    shutil.copy(Path(__file__).parent / "files" / "schema1.h5", path)
+    write_frames(path, features(index=(1,)))
+    assert (open_cache(path).version, migrate_cache(path), open_cache(path).version) == (1, "migrated", 3)
+    np.testing.assert_array_equal(read_frames(path, A).index, [1])

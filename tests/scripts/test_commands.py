@@ -12,7 +12,6 @@ from tests.conftest import VIDEOS
 COMMANDS = {
     "generate": {"--data", "--split", "--source", "--bin-size", "--points", "--fps", "--shard", "--overwrite"}
     | {"--workers", "--gpu-share", "--ray", "--ray-address", "--retry-failed"},
-    "plot": {"--out"},
     "status": {"--cache"},
     "import": {"--masks", "--cache", "--fps", "--tracker", "--looks", "--overwrite", "--dry-run"},
     "extract-features": {"--data", "--cache", "--encoder", "--per-second", "--grid", "--bare", "--dry-run"},
@@ -37,7 +36,7 @@ COMMANDS = {
     "convert-detector": {"--out", "--tokenizer", "--dry-run"},
     "convert-selector": {"--data", "--split", "--out", "--size", "--fit", "--text-encoder", "--dry-run"},
 }
-WITHOUT_DEVICE = {"plot", "convert-detector", "fuse", "status"}
+WITHOUT_DEVICE = {"convert-detector", "fuse", "plot", "status"}
 SPLIT_OF = "mevis/valid"
 
 

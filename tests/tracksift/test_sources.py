@@ -89,13 +89,14 @@ def run(tmp_path, monkeypatch, tracker):
     monkeypatch.setattr(module, "user_prompter", lambda *_: Source.USER)
     job = ArrayJob("v", tmp_path / "v.h5")
 
-    def go(settings, *texts, detector=None, user=(), keep_more=False, **changes):
+    def go(settings, *texts, detector=None, user=(), keep_more=False, keep_settings=False, **changes):
         tracked.clear()
         detector = detector or Fake()
         asked = tuple(Expression(text, text) for text in texts)
         chosen = DetectorSettings(**changes)
         extra = Extra(detector if texts else None, chosen, asked or None, user)
-        (result,) = generate([job], tracker, settings, extra=extra, keep_more=keep_more)
+        keeping = {"keep_more": keep_more, "keep_settings": keep_settings}
+        (result,) = generate([job], tracker, settings, extra=extra, **keeping)
         assert result.state != "failed", result.cause
         return result, list(tracked), open_cache(job.cache)
 
@@ -218,3 +219,22 @@ def test_a_phrase_has_the_same_id_in_every_run_and_the_detector_is_asked_once():
 def test_a_video_without_expressions_fails_by_name(tmp_path, tracker):
     (result,) = generate([ArrayJob("v", tmp_path / "v.h5")], tracker, BOTH, extra=Extra(Fake()))
     assert (result.state, "at least one expression" in result.cause) == ("failed", True)
+
+
+def test_whoever_takes_what_is_there_keeps_tracks_of_other_settings_and_adds_to_them_as_they_were_made(run):
+    coarse = replace(GRID, grid=replace(GRID.grid, points_per_side=3), order="area")
+    before = run(coarse)[2]
+    result, tracked, file = run(GRID, keep_settings=True)
+    assert (result.state, tracked, file.content_sha256) == ("kept", [], before.content_sha256)
+    result, tracked, file = run(BOTH, "red", keep_settings=True)
+    assert (result.state, tracked) == ("made", [(Source.GROUNDING_DINO,)])
+    assert prompts(file) == [("grid", None), ("grounding_dino", "red")]
+    assert file.provenance["settings"]["grid"]["points_per_side"] == 3
+    assert run(GRID)[1] == [(Source.GRID,)]
+
+
+def test_tracks_of_another_tracker_are_made_again_with_the_settings_that_are_asked_for(run, tracker):
+    run(replace(GRID, order="area"))
+    object.__setattr__(tracker, "sha256", "1" * 64)
+    result, _, file = run(GRID, keep_settings=True)
+    assert (result.state, file.provenance["settings"]["order"]) == ("made", "time")

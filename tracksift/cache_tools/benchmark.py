@@ -1,8 +1,9 @@
 """The same tracks in SOLA's layout and ours: seconds until a split's tokens are float32 in memory, bytes, verifying.
 
-Warm: the files are in the system's page cache. Cold: they were dropped from it (posix_fadvise; names of files stay
-known). Every way makes new arrays and keeps all of them, but for "buffer": the pack, read into memory that was used
-before. One thread. Knows both layouts. Does not know command lines.
+Warm: read again and again, the first five times untimed. Cold: read once after the files were dropped from the system's
+page cache (posix_fadvise; names of files stay known). Every way makes new arrays and keeps all of them, but for
+"buffer": the pack, read into memory that was used before. As many threads as torch
+is set to (OMP_NUM_THREADS). Knows both layouts. Does not know command lines.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ from tracksift.cache_tools.sola_loop import mask_bytes, read_npy, read_sola, tok
 from tracksift.cache_tools.sola_write import MASKLETS, export_sola
 
 VIDEOS, TRACKS = 4, 16
+WARM_UPS, WARM_READS = 5, 5  # memory and its caches have forgotten other work only after some reads
 Figures = dict[str, float | int]
 Way = tuple[Callable[[], list[torch.Tensor]], Path]
 
@@ -64,12 +66,7 @@ def time_caches(folder: Path | None, frames: int, repeats: int, progress: Progre
         numbers = {way: sum(tokens.numel() for tokens in read()) for way, (read, _) in ways.items()}
         if len(set(numbers.values())) != 1:
             raise InputError(f"benchmark cache: expected the same tokens of every way, got {numbers}")
-        threads = torch.get_num_threads()
-        torch.set_num_threads(1)
-        try:
-            seconds = _seconds(ways, repeats, progress)
-        finally:
-            torch.set_num_threads(threads)
+        seconds = _seconds(ways, repeats, progress)
         return _bytes(files, sola) | _ratios(seconds) | _verifying(files)
 
 
@@ -90,23 +87,28 @@ def _collect(folder: Path | None, target: Path, frames: int) -> None:
 
 
 def _seconds(ways: Mapping[str, Way], repeats: int, progress: Progress) -> dict[str, dict[str, float]]:
-    """Median seconds of each way in turn, warm and cold; twice before, so that each finds memory as it left it."""
+    """Median seconds of each way in turn: warm after WARM_UPS reads, WARM_READS a turn; then cold, once."""
     found: dict[str, dict[str, list[float]]] = {kind: {way: [] for way in ways} for kind in ("warm", "cold")}
     for turn in range(repeats):
-        for kind, times in found.items():
-            for way, (read, place) in ways.items():
-                for _ in range(2):
-                    read()
-                if kind == "cold":
-                    _drop(place)
-                start = time.perf_counter()
-                made = read()
-                times[way].append(time.perf_counter() - start)
-                del made
+        for way, (read, place) in ways.items():
+            for number in range(WARM_UPS + WARM_READS):
+                seconds = _timed(read)
+                if number >= WARM_UPS:
+                    found["warm"][way].append(seconds)
+            _drop(place)
+            found["cold"][way].append(_timed(read))
         progress(turn + 1, repeats)
     return {
         kind: {way: statistics.median(values) for way, values in times.items()} for kind, times in found.items()
     }  # fmt: skip
+
+
+def _timed(read: Callable[[], list[torch.Tensor]]) -> float:
+    start = time.perf_counter()
+    made = read()
+    seconds = time.perf_counter() - start
+    del made  # giving memory back is not timed
+    return seconds
 
 
 def _ratios(seconds: Mapping[str, Mapping[str, float]]) -> Figures:
@@ -132,6 +134,7 @@ def _bytes(files: list[Path], sola: Path) -> Figures:
         "sola_token_bytes": npy,
         "sola_mask_bytes": text,
         "our_bytes": sum(path.stat().st_size for path in files),
+        "threads": torch.get_num_threads(),
         "pack_bytes": (files[0].parent / "tokens.pack").stat().st_size,
         "token_share": tokens / npy,
         "mask_share": masks / text,

@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from cache import cache_path, is_current, write_cache
+from cache import cache_path, is_current, rewrite_cache
 from core.errors import InputError
 from core.frames import open_video
 from core.types import VideoMeta
@@ -43,7 +43,7 @@ def import_sola(
         return "kept"
     if dry_run:
         return "planned"
-    write_cache(path, tracks, labels)
+    rewrite_cache(path, tracks, labels)
     return "made"
 
 
