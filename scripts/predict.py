@@ -77,15 +77,10 @@ def main(
 ) -> None:
     """Answer expressions: which tracks, where in every frame, and when; of a video, a folder of videos or a split.
 
-    <<<<<<< HEAD
-        Videos without a current cache are tracked first; everything else comes from the cache. Writes, for each video,
-        answers.json, overlay.mp4 and page.html, or what --format says. With --json each line holds the video, the
-        expression, no_target, presence, moments, and of each selected track index, probability, spans and boxes
-        (x1, y1, x2, y2 or null a frame).
-    =======
-        Videos without a cache, or whose frames or tracker are others now, are tracked first; everything else comes from the
-        cache. Writes, for each video, answers.json, overlay.mp4 and page.html.
-    >>>>>>> refs/heads/cache
+    Videos without a cache, or whose frames or tracker are others now, are tracked first; everything else comes from
+    the cache. Writes, for each video, answers.json, overlay.mp4 and page.html, or what --format says. With --json
+    each line holds the video, the expression, no_target, presence, moments, and of each selected track index,
+    probability, spans and boxes (x1, y1, x2, y2 or null a frame).
     """
     from fusion.score_files import scores_of
     from proposals.presets import with_preset
