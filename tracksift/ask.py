@@ -104,7 +104,7 @@ class Pipeline:
     def detector_settings(self) -> DetectorSettings:
         """Default settings for the detector and the tracker, whose masks its stability judges."""
         settings = MINIATURE_DETECTOR if self.models.detector == MINIATURE else DetectorSettings()
-        stable = MINIATURE_DETECTOR if self.models.tracker == MINIATURE else DetectorSettings()
+        stable = MINIATURE_DETECTOR if self.models.has_small_tracker else DetectorSettings()
         threshold = self.models.detector_threshold
         return replace(
             settings,
@@ -123,7 +123,7 @@ class Pipeline:
     @property
     def proposals(self) -> ProposalSettings:
         """Default proposal settings for the tracker."""
-        return ProposalSettings(grid=MINIATURE_GRID if self.models.tracker == MINIATURE else GridSettings())
+        return ProposalSettings(grid=MINIATURE_GRID if self.models.has_small_tracker else GridSettings())
 
     def fusion(self, scores: TrackScores) -> FusionSettings:
         """The thresholds that the selector was calibrated for, for the expression that the scores are of."""

@@ -39,7 +39,14 @@ class Models:
     @property
     def image_spec(self) -> str | None:
         """What `core.images.load_image_encoder` takes; None where the tracker's caches have no looks."""
-        return _resolve(MINIATURE, "clip") if self.tracker == MINIATURE else None
+        return _resolve(MINIATURE, "clip") if self.has_small_tracker else None
+
+    @property
+    def has_small_tracker(self) -> bool:
+        """Whether the tracker is any of the miniature's, whose masks are softer than SAM2's: its default settings and looks
+        go with it under its path too.
+        """
+        return self.tracker == MINIATURE or WEIGHTS in Path(self.tracker).resolve().parents
 
     @property
     def selector_path(self) -> Path:
@@ -66,7 +73,7 @@ class Models:
     @property
     def is_miniature(self) -> bool:
         """Whether any part is the miniature's, which is not meant for real video."""
-        return MINIATURE in (self.tracker, self.text_encoder, self.selector)
+        return self.has_small_tracker or MINIATURE in (self.text_encoder, self.selector)
 
 
 def has_grounder() -> bool:
