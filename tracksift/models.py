@@ -43,8 +43,8 @@ class Models:
 
     @property
     def has_small_tracker(self) -> bool:
-        """Whether the tracker is any of the miniature's, whose masks are softer than SAM2's: its default settings and looks
-        go with it under its path too.
+        """Whether the tracker is any of the miniature's, by name or path: its masks are softer than SAM2's, and the
+        default settings and looks are its own.
         """
         return self.tracker == MINIATURE or WEIGHTS in Path(self.tracker).resolve().parents
 
