@@ -24,6 +24,7 @@ import torch
 
 from core.errors import TrackSiftError
 from miniature.selector_variants import Plan
+from selector.checkpoints import WEIGHTS
 from selector.fitting import Spread
 from selector.settings import Settings, TrainingSettings
 from selector.shared import SharedSplits, fitting
@@ -77,7 +78,8 @@ def train_all(
 ) -> list[tuple[str, int]]:  # fmt: skip
     """Train every plan with every seed; the (variant, seed) whose folder is complete, in the order of the plans.
 
-    processes: at a time, all on the device.   deadline: seconds of the monotonic clock after which no training begins.
+    processes: at a time, all on the device.   deadline: seconds of the monotonic clock after which no training begins;
+        those that are done are still read.
 
     Raises:
         TrackSiftError: where a training does, after those that run have ended.
@@ -89,8 +91,8 @@ def train_all(
     with _workers(shared, facts, processes) as start:
         running: dict[Future[tuple[Trained, float]], Task] = {}
         while tasks or running:
-            while tasks and len(running) < processes and (deadline is None or time.monotonic() < deadline):
-                task = tasks.pop(0)
+            while len(running) < processes and (task := _next(tasks, deadline)) is not None:
+                tasks.remove(task)
                 running[start(task)] = task
             if not running:
                 break  # out of time
@@ -110,6 +112,12 @@ def train_all(
                     tasks += _later_tasks(task.plan, seeds, float(best.figures["learning_rate"]), out)
     order = [(plan.variant.name, seed) for plan in plans for seed in seeds]
     return [run for run in order if run in complete]
+
+
+def _next(tasks: Sequence[Task], deadline: float | None) -> Task | None:
+    """The first that may begin."""
+    in_time = deadline is None or time.monotonic() < deadline
+    return next((task for task in tasks if in_time or (task.folder / WEIGHTS).exists()), None)
 
 
 def _first_tasks(plan: Plan, seeds: Sequence[int], out: Path) -> Iterator[Task]:

@@ -49,6 +49,8 @@ VARIANTS: Mapping[str, Variant] = MappingProxyType(
             Variant("soft-labels", changes=("label_ramp=0.2",)),
             Variant("word-dropout", changes=("word_dropout=0.1",)),
             Variant("track-dropout", changes=("track_dropout=0.1",)),
+            Variant("look-noise", changes=("look_noise=0.3",)),
+            Variant("robust", changes=("word_dropout=0.1", "track_dropout=0.1", "look_noise=0.3")),
             Variant("truth", changes=("truth_share=0.5",)),
             Variant("no-negatives", changes=("together=1",)),
         )

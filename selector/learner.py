@@ -51,7 +51,7 @@ class SelectorModule(lightning.LightningModule):  # type: ignore[misc]  # the li
         self.model, self.train_data, self.valid_data, self.recipe = model, train, valid, settings
         self.progress, self.on_epoch = progress, on_epoch
         self.history: History = []
-        self.noise = 0.0 if settings.token_noise == 0 else settings.token_noise * _noisy(model, moments(train.rows)[1])
+        self.noise = _noise(model, train, settings)
         self.steps_per_epoch = math.ceil(len(train) / settings.batch)
         self.begun = self.taken = 0.0
         self.done = 0
@@ -262,6 +262,13 @@ def collect(data: SelectorData, index: Index, logits: Tensor, mask: Tensor) -> l
     return found
 
 
-def _noisy(model: Module, deviation: Tensor) -> Tensor:
-    """The deviations [D] that noise is scaled by: of object tokens alone, since boxes and looks mean what they say."""
-    return deviation * (torch.arange(len(deviation), device=deviation.device) < model.settings.token_width)
+def _noise(model: Module, train: SelectorData, settings: TrainingSettings) -> Tensor | float:
+    """The deviations [D] of noise: on object tokens and looks as they vary, none on box numbers, which mean what they
+    say. 0.0 where there is none at all.
+    """
+    if settings.token_noise == settings.look_noise == 0:
+        return 0.0
+    deviation = moments(train.rows)[1]
+    place, shape = torch.arange(len(deviation), device=deviation.device), model.settings
+    tokens, looks = place < shape.token_width, place >= len(deviation) - shape.look_width
+    return deviation * (settings.token_noise * tokens + settings.look_noise * looks)

@@ -118,7 +118,7 @@ class TrainingSettings:
     track_dropout: chance that a track is left out of a step.
     word_dropout: chance that a word is left out of a step; an expression keeps at least one.
     truth_share: share of expressions that also see the ground-truth tracks.
-    token_noise: deviation of noise on the object tokens, in units of each channel's deviation.
+    token_noise, look_noise: deviation of noise on object tokens, and on looks, in units of each channel's deviation.
     presence_weight: of the cross-entropy of "any target is there" with the soft best of an expression's logits.
     moment_weight: of the cross-entropy of when an expression holds, over its tracks' frames, where its spans are known.
     label_ramp: 0 for SOLA's hard labels; else labels rise from 0 to 1 over IoU positive_iou -+ label_ramp.
@@ -141,6 +141,7 @@ class TrainingSettings:
     track_dropout: float = 0.0
     truth_share: float = 1.0
     token_noise: float = 0.0
+    look_noise: float = 0.0
     word_dropout: float = 0.0
     presence_weight: float = 0.0
     moment_weight: float = 0.0
@@ -164,7 +165,7 @@ class TrainingSettings:
         ):
             raise InputError(f"training settings: expected a rate above 0, shares in 0..1, got {self}")
         weights = (self.presence_weight, self.moment_weight)
-        if min(self.label_ramp, self.stop_after, self.token_noise, *weights) < 0:
+        if min(self.label_ramp, self.stop_after, self.token_noise, self.look_noise, *weights) < 0:
             raise InputError(f"training settings: expected ramp, noise, weights, patience of at least 0, got {self}")
 
 

@@ -1,13 +1,16 @@
 """Comparing selectors: variants by name, runs that go on where they were stopped, and tables of mean and spread."""
 
 import json
+import shutil
 import time
 from dataclasses import replace
+from functools import partial
 
 import pytest
 import torch
 from typer.testing import CliRunner
 
+from core.cli import run
 from core.errors import InputError
 from miniature.compare_selectors import app
 from miniature.selector_runs import Facts, run_folder, search_of, train_all
@@ -100,6 +103,29 @@ def test_tables_say_mean_and_spread_of_seeds(tmp_path):
     assert {p.name for p in tmp_path.iterdir()} == {"compare.json", "compare.md", "compare.png"}
     assert "| ours | 2 | 0.600 ± 0.141 | 0.600 ± 0.141 | - |" in (tmp_path / "compare.md").read_text()
     assert json.loads((tmp_path / "compare.json").read_text())["runs"][2]["valid"]["jf"] == 0.4
+
+
+def test_one_command_trains_scores_and_tells(world, caches, command, tmp_path):
+    data, root = tmp_path / "world", tmp_path / "caches"
+    for split in ("train", "valid", "calib"):
+        shutil.copytree(world / "valid", data / split)
+        shutil.copytree(caches / "mevis" / "valid", root / "mevis" / split)
+    words = ("--data", data, "--cache", root, "--out", tmp_path / "o", "--splits", "valid", "--device", "cpu")
+    words += ("--variants", "tiny,clip_zeroshot", "--seeds", "0,1", "--set", "epochs=1", "--set", "batch=8")
+    words += ("--define", "tiny: embed_width=32 heads=2 layers=1 text_layers=1 frame_layers=1")
+    planned = command(*words, "--dry-run", app=partial(run, app))
+    assert (planned.code, planned.figures["runs"], (tmp_path / "o").exists()) == (0, 2, False)
+    told = command(*words, app=partial(run, app))
+    assert told.code == 0, told.err
+    assert (told.figures["runs"], told.figures["left"]) == (2, 0)
+    assert 0 <= told.figures["tiny_valid_jf"] <= 1
+    assert told.figures["clip_zeroshot_valid_jf_spread"] is None
+    assert "lost by" in told.out
+    assert {p.name for p in (tmp_path / "o").iterdir()} == {"tiny", "compare.json", "compare.md", "compare.png"}
+    runs = json.loads((tmp_path / "o" / "compare.json").read_text())["runs"]
+    assert [(r["variant"], r["seed"]) for r in runs] == [("tiny", 0), ("tiny", 1), ("clip_zeroshot", None)]
+    again = command(*words, "--minutes", "0", app=partial(run, app))  # nothing is begun, what is done is read
+    assert again.figures["tiny_valid_jf"] == told.figures["tiny_valid_jf"]
 
 
 @pytest.mark.parametrize(

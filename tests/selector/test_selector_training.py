@@ -154,13 +154,14 @@ def test_collected_logits_and_labels_belong_to_the_same_tracks(colour_examples):
     np.testing.assert_array_equal(scored[0].labels.iou, videos[0].labels.iou[:3])
 
 
-def test_noise_spares_boxes_and_looks(look_examples):
+def test_noise_lies_on_tokens_and_looks_where_asked_and_never_on_boxes(look_examples):
     videos = read_examples(look_examples[:2], geometry=True, looks=True)
     data = build_data(videos, WordEncoder(), CPU)
     model = build(TINY)
-    module = learner.SelectorModule(model, data, data, replace(FAST, token_noise=0.5), None)
-    assert (module.noise[:4] > 0).all()
-    assert (module.noise[4:] == 0).all()
+    for change, noisy in (({"token_noise": 0.5}, range(4)), ({"look_noise": 0.5}, range(12, 15))):
+        noise = learner.SelectorModule(model, data, data, replace(FAST, **change), None).noise
+        assert np.flatnonzero(noise.numpy()).tolist() == list(noisy)
+    assert learner.SelectorModule(model, data, data, FAST, None).noise == 0.0
 
 
 def test_looks_of_nobody_are_refused_before_training(tmp_path):
