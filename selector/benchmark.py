@@ -18,8 +18,9 @@ from core.reporting import Progress
 from core.text import TextFeatures, masked_mean
 from core.types import Expression, Labels, Source, VideoMeta
 from selector.calibration import Calibration
-from selector.data import LabelledVideo, build_data
+from selector.data import build_data
 from selector.inputs import TrackValues, VideoTracks
+from selector.labelled import LabelledVideo
 from selector.learner import SelectorModule
 from selector.letter import median_seconds, step, time_letter
 from selector.modules import build

@@ -10,7 +10,7 @@ tokens, C text width, U distinct texts, R rows (one per track and frame), X all 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -20,25 +20,14 @@ from torch import Tensor
 from core.candidates import candidates
 from core.errors import InputError, ScorerMismatchError
 from core.text import TextEncoder
-from core.types import Expression, Labels, Source
-from selector.grid import FRAMES, TRACKS, arrange, put
-from selector.inputs import VideoTracks
+from core.types import Source
+from selector.grid import FRAMES, POOL, TRACKS, alike, arrange, put
+from selector.labelled import LabelledVideo
 from selector.labels import best_overlap, positives
 from selector.moments import UNKNOWN, frame_labels
 from selector.rows import Rows, StreamedRows, hold
 
 TEXT_BATCH = 256
-POOL = 32
-"""Batches whose videos are put in order together; the more, the less padding and chance there is in a batch."""
-
-
-@dataclass(frozen=True)
-class LabelledVideo:
-    """What is learnt from one cache."""
-
-    tracks: VideoTracks
-    labels: Labels
-    expressions: tuple[Expression, ...]
 
 
 @dataclass(frozen=True)
@@ -272,40 +261,6 @@ def encode_texts(texts: Sequence[str], encoder: TextEncoder) -> tuple[Tensor, Te
     words = [torch.nn.functional.pad(p.tokens, (0, 0, 0, longest - p.mask.shape[1])) for p in parts]
     masks = [torch.nn.functional.pad(p.mask, (0, longest - p.mask.shape[1])) for p in parts]
     return torch.cat(words), torch.cat(masks)
-
-
-def alike(sizes: NDArray[np.int64], batch: int) -> NDArray[np.intp]:
-    """An order of videos of tracks and frames `sizes` [G, 2] in which neighbours, `batch` at a time, pad little.
-
-    The best of a few: by size, or by frames within strips of like numbers of tracks, better the more both vary.
-    """
-    tracks, frames = sizes.T
-    orders = [np.argsort(tracks * frames, kind="stable")]
-    by_tracks = np.argsort(tracks, kind="stable")
-    for strips in (1, 2, 4, 8):
-        parts = np.array_split(by_tracks, strips)
-        orders.append(np.concatenate([part[np.argsort(frames[part], kind="stable")] for part in parts]))
-    starts = np.arange(0, len(sizes), batch)
-    costs = [np.maximum.reduceat(sizes[order], starts).prod(1).sum() for order in orders]
-    return orders[int(np.argmin(costs))]
-
-
-def without_ground_truth(video: LabelledVideo) -> LabelledVideo:
-    """The video as evaluation sees it: ground-truth tracks removed from tracks and labels."""
-    keep = np.array([source is not Source.GROUND_TRUTH for source in video.tracks.sources], dtype=bool)
-    chosen = np.flatnonzero(keep)
-    tracks = replace(
-        video.tracks,
-        parts=video.tracks.parts.of(keep),
-        sources=tuple(video.tracks.sources[i] for i in chosen),
-        prompted_for=tuple(video.tracks.prompted_for[i] for i in chosen),
-    )
-    return replace(video, tracks=tracks, labels=select_rows(video.labels, keep))
-
-
-def select_rows(labels: Labels, rows: NDArray[np.bool_] | NDArray[np.intp]) -> Labels:
-    """The labels of some of the tracks."""
-    return Labels(labels.object_ids, labels.iou[rows], labels.precision[rows], labels.recall[rows])
 
 
 def _wide(held: Tensor, frames: int) -> Tensor:

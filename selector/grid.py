@@ -17,6 +17,8 @@ READING = 4
 """What reading a video costs, in answers to one expression: how long rows are decided by it, and not what comes out."""
 
 
+POOL = 32
+"""Batches whose videos are put in order together; the more, the less padding and chance there is in a batch."""
 ROWS, TRACKS, FRAMES = 8, 4, 16
 """Multiples of rows, tracks and frames that batches of few shapes have."""
 
@@ -56,6 +58,22 @@ def arrange(numbers: NDArray[np.int64], length: int = 0) -> Grid:
         more = -len(grid) % ROWS
         grid, named = np.concatenate([grid, *[grid[-1:]] * more]), np.concatenate([named, *[named[-1:]] * more])
     return Grid(named, grid, cells)
+
+
+def alike(sizes: NDArray[np.int64], batch: int) -> NDArray[np.intp]:
+    """An order of videos of tracks and frames `sizes` [G, 2] in which neighbours, `batch` at a time, pad little.
+
+    The best of a few: by size, or by frames within strips of like numbers of tracks, better the more both vary.
+    """
+    tracks, frames = sizes.T
+    orders = [np.argsort(tracks * frames, kind="stable")]
+    by_tracks = np.argsort(tracks, kind="stable")
+    for strips in (1, 2, 4, 8):
+        parts = np.array_split(by_tracks, strips)
+        orders.append(np.concatenate([part[np.argsort(frames[part], kind="stable")] for part in parts]))
+    starts = np.arange(0, len(sizes), batch)
+    costs = [np.maximum.reduceat(sizes[order], starts).prod(1).sum() for order in orders]
+    return orders[int(np.argmin(costs))]
 
 
 def put(array: NDArray[np.int64], device: torch.device) -> Tensor:

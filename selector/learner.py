@@ -20,8 +20,9 @@ from torch import Tensor
 from core.reporting import Progress
 from core.text import masked_mean
 from selector.calibration import Calibration, Scored, mean_score
-from selector.data import Batch, SelectorData, select_rows
+from selector.data import Batch, SelectorData
 from selector.graphs import GraphedLoss
+from selector.labelled import select_rows
 from selector.loading import EVALUATION_BATCH, Batches, Index, Prepared
 from selector.loss import alignment_losses, moment_loss, presence_loss, ramp_labels, selection_loss, total_loss
 from selector.modules import Module
@@ -91,7 +92,8 @@ class SelectorModule(lightning.LightningModule):  # type: ignore[misc]  # the li
         loss = self.losses(batch, self.noise)[0] if self.automatic_optimization else self._graphed_step(batch)
         self.log("train_loss", loss, on_step=False, on_epoch=True, batch_size=len(index), sync_dist=self._several)
         if self.progress is not None:
-            self.progress(self.global_step + 1, recipe.epochs * self.steps_per_epoch)
+            done = self.global_step + self.automatic_optimization  # the step is still to be done, or done
+            self.progress(done, recipe.epochs * self.steps_per_epoch)
         return loss
 
     def _graphed_step(self, batch: Batch) -> Tensor:

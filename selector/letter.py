@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from core import rle
 from core.text import TextEncoder
 from core.types import Expression
-from selector.data import LabelledVideo
+from selector.labelled import LabelledVideo
 from selector.loss import alignment_losses, selection_loss, total_loss
 from selector.settings import SolaSettings
 from selector.sola import SolaSelector

@@ -26,8 +26,9 @@ from cache import CacheFile, TokenShelf, open_cache
 from core.errors import InputError
 from core.reporting import Progress
 from core.types import Expression
-from selector.data import LabelledVideo, SelectorData
+from selector.data import SelectorData
 from selector.inputs import read_apart
+from selector.labelled import LabelledVideo
 from selector.rows import StreamedRows
 
 Index = NDArray[np.int64]

@@ -17,8 +17,9 @@ from safetensors.torch import load_file, save_file
 
 from core.atomic import atomic_path
 from core.errors import InputError
-from selector.data import LabelledVideo, SelectorData
+from selector.data import SelectorData
 from selector.inputs import TrackValues
+from selector.labelled import LabelledVideo
 from selector.rows import HeldRows
 from selector.settings import Settings
 from selector.training import Splits

@@ -18,7 +18,8 @@ from core.text import TextEncoder
 from core.weights import check_state, read_weights
 from selector.calibration import Calibration, fit_calibration, mean_score
 from selector.checkpoints import WEIGHTS, save_selector
-from selector.data import build_data, without_ground_truth
+from selector.data import build_data
+from selector.labelled import without_ground_truth
 from selector.learner import score_data
 from selector.loading import Example, read_examples
 from selector.settings import SolaSettings

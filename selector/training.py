@@ -24,8 +24,9 @@ from core.reporting import Progress
 from core.text import TextEncoder
 from selector.calibration import Calibration, Scored, fit_calibration, mean_score
 from selector.checkpoints import WEIGHTS, load_selector, save_selector
-from selector.data import SelectorData, build_data, without_ground_truth
+from selector.data import SelectorData, build_data
 from selector.fitting import STATE, Spread, fit, model_state, prepare_state
+from selector.labelled import without_ground_truth
 from selector.learner import SelectorModule, moment_figures, score_data
 from selector.loading import Example, SelectorDataModule, read_examples
 from selector.logs import CURVES, TABLE, write_history

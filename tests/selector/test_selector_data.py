@@ -6,8 +6,9 @@ import torch
 
 from core.errors import InputError, ScorerMismatchError
 from core.types import Source
-from selector.data import build_data, without_ground_truth
+from selector.data import build_data
 from selector.inputs import read_tracks, track_geometry
+from selector.labelled import without_ground_truth
 from selector.loading import read_examples
 from selector.rows import moments
 from tests.factories import make_track_set

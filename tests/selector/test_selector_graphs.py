@@ -59,7 +59,10 @@ def test_a_training_by_whole_steps_is_the_training_by_lightnings(schedule, look_
     records = []
     for whole in (False, True):
         out = tmp_path / str(whole)
-        Run(splits, "a" * 64, OURS, CPU, Spread(graphs=whole)).train(recipe, out)
+        steps = []
+        run = Run(splits, "a" * 64, OURS, CPU, Spread(graphs=whole))
+        trained = run.train(recipe, out, lambda done, total, steps=steps: steps.append((done, total)))
+        assert steps == [(i + 1, len(steps)) for i in range(trained.figures["steps"])]
         records.append(np.loadtxt(out / "selector.csv", delimiter=",", skiprows=1))
     np.testing.assert_allclose(records[0], records[1], atol=2e-3)
 

@@ -11,7 +11,8 @@ import torch
 from cache import TokenShelf, write_cache, write_pack
 from core.errors import CacheCorruptError
 from core.types import Expression
-from selector.data import SelectorData, build_data, without_ground_truth
+from selector.data import SelectorData, build_data
+from selector.labelled import without_ground_truth
 from selector.loading import AHEAD, Batches, SelectorDataModule, padding_share, read_examples
 from selector.rows import HeldRows, StreamedRows, moments
 from selector.training import train_selector

@@ -13,8 +13,9 @@ from core.scores import read_scores, write_scores
 from core.types import TimeSpan
 from selector.calibration import Calibration
 from selector.checkpoints import load_selector, save_selector
-from selector.data import LabelledVideo, build_data
+from selector.data import build_data
 from selector.inputs import read_tracks
+from selector.labelled import LabelledVideo
 from selector.learner import SelectorModule, moment_figures
 from selector.loss import moment_loss
 from selector.moments import frame_labels, moment_scores
