@@ -21,7 +21,8 @@ from core.reporting import Progress
 from core.types import Answer, Expression
 from fusion.score_files import Words, read_words
 from fusion.settings import MODES, Weights
-from tracksift.fusing import Caches, fit_cases, fuse_video, gather_cases, tube
+from tracksift.choice_scores import tube
+from tracksift.fusing import Caches, fit_cases, fuse_video, gather_cases
 from tracksift.jobs import Job
 
 TRACKS: Final = "tracks"
