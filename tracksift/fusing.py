@@ -130,6 +130,10 @@ def default_weights(words: Words, place: Path) -> Weights:
     return released if wanted and all(said.get(kind) == scorer for kind, scorer in wanted.items()) else Weights()
 
 
+Known = dict[tuple[str, str], tuple[FrameScores, TubeScores]]
+"""Scores of choices by content hash of the cache and id of the expression."""
+
+
 @dataclass
 class Cases:
     """What a fit is made on: cases, the caches' hashes, and expressions of the split that have no scores."""
@@ -163,11 +167,14 @@ def fit_weights(
     return fit_cases(found, words, start, progress), found.without_scores
 
 
-def gather_cases(words: Words, jobs: Sequence[Job], caches: Caches) -> Cases:
-    """What weights of any mode are fitted on; raises as `fit_weights`."""
+def gather_cases(words: Words, jobs: Sequence[Job], caches: Caches, known: Known | None = None) -> Cases:
+    """What weights of any mode are fitted on; raises as `fit_weights`.
+
+    known: scores of choices that are kept from one fit to the next, an empty dict to begin with.
+    """
     found = Cases()
     for job in jobs:
-        _add(found, job, words.by_video.get(job.video_id, ()), caches)
+        _add(found, job, words.by_video.get(job.video_id, ()), caches, {} if known is None else known)
     return found
 
 
@@ -179,7 +186,7 @@ def fit_cases(found: Cases, words: Words, start: Weights, progress: Progress | N
     return replace(best, fitted={**best.fitted, **facts})
 
 
-def _add(found: Cases, job: Job, words: Sequence[Word], caches: Caches) -> None:
+def _add(found: Cases, job: Job, words: Sequence[Word], caches: Caches, known: Known) -> None:
     """The cases of one video."""
     truth = job.ground_truth()
     if truth is None or job.annotated is None:
@@ -193,9 +200,11 @@ def _add(found: Cases, job: Job, words: Sequence[Word], caches: Caches) -> None:
     for word in words:
         expression, given = expression_of(word, asked), word.evidence(tracks)
         check(given, expression, file.content_sha256 if word.tracks.cache else None)
-        target = target_masks(truth, expression, tracks.video.frames, tracks.video.size)
-        timely = TubeScores(tracks, target, expression.spans)
-        found.cases.append(Case(given, FrameScores(tracks, target), timely))
+        key = file.content_sha256, expression.id
+        if key not in known:
+            target = target_masks(truth, expression, tracks.video.frames, tracks.video.size)
+            known[key] = FrameScores(tracks, target), TubeScores(tracks, target, expression.spans)
+        found.cases.append(Case(given, *known[key]))
 
 
 def fuse_files(
