@@ -1,7 +1,6 @@
 """Score files and caches -> answers, and the weights of a mode fitted on a split's ground truth.
 
-Knows caches, fusion and the metrics that a fit looks at (J&F, then vIoU). Does not know command lines or who made the
-scores. T frames.
+Knows caches and fusion. Does not know command lines, metrics or who made the scores.
 """
 
 from __future__ import annotations
@@ -10,26 +9,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
-from benchmarks.metrics.boundary import region_and_boundary
-from benchmarks.metrics.boxes import Boxes, from_corners
-from benchmarks.metrics.spatio_temporal import score_tube
 from benchmarks.protocol import target_masks
 from cache import SUFFIX, CacheFile, find_caches, open_cache
-from core import rle
 from core.errors import CacheError, InputError, ScorerMismatchError, TrackSiftError
 from core.hashing import json_sha256
 from core.ids import safe_name
 from core.reporting import Progress
-from core.types import Answer, Expression, TimeSpan, TrackSet, VideoMeta
+from core.types import Answer, Expression
 from fusion.fitting import Case, fit
 from fusion.fuse import check, describe, fuse
-from fusion.modes import Choice
-from fusion.moments import inside
 from fusion.score_files import Word, Words
 from fusion.settings import Weights, read_weights
+from tracksift.choice_scores import FrameScores, TubeScores
 from tracksift.jobs import Job
 
 Expressions = Mapping[tuple[str, str], Expression]
@@ -139,65 +130,8 @@ def default_weights(words: Words, place: Path) -> Weights:
     return released if wanted and all(said.get(kind) == scorer for kind, scorer in wanted.items()) else Weights()
 
 
-class FrameScores:
-    """J&F of choices of one video's tracks against one target, a frame at a time; choices are remembered.
-
-    As MeViS has it, an empty frame that should be empty scores 1. Masks are kept as run lengths: a split's expressions
-    are held together while weights are fitted.
-    """
-
-    def __init__(self, tracks: TrackSet, target: Sequence[bytes]) -> None:
-        self._tracks, self._target = tracks, tuple(target)
-        seen = rle.areas(target, tracks.video.size) > 0
-        self._none = 1.0 - seen.astype(np.float64)  # what nothing scores in each frame
-        self._known: dict[frozenset[int], NDArray[np.float64]] = {frozenset(): self._none}
-
-    def __call__(self, choice: Choice) -> float:
-        """Mean over all frames, 0..1."""
-        chosen = frozenset(choice.chosen)
-        if chosen not in self._known:
-            self._known[chosen] = self._score(sorted(chosen))
-        return float(np.where(choice.frames, self._known[chosen], self._none).mean())
-
-    def _score(self, chosen: Sequence[int]) -> NDArray[np.float64]:
-        size = self._tracks.video.size
-        held = [self._tracks.tracks[i] for i in chosen]
-        masks = [
-            rle.union([track.masks[t] for track in held if track.present[t]], size) for t in range(len(self._target))
-        ]
-        predicted = rle.decode(masks, size)
-        j, f = region_and_boundary(predicted, rle.decode(self._target, size))
-        f = np.where(self._none > 0, ~predicted.any(axis=(1, 2)), f)
-        return np.asarray((j + f) / 2)
-
-
-class TubeScores:
-    """vIoU of choices of one video's tracks: boxes around their masks within the moments that the answer names, against
-    boxes around the target within `spans`, all frames for None; choices are remembered.
-    """
-
-    def __init__(self, tracks: TrackSet, target: Sequence[bytes], spans: Sequence[TimeSpan] | None) -> None:
-        self._tracks = tracks
-        self._truth = tube(target, spans, tracks.video)
-        self._known: dict[frozenset[int], Boxes] = {}
-
-    def __call__(self, choice: Choice) -> float:
-        """0..1."""
-        chosen, video = frozenset(choice.chosen), self._tracks.video
-        if chosen not in self._known:
-            held = [self._tracks.tracks[i] for i in chosen]
-            masks = [rle.union([t.masks[k] for t in held if t.present[k]], video.size) for k in range(video.frames)]
-            self._known[chosen] = tube(masks, None, video)
-        frames = choice.frames & inside(video, choice.moments) if choice.moments else choice.frames
-        return score_tube(np.where(frames[:, None], self._known[chosen], np.nan), self._truth).viou
-
-
-def tube(masks: Sequence[bytes], spans: Sequence[TimeSpan] | None, video: VideoMeta) -> Boxes:
-    """Boxes x y w h around masks, [T, 4], NaN where they are empty and outside spans where there are some."""
-    boxes = from_corners(rle.boxes(masks, video.size)).astype(np.float64)
-    if spans is not None:
-        boxes[~inside(video, spans)] = np.nan
-    return boxes
+Known = dict[tuple[str, str], tuple[FrameScores, TubeScores]]
+"""Scores of choices by content hash of the cache and id of the expression."""
 
 
 @dataclass
@@ -233,11 +167,14 @@ def fit_weights(
     return fit_cases(found, words, start, progress), found.without_scores
 
 
-def gather_cases(words: Words, jobs: Sequence[Job], caches: Caches) -> Cases:
-    """What weights of any mode are fitted on; raises as `fit_weights`."""
+def gather_cases(words: Words, jobs: Sequence[Job], caches: Caches, known: Known | None = None) -> Cases:
+    """What weights of any mode are fitted on; raises as `fit_weights`.
+
+    known: scores of choices that are kept from one fit to the next, an empty dict to begin with.
+    """
     found = Cases()
     for job in jobs:
-        _add(found, job, words.by_video.get(job.video_id, ()), caches)
+        _add(found, job, words.by_video.get(job.video_id, ()), caches, {} if known is None else known)
     return found
 
 
@@ -249,7 +186,7 @@ def fit_cases(found: Cases, words: Words, start: Weights, progress: Progress | N
     return replace(best, fitted={**best.fitted, **facts})
 
 
-def _add(found: Cases, job: Job, words: Sequence[Word], caches: Caches) -> None:
+def _add(found: Cases, job: Job, words: Sequence[Word], caches: Caches, known: Known) -> None:
     """The cases of one video."""
     truth = job.ground_truth()
     if truth is None or job.annotated is None:
@@ -263,9 +200,11 @@ def _add(found: Cases, job: Job, words: Sequence[Word], caches: Caches) -> None:
     for word in words:
         expression, given = expression_of(word, asked), word.evidence(tracks)
         check(given, expression, file.content_sha256 if word.tracks.cache else None)
-        target = target_masks(truth, expression, tracks.video.frames, tracks.video.size)
-        timely = TubeScores(tracks, target, expression.spans)
-        found.cases.append(Case(given, FrameScores(tracks, target), timely))
+        key = file.content_sha256, expression.id
+        if key not in known:
+            target = target_masks(truth, expression, tracks.video.frames, tracks.video.size)
+            known[key] = FrameScores(tracks, target), TubeScores(tracks, target, expression.spans)
+        found.cases.append(Case(given, *known[key]))
 
 
 def fuse_files(

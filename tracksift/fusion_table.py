@@ -21,7 +21,8 @@ from core.reporting import Progress
 from core.types import Answer, Expression
 from fusion.score_files import Words, read_words
 from fusion.settings import MODES, Weights
-from tracksift.fusing import Caches, fit_cases, fuse_video, gather_cases, tube
+from tracksift.choice_scores import tube
+from tracksift.fusing import Caches, Known, fit_cases, fuse_video, gather_cases
 from tracksift.jobs import Job
 
 TRACKS: Final = "tracks"
@@ -138,10 +139,10 @@ def fit_ways(
         InputError: where a file cannot be read, or the split hides its targets.
         ScorerMismatchError: for scores of other caches.
     """
-    fitted = {}
+    fitted, known = {}, Known()
     for way in ways:
         words = way.words(tracks, split.name)
-        cases = gather_cases(words, split.jobs, split.caches)
+        cases = gather_cases(words, split.jobs, split.caches, known)
         fitted[way.name] = way, fit_cases(cases, words, Weights(way.mode), progress)
     return fitted
 

@@ -19,7 +19,8 @@ from fusion.modes import MODES
 from fusion.score_files import Word, read_words
 from fusion.settings import FusionSettings, GrounderSettings, Weights
 from tests.factories import make_track_set
-from tracksift.fusing import Caches, FrameScores, TubeScores, asked_in, fit_weights, fuse_files, tube
+from tracksift.choice_scores import FrameScores, TubeScores, tube
+from tracksift.fusing import Caches, asked_in, fit_weights, fuse_files
 from tracksift.jobs import Job
 
 ASKED = (
