@@ -80,17 +80,18 @@ def usable(device: torch.device, width: int, memory_width: int) -> bool:
 
 def project(
     tokens: Tensor, weight: Tensor, bias: Tensor, turn: tuple[Tensor, Tensor], spatial: int,
-    *, rows: int = ROWS, together: int = OBJECTS,
+    *, rows: int = ROWS, together: int = OBJECTS, warps: int | None = None,
 ) -> Tensor:  # fmt: skip
-    """`make_keys` by the kernel; a program does `rows` tokens of `together` objects."""
+    """`make_keys` by the kernel; a program of `warps` (or by width) does `rows` tokens of `together` objects."""
     objects, length, memory_width = tokens.shape
     width = len(weight)
+    warps = warps or (8 if width >= 256 else 4)
     out = tokens.new_empty(objects, length, width)
     assert all(each.is_contiguous() for each in (tokens, weight, *turn)), "rows follow each other"
     # Triton launches on the current device, wherever the tensors lie.
     with torch.cuda.device_of(tokens):  # type: ignore[no-untyped-call]
         _project[(-(-length // rows), -(-objects // together))](
             tokens, weight, bias, *turn, out, objects, length, spatial, len(turn[0]),
-            rows=rows, together=together, half=width // 2, width=memory_width, num_warps=8 if width >= 256 else 4,
+            rows=rows, together=together, half=width // 2, width=memory_width, num_warps=warps,
         )  # fmt: skip
     return out

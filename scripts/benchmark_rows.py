@@ -119,9 +119,9 @@ def _time_keys(objects: int, device: Any, settings: dict[str, Any]) -> None:
     from proposals.benchmark.kernels import time_keys
 
     found = time_keys(device, objects)
-    columns = ["rows a program", "objects a program", "ms"]
+    columns = ["rows a program", "objects a program", "warps", "ms"]
     reporting.print_table(f"keys of one layer, {objects} objects", columns, found)
-    reporting.emit({f"{rows}x{together}_ms": ms for rows, together, ms in found}, settings | {"objects": objects})
+    reporting.emit({f"{r}_{o}_{w}_ms": ms for r, o, w, ms in found}, settings | {"objects": objects})
 
 
 def _compare_precisions(device: str, settings: dict[str, Any]) -> None:

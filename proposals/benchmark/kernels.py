@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import tempfile
 import time
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -64,8 +65,8 @@ def profile_kernels(
     return _kernels(window.profiler, counted, device), 1000 * window.seconds / counted
 
 
-def time_keys(device: torch.device, objects: int, repeats: int = 20) -> list[tuple[int, int, float]]:
-    """Milliseconds of one layer's keys at the largest size, by rows and objects of a program; the fastest of some.
+def time_keys(device: torch.device, objects: int, repeats: int = 20) -> list[tuple[int, int, int, float]]:
+    """Rows, objects and warps of a program, and the milliseconds of one layer's keys of the largest model, at best.
 
     Raises:
         InputError: where the kernel does not run.
@@ -78,17 +79,18 @@ def time_keys(device: torch.device, objects: int, repeats: int = 20) -> list[tup
     weight, bias = torch.randn(width, narrow, device=device, dtype=kind), torch.zeros(width, device=device, dtype=kind)
     angle = torch.randn(pixels, width // 2, device=device)
     turn, found = (angle.cos(), angle.sin()), []
-    for rows in (32, 64, 128):
-        for together in (1, 2, 4, 8):
-            times = []
-            for _ in range(repeats):
-                begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))  # type: ignore[no-untyped-call]
-                begin.record()
-                rotary_keys.project(tokens, weight, bias, turn, memories * pixels, rows=rows, together=together)
-                end.record()
-                torch.cuda.synchronize(device)
-                times.append(begin.elapsed_time(end))
-            found.append((rows, together, min(times)))
+    for rows, together, warps in product((32, 64, 128), (1, 2, 4, 8), (4, 8)):
+        times = []
+        for _ in range(repeats):
+            begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))  # type: ignore[no-untyped-call]
+            begin.record()
+            rotary_keys.project(
+                tokens, weight, bias, turn, memories * pixels, rows=rows, together=together, warps=warps
+            )
+            end.record()
+            torch.cuda.synchronize(device)
+            times.append(begin.elapsed_time(end))
+        found.append((rows, together, warps, min(times)))
     return found
 
 
