@@ -70,7 +70,9 @@ class Replay:
                 kept.copy_(made)
 
         try:
-            again = self._capture(work, self._pool)
+            # Streams are of the current device, wherever the tensors lie.
+            with torch.cuda.device_of(tensors[0]):  # type: ignore[no-untyped-call]
+                again = self._capture(work, self._pool)
         except torch.OutOfMemoryError:
             raise
         except RuntimeError as error:
@@ -105,7 +107,7 @@ def capture_graph(work: Work, pool: Any) -> Work:
     torch.cuda.current_stream().wait_stream(stream)
     graph = torch.cuda.CUDAGraph()
     # Other threads use the device meanwhile: one writes masks.
-    with torch.cuda.graph(graph, pool=pool, capture_error_mode="thread_local"):
+    with torch.cuda.graph(graph, pool=pool, stream=stream, capture_error_mode="thread_local"):
         work()
     replay: Work = graph.replay
     return replay

@@ -19,34 +19,36 @@ except ImportError:  # on machines without a GPU
     triton = None
 
 ROWS = 64  # memory tokens a program projects
+OBJECTS = 1  # that a program does one after another, with weights and codes read once
 
 if triton is not None:
 
     @triton.jit  # type: ignore[untyped-decorator]
     def _project(  # type: ignore[no-untyped-def]  # noqa: ANN202
-        tokens, weight, bias, cos, sin, out, length, spatial, pixels,  # noqa: ANN001
-        rows: tl.constexpr, half: tl.constexpr, width: tl.constexpr,
+        tokens, weight, bias, cos, sin, out, objects, length, spatial, pixels,  # noqa: ANN001
+        rows: tl.constexpr, together: tl.constexpr, half: tl.constexpr, width: tl.constexpr,
     ):  # fmt: skip
-        """Rows of one object: out = rotate(tokens weight^T + bias); rows from `spatial` on are not rotated."""
-        item = tl.program_id(1).to(tl.int64)
+        """Rows of some objects: out = rotate(tokens weight^T + bias); rows from `spatial` on are not rotated."""
         row = tl.program_id(0) * rows + tl.arange(0, rows)
-        inside = row < length
+        inside = (row < length)[:, None]
         column, feature = tl.arange(0, half), tl.arange(0, width)
         kind = out.dtype.element_ty
-        given = tl.load(
-            tokens + (item * length + row[:, None]) * width + feature[None, :], mask=inside[:, None], other=0.0
-        )
         first_weight = tl.load(weight + column[None, :] * width + feature[:, None])
         second_weight = tl.load(weight + (half + column[None, :]) * width + feature[:, None])
-        first = tl.dot(given, first_weight) + tl.load(bias + column)[None, :].to(tl.float32)
-        second = tl.dot(given, second_weight) + tl.load(bias + half + column)[None, :].to(tl.float32)
-        first, second = first.to(kind).to(tl.float32), second.to(kind).to(tl.float32)
+        first_bias = tl.load(bias + column)[None, :].to(tl.float32)
+        second_bias = tl.load(bias + half + column)[None, :].to(tl.float32)
         angle = (row % pixels)[:, None] * half + column[None, :]
         turned = (row < spatial)[:, None]
         c, s = tl.load(cos + angle, mask=turned, other=1.0), tl.load(sin + angle, mask=turned, other=0.0)
-        target = out + (item * length + row[:, None]) * (2 * half) + column[None, :]
-        tl.store(target, (first * c - second * s).to(kind), mask=inside[:, None])
-        tl.store(target + half, (first * s + second * c).to(kind), mask=inside[:, None])
+        begin = tl.program_id(1) * together
+        for item in range(begin, tl.minimum(begin + together, objects)):
+            place = row.to(tl.int64)[:, None] + item * length
+            given = tl.load(tokens + place * width + feature[None, :], mask=inside, other=0.0)
+            first = (tl.dot(given, first_weight) + first_bias).to(kind).to(tl.float32)
+            second = (tl.dot(given, second_weight) + second_bias).to(kind).to(tl.float32)
+            target = out + place * (2 * half) + column[None, :]
+            tl.store(target, (first * c - second * s).to(kind), mask=inside)
+            tl.store(target + half, (first * s + second * c).to(kind), mask=inside)
 
 
 def make_keys(tokens: Tensor, weight: Tensor, bias: Tensor, turn: tuple[Tensor, Tensor], spatial: int) -> Tensor:
@@ -76,16 +78,20 @@ def usable(device: torch.device, width: int, memory_width: int) -> bool:
     return torch.cuda.get_device_capability(device) >= (8, 0)
 
 
-def project(tokens: Tensor, weight: Tensor, bias: Tensor, turn: tuple[Tensor, Tensor], spatial: int) -> Tensor:
-    """`make_keys` by the kernel."""
+def project(
+    tokens: Tensor, weight: Tensor, bias: Tensor, turn: tuple[Tensor, Tensor], spatial: int,
+    *, rows: int = ROWS, together: int = OBJECTS, warps: int | None = None,
+) -> Tensor:  # fmt: skip
+    """`make_keys` by the kernel; a program of `warps` (or by width) does `rows` tokens of `together` objects."""
     objects, length, memory_width = tokens.shape
     width = len(weight)
+    warps = warps or (8 if width >= 256 else 4)
     out = tokens.new_empty(objects, length, width)
     assert all(each.is_contiguous() for each in (tokens, weight, *turn)), "rows follow each other"
     # Triton launches on the current device, wherever the tensors lie.
     with torch.cuda.device_of(tokens):  # type: ignore[no-untyped-call]
-        _project[(-(-length // ROWS), objects)](
-            tokens, weight, bias, *turn, out, length, spatial, len(turn[0]),
-            rows=ROWS, half=width // 2, width=memory_width, num_warps=8 if width >= 256 else 4,
+        _project[(-(-length // rows), -(-objects // together))](
+            tokens, weight, bias, *turn, out, objects, length, spatial, len(turn[0]),
+            rows=rows, together=together, half=width // 2, width=memory_width, num_warps=warps,
         )  # fmt: skip
     return out

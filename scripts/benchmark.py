@@ -37,8 +37,8 @@ def main(
         str | None,
         typer.Option(
             help="proposals: A (prompts on frame 0) or B (on every fourth frame, both ways), memory (peaks by frames "
-            "and objects), long (the miniature over 10,000 frames), profile (top kernels) or parity (bfloat16 beside "
-            "the package's)."
+            "and objects), long (the miniature over 10,000 frames), profile and profile-B (top kernels), keys (one "
+            "kernel's tiles) or parity (bfloat16 beside the package's)."
         ),
     ] = None,
     size: Annotated[str, typer.Option(help="With --row: tiny, small, base_plus or large.")] = "large",

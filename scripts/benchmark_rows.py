@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from core import reporting
 from core.errors import InputError
 
-ROWS = ("A", "B", "memory", "long", "profile", "parity")
+ROWS = ("A", "B", "memory", "long", "profile", "profile-B", "keys", "parity")
 TOP = 30  # kernels of a profile that are shown
 
 
@@ -59,7 +59,9 @@ def time_row(choice: RowChoice, device: str) -> None:
         _compare_precisions(device, settings)
     elif choice.row == "memory":
         _time_memory(choice, resources, pick_device(device), settings)
-    elif choice.row == "profile":
+    elif choice.row == "keys":
+        _time_keys(choice.objects or 64, pick_device(device), settings)
+    elif choice.row in ("profile", "profile-B"):
         _time_kernels(choice, resources, pick_device(device), settings)
     else:
         _time_ways(choice, resources, pick_device(device), settings)
@@ -106,11 +108,20 @@ def _time_kernels(choice: RowChoice, resources: Any, device: Any, settings: dict
 
     objects = choice.objects or 64
     with reporting.progress_bar("profile", None):
-        kernels, clock = profile_kernels(choice.size, objects, resources, device)
+        kernels, clock = profile_kernels(choice.size, objects, resources, device, mixed=choice.row == "profile-B")
     columns = ["kernel", "ms a frame", "calls a frame", "share"]
     reporting.print_table(f"profile: {choice.size}, {objects} objects", columns, kernels[:TOP])
     figures = {"busy_frame_ms": sum(ms for _, ms, _, _ in kernels), "profiled_frame_ms": clock, "kernels": len(kernels)}
     reporting.emit(figures, settings | {"objects": objects})
+
+
+def _time_keys(objects: int, device: Any, settings: dict[str, Any]) -> None:
+    from proposals.benchmark.kernels import time_keys
+
+    found = time_keys(device, objects)
+    columns = ["rows a program", "objects a program", "warps", "ms"]
+    reporting.print_table(f"keys of one layer, {objects} objects", columns, found)
+    reporting.emit({f"{r}_{o}_{w}_ms": ms for r, o, w, ms in found}, settings | {"objects": objects})
 
 
 def _compare_precisions(device: str, settings: dict[str, Any]) -> None:

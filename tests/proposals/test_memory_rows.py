@@ -86,8 +86,15 @@ def test_output_is_counted_in_bytes_of_strings_and_arrays(small, tmp_path):
     assert strings + track.tokens.nbytes < output_bytes(track) < strings + track.tokens.nbytes + 5 * 100
 
 
-def test_a_profile_names_operators_by_time(small):
-    found, clock = kernels.profile_kernels("tiny", 2, Resources(encoder_batch=4), CPU)
+def test_keys_are_timed_on_a_gpu_alone():
+    with pytest.raises(InputError, match="expected a CUDA device with Triton, got cpu"):
+        kernels.time_keys(CPU, 2)
+
+
+@pytest.mark.parametrize("mixed", [False, True])
+def test_a_profile_names_operators_by_time(small, monkeypatch, mixed):
+    monkeypatch.setattr(kernels, "MIXED", 10)
+    found, clock = kernels.profile_kernels("tiny", 3, Resources(encoder_batch=4), CPU, mixed=mixed)
     times = [ms for _, ms, _, _ in found]
     assert times == sorted(times, reverse=True)
     assert sum(share for *_, share in found) == pytest.approx(1)

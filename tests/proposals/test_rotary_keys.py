@@ -23,9 +23,10 @@ turn = (angle.cos(), angle.sin())
 want = make_keys(tokens, weight, bias, turn, frames * pixels)  # on the CPU: plain torch
 assert torch.equal(want[:, -pointers:], torch.nn.functional.linear(tokens, weight, bias)[:, -pointers:])
 given = [each.to(device) for each in (tokens, weight, bias, *turn)]
-got = project(*given[:3], tuple(given[3:]), frames * pixels).cpu()
-error = (got - want).norm() / want.norm()
-assert error < (1e-5 if device == "cpu" else 1e-2), error
+for rows, together in ((64, 1), (64, 2), (32, 4)):
+    got = project(*given[:3], tuple(given[3:]), frames * pixels, rows=rows, together=together).cpu()
+    error = (got - want).norm() / want.norm()
+    assert error < (1e-5 if device == "cpu" else 1e-2), (rows, together, error)
 """
 
 
