@@ -189,9 +189,19 @@ def tiny_backbone(tokenizer: Any, shape: TinyShape, *, spans: int, tracks: int) 
         for name, weight in lm.named_parameters():
             if name.endswith("proj.weight"):
                 weight.normal_(0.0, weight.shape[1] ** -0.5)
+    _fuse_norms(lm)
     return Backbone(
         lm, wrap_tokenizer(words), spans, tracks, {"kind": "tiny", "shape": asdict(shape), "tokenizer": words}
     )
+
+
+def _fuse_norms(lm: nn.Module) -> None:
+    """Put torch's RMSNorm, one kernel, in the place of transformers' six; the same weights by the same names."""
+    for parent in list(lm.modules()):
+        for name, child in parent.named_children():
+            if type(child).__name__ == "Qwen3RMSNorm":
+                norm: Any = child
+                setattr(parent, name, nn.RMSNorm(len(norm.weight), eps=norm.variance_epsilon))
 
 
 def pretrained_backbone(

@@ -62,10 +62,14 @@ class GuidedSlots(nn.Module):
         return torch.as_tensor(SHARP * (self.own + self.steer(guides).transpose(1, 2)))
 
     def forward(self, patches: Tensor, real: Tensor, directions: Tensor) -> Tensor:
-        """[G, K, C + 1] of patches [G, F, C] with directions [G, C, K], or [C, K] for all groups."""
-        logits = (patches @ directions).float().masked_fill(~real[..., None], -torch.inf)
-        found = logits.logsumexp(1)[..., None]  # [G, K, 1]
-        means = logits.softmax(1).transpose(1, 2).to(patches.dtype) @ patches
+        """[.., G, K, C + 1] of patches [.., G, F, C] with directions [.., G, C, K], or with 1 for G for all groups."""
+        if directions.shape[-3] == 1:
+            logits = (patches.flatten(-3, -2) @ directions.squeeze(-3)).view(*patches.shape[:-1], -1)
+        else:
+            logits = patches @ directions
+        logits = logits.float().masked_fill(~real[..., None], -torch.inf)
+        found = logits.logsumexp(-2)[..., None]  # [.., G, K, 1]
+        means = logits.softmax(-2).transpose(-1, -2).to(patches.dtype) @ patches
         return torch.cat([means, (found / FOUND).to(means.dtype)], dim=-1)
 
 

@@ -7,8 +7,7 @@ Axis letters: T frames, P patches, C feature width, N tracks, D object-token wid
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -16,10 +15,11 @@ from torch import Tensor, nn
 
 from core.errors import InputError
 from llm_grounder.backbone import FRAME, OBJECT, REGION, VISUAL, Backbone, track_token
-from llm_grounder.compressors import GuidedSlots, group_frames, make_compressor
+from llm_grounder.compressors import GuidedSlots, make_compressor
 from llm_grounder.guide import Guide, questions_of
 from llm_grounder.patches import PatchFrontEnd, PlacedPatches
 from llm_grounder.regions import WAVES, Regions, waves
+from llm_grounder.seeing import Seen, Steering, frames_of, groups_of, guided, patches_of, see
 from llm_grounder.sequence import Batch, Layout
 from llm_grounder.settings import GrounderSettings
 from llm_grounder.times import TIME_TOKENS, ComposedTime, FrameTimes
@@ -37,21 +37,6 @@ class Scaled(nn.Module):
     def forward(self, *values: Tensor) -> Tensor:
         """What the module takes -> [.., H]."""
         return torch.as_tensor(self.norm(self.inner(*values)))
-
-
-@dataclass(frozen=True, eq=False)
-class _Steering:
-    """directions: [U, C, K] of slots by each question.   turns: of each sample's groups, whose they are."""
-
-    directions: Tensor
-    turns: Sequence[Sequence[int]]
-
-    def of(self, sample: int) -> Tensor:
-        """[G, C, K], or [C, K] for all groups of the sample."""
-        turns = self.turns[sample]
-        if len(set(turns)) == 1:
-            return self.directions[turns[0]]
-        return self.directions[torch.tensor(turns, dtype=torch.long, device=self.directions.device)]
 
 
 class Inputs(nn.Module):
@@ -91,18 +76,21 @@ class Inputs(nn.Module):
         ids = batch.ids.to(device)
         embeds = backbone.embed(ids)
         groups = [[piece.group for piece in layout.pieces if piece.group >= 0] for layout in layouts]
-        marked = [torch.unique(layout.frame[layout.frame >= 0]) for layout in layouts]
+        marked = [layout.frame[layout.frame_at] for layout in layouts]
         if self.object is not None:
             embeds = _put(embeds, ids == backbone.ids[OBJECT], self.objects(layouts, clips, backbone))
-        patches = {id(clip): self._patches(clip, device) for clip in {id(clip): clip for clip in clips}.values()}
-        embeds = _put(embeds, ids == backbone.ids[REGION], self._regions(layouts, clips, patches))
-        steering = None
+        seen = self._timed(see(self.patches, clips, self.settings.patches, self.settings.feature_width, device), clips)
+        embeds = _put(embeds, ids == backbone.ids[REGION], self._regions(layouts, clips, seen))
         if self.guide is not None:
-            guides = self.guide(embeds, batch.start, layouts)
             assert isinstance(self.compressor, GuidedSlots)
-            steering = _Steering(self.compressor.directions(guides), questions_of(layouts))
-        seen = self._visual_tokens([patches[id(clip)] for clip in clips], groups, steering)
-        embeds = _put(embeds, ids == backbone.ids[VISUAL], seen)
+            guides = self.guide(embeds, batch.start, layouts)
+            steering = Steering(self.compressor.directions(guides), questions_of(layouts))
+            made = guided(self.compressor, seen, clips, groups, self.settings.group, steering)
+            tokens = self.visual(made).flatten(0, 1)
+        else:
+            patches = patches_of(seen)
+            tokens = self._visual_tokens([patches[id(clip)] for clip in clips], groups)
+        embeds = _put(embeds, ids == backbone.ids[VISUAL], tokens)
         if self.digits is not None and self.composed is not None:
             times = np.concatenate([clip.times[t.numpy()] for clip, t in zip(clips, marked, strict=True)])
             spelt = self.composed(self.digits(backbone.rows_of(TIME_TOKENS).float(), times))
@@ -110,22 +98,15 @@ class Inputs(nn.Module):
             embeds = embeds.index_put((row, column), spelt.to(embeds.dtype), accumulate=True)
         return embeds
 
-    def _visual_tokens(
-        self, patches: Sequence[Tensor], groups: Sequence[Sequence[int]], steering: _Steering | None
-    ) -> Tensor:
+    def _visual_tokens(self, patches: Sequence[Tensor], groups: Sequence[Sequence[int]]) -> Tensor:
         """Visual tokens [all, H] of the named groups of each sample's patches [T, P, C]; a clip that comes again costs
         once.
-
-        steering: of slots that questions guide; these read a clip once more for each request.
         """
         cut: dict[tuple[int, tuple[int, ...]], tuple[Tensor, Tensor]] = {}
         keys = [(id(shown), tuple(wanted)) for shown, wanted in zip(patches, groups, strict=True)]
         for key, shown, wanted in zip(keys, patches, groups, strict=True):
             if key not in cut:
-                cut[key] = self._groups(shown, wanted)
-        if steering is not None:
-            seen = [self.compressor(*cut[key], steering.of(b)) for b, key in enumerate(keys)]
-            return torch.as_tensor(self.visual(torch.cat([part.flatten(0, 1) for part in seen])))
+                cut[key] = groups_of(shown, wanted, self.settings.group)
         made, real = ([pair[i] for pair in cut.values()] for i in (0, 1))
         sizes = [len(part) for part in made]
         if self.settings.group:  # groups of one size go together
@@ -134,36 +115,26 @@ class Inputs(nn.Module):
         each = dict(zip(cut, parts[0].split(sizes) if self.settings.group else parts, strict=True))
         return torch.cat([each[key].flatten(0, 1) for key in keys])
 
-    def _groups(self, patches: Tensor, wanted: Sequence[int]) -> tuple[Tensor, Tensor]:
-        """Patches [G, F, C] of the wanted groups of frames [T, P, C], and which are there, [G, F] bool."""
-        cut, there = group_frames(patches, self.settings.group)
-        if len(wanted) == len(cut):
-            return cut, there
-        pick = torch.tensor(list(wanted), device=patches.device, dtype=torch.long)
-        return cut[pick], there[pick]
+    def _timed(self, seen: list[Seen], clips: Sequence[Clip]) -> list[Seen]:
+        """The same with embeddings of places and seconds, where there are any."""
+        of = {id(clip): clip for clip in clips}
+        for each in seen if self.settings.sequence_rows or self.settings.second_rows else ():
+            for key, (n, frames) in each.place.items():
+                times = self.times(of[key].times, each.shown.device)
+                assert times is not None  # there are rows
+                each.shown[n, :frames] += times[:, None].to(each.shown.dtype)
+        return seen
 
-    def _regions(self, layouts: Sequence[Layout], clips: Sequence[Clip], patches: Mapping[int, Tensor]) -> Tensor:
+    def _regions(self, layouts: Sequence[Layout], clips: Sequence[Clip], seen: Sequence[Seen]) -> Tensor:
         """Vectors [R, H] of all regions, each seen in the frame that is shown at its time."""
-        boxes, shown = [], []
+        boxes, frames = [], []
         for layout, clip in zip(layouts, clips, strict=True):
             for region in (region for piece in layout.pieces for region in piece.regions):
                 frame = max(int(np.searchsorted(clip.times, region.time + 1e-6, side="right")) - 1, 0)
                 boxes.append(region.box)
-                shown.append(patches[id(clip)][frame])
-        none = next(iter(patches.values()))[:0]
-        where = torch.tensor(boxes, device=none.device).view(-1, 4)
-        return torch.as_tensor(self.region(where, torch.stack(shown) if shown else none))
-
-    def _patches(self, clip: Clip, device: torch.device) -> Tensor:
-        """Patches [T, P, C] with their places and times."""
-        wanted, got = [self.settings.patches, self.settings.feature_width], list(clip.features.shape[1:])
-        if got != wanted:
-            raise InputError(f"clip {clip.id!r}: expected features of {wanted} patches and width, got {got}")
-        patches: Tensor = self.patches(clip.features.to(device, next(self.patches.parameters()).dtype))
-        if torch.is_autocast_enabled(device.type):  # once, not for each sample that looks at them
-            patches = patches.to(torch.get_autocast_dtype(device.type))
-        times = self.times(clip.times, device)
-        return patches if times is None else patches + times[:, None]
+                frames.append((id(clip), frame))
+        shown = frames_of(seen, frames)
+        return torch.as_tensor(self.region(torch.tensor(boxes, device=shown.device).view(-1, 4), shown))
 
     def objects(self, layouts: Sequence[Layout], clips: Sequence[Clip], backbone: Backbone) -> Tensor:
         """Object tokens [X, H] of all layouts: the tracker's token, the box, and the name of the track."""

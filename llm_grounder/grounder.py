@@ -87,18 +87,20 @@ class Grounder(nn.Module):
         return self.losses(samples, weights, window)
 
     def losses(
-        self, samples: Sequence[Sample], weights: Mapping[str, float] = WEIGHTS, window: Window | None = None
-    ) -> dict[str, Tensor]:
+        self, samples: Sequence[Sample], weights: Mapping[str, float] = WEIGHTS, window: Window | None = None,
+        laid: tuple[list[Layout], Batch] | None = None,
+    ) -> dict[str, Tensor]:  # fmt: skip
         """Named losses of a batch, those alone that something is known for, and their weighted sum `total`.
 
-        window: what is seen of the past, as in a stream; all of it by default.
+        window: what is seen of the past, as in a stream; all of it by default.   laid: `lay_out` of the
+        samples, where it was made before.
 
         Raises:
             InputError: where weights name losses that are none, or nothing in the batch can be learnt.
         """
         if unknown := set(weights) - set(WEIGHTS):
             raise InputError(f"loss weights: expected names among {sorted(WEIGHTS)}, got {sorted(unknown)}")
-        layouts, batch = self.lay_out(samples)
+        layouts, batch = laid or self.lay_out(samples)
         states, _ = self.read(samples, layouts, batch, window=window)
         out = self.heads(samples, layouts, batch, states)
         terms: dict[str, Tensor] = {}
@@ -181,31 +183,30 @@ class Grounder(nn.Module):
     def _heads(
         self, samples: Sequence[Sample], layouts: Sequence[Layout], batch: Batch, states: Tensor
     ) -> Outputs:  # fmt: skip
-
-        def at(places: Tensor, row: int) -> Tensor:
-            return states[row, (places + batch.start[row]).to(states.device)]
-
-        frames = [at(layout.frame_at, b) for b, layout in enumerate(layouts)]
-        tracks: list[tuple[Tensor, Tensor] | None] = []
-        for b, layout in enumerate(layouts):
-            asked = self.track_head is not None and len(layout.presence_at)
-            tracks.append(
-                self.track_head(at(layout.track_at, b), at(layout.presence_at, b)[0])
-                if self.track_head is not None and asked
-                else None
-            )
+        frames = _at(states, batch, [layout.frame_at for layout in layouts])  # of all samples, one after another
+        sizes = [len(layout.frame_at) for layout in layouts]
+        tracks: list[tuple[Tensor, Tensor] | None] = [None] * len(layouts)
+        if self.track_head is not None:
+            for b, layout in enumerate(layouts):
+                if len(layout.presence_at):
+                    own, presence = (
+                        states[b, (at + batch.start[b]).to(states.device)]
+                        for at in (layout.track_at, layout.presence_at)
+                    )
+                    tracks[b] = self.track_head(own, presence[0])
         spanned = tuple(b for b, layout in enumerate(layouts) if len(layout.span_at))
         edges, real, spans = torch.zeros(0, 0, 2), torch.zeros(0, 0, dtype=torch.bool), None
         if spanned and self.span_head is not None:
             edges, real = _edges([samples[b].clip for b in spanned], states.device)
-            queries = torch.stack([at(layouts[b].span_at, b) for b in spanned])
-            shown = pad_sequence([frames[b] for b in spanned], batch_first=True)
+            places = [layout.span_at for layout in layouts]
+            queries = _at(states, batch, places).view(len(spanned), -1, states.shape[-1])
+            shown = frames[_padded(sizes, spanned).to(states.device)]
             spans = self.span_head(queries, shown, real, edges)
-        said, boxes, sizes = None, None, [len(shown) for shown in frames]
-        if self.frame_head is not None:  # all frames at once, then apart
-            said = {name: list(out.split(sizes)) for name, out in self.frame_head(torch.cat(frames)).items()}
+        said, boxes = None, None
+        if self.frame_head is not None:
+            said = {name: list(out.split(sizes)) for name, out in self.frame_head(frames).items()}
         if self.box_head is not None:
-            out = self.box_head(torch.cat(frames))
+            out = self.box_head(frames)
             boxes = [BoxOutput(*pair) for pair in zip(out.boxes.split(sizes), out.score.split(sizes), strict=True)]
         return Outputs(said, spans, spanned, edges, real, boxes, tracks)
 
@@ -232,6 +233,22 @@ class Grounder(nn.Module):
                 reply = replace(reply, tracks=_numbers(tracks[0].sigmoid()), presence=float(tracks[1].sigmoid()))
             replies.append(reply)
         return replies
+
+
+def _at(states: Tensor, batch: Batch, places: Sequence[Tensor]) -> Tensor:
+    """States [all, H] at the places of each sample, one sample after another."""
+    rows = np.repeat(np.arange(len(places)), [len(at) for at in places])
+    columns = torch.cat([at + start for at, start in zip(places, batch.start, strict=True)])
+    return states[torch.from_numpy(rows).to(states.device), columns.to(states.device)]
+
+
+def _padded(sizes: Sequence[int], chosen: Sequence[int]) -> Tensor:
+    """Which of all samples' frames, one sample after another, are those of the chosen ones, [B', T]; 0 past the end."""
+    starts = np.concatenate([[0], np.cumsum(sizes)])
+    index = np.zeros((len(chosen), max(sizes[b] for b in chosen)), dtype=np.int64)
+    for row, b in enumerate(chosen):
+        index[row, : sizes[b]] = np.arange(starts[b], starts[b + 1])
+    return torch.from_numpy(index)
 
 
 def _edges(clips: Sequence[Clip], device: torch.device) -> tuple[Tensor, Tensor]:

@@ -205,11 +205,13 @@ class Template:
     def _plain(self, text: str) -> list[int]:
         if not text:
             return []
-        if text not in self._known:
+        known = self._known.get(text)
+        if known is None:
             if len(self._known) >= REMEMBERED:
                 self._known.clear()
-            self._known[text] = tuple(self.tokenizer.encode(text, add_special_tokens=False, split_special_tokens=True))
-        return list(self._known[text])
+            known = tuple(self.tokenizer.encode(text, add_special_tokens=False, split_special_tokens=True))
+            self._known[text] = known
+        return list(known)
 
 
 def pieces_of(sample: Sample, template: Template, *, answer: bool) -> Iterator[Piece]:

@@ -145,8 +145,10 @@ def share_at(step: int, settings: TrainingSettings) -> float:
     return 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(1.0, (step - warm) / max(1, settings.steps - warm))))
 
 
-def make_optimizer(grounder: nn.Module, settings: TrainingSettings) -> torch.optim.AdamW:
+def make_optimizer(grounder: nn.Module, settings: TrainingSettings, *, fused: bool = False) -> torch.optim.AdamW:
     """AdamW over all that is trained: matrices decay, vectors and embeddings of the grounder's tokens do not.
+
+    fused: one kernel for all weights of a GPU.
 
     Raises:
         InputError: where nothing is to be trained.
@@ -169,6 +171,7 @@ def make_optimizer(grounder: nn.Module, settings: TrainingSettings) -> torch.opt
             for (inside, decays), parameters in groups.items()
         ],
         betas=(0.9, 0.98),
+        fused=fused,
     )
 
 

@@ -4,8 +4,8 @@ Knows the trainer and the files that a training leaves. Does not know lessons or
 frozen miniature tower looks at them on the device.
 
 In `--out`: `state.pt` (to go on with `--resume`) and `log.jsonl` (losses, and figures on held-out films every few
-minutes), both as they are then, and at the end `grounder`, a folder of weights and record that `eval_grounder` and
-`predict-moments` read.
+minutes), and `grounder`, a folder of weights and record that `eval_grounder` and `predict-moments` read; all as they
+are then.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ from tracksift.clips import Inputs
 from tracksift.models import WEIGHTS
 
 LOG_EVERY = 20
-MEASURE_EVERY = 150.0  # seconds
+MEASURE_EVERY = 180.0  # seconds
 FRAMES = 256  # of a usual story, for the count of tokens
 WATCHED = (Task.MOMENTS, Task.SUMMARY, Task.RSOT, Task.SOT)
 """What is measured while training: the tasks that need no words written, which would take long."""
@@ -60,7 +60,9 @@ class Run(training_run.Run):
     films: Sequence[Film]
 
 
-def train(trainer: Trainer, studio: Studio, clock: Clock, run: Run, tell: Progress, until: float = 1.0) -> Figures:
+def train(
+    trainer: Trainer, studio: Studio, clock: Clock, sight: Sight, run: Run, tell: Progress, until: float = 1.0
+) -> Figures:  # fmt: skip
     """Steps until the clock says so; logs, measures and saves on the way. The figures at the end.
 
     Raises:
@@ -80,13 +82,19 @@ def train(trainer: Trainer, studio: Studio, clock: Clock, run: Run, tell: Progre
             check_loss(values["total"], trainer.step)
             tell(round(1000 * progress), 1000)
         if run.due():
+            keep(trainer, run, sight)
             watch(trainer, run)
-            trainer.save(run.state)
             run.measured = time.monotonic()
     trainer.progress = until
-    figures = watch(trainer, run)
+    keep(trainer, run, sight)  # before it is measured, which may be cut off
+    return watch(trainer, run)
+
+
+def keep(trainer: Trainer, run: Run, sight: Sight) -> Path:
+    """Write the state to go on from, and the grounder as it is now; the grounder's folder."""
+    trainer.settle()
     trainer.save(run.state)
-    return figures
+    return finish(trainer, run, sight)
 
 
 def watch(trainer: Trainer, run: Run) -> Figures:
@@ -159,6 +167,8 @@ def main(
         print_table("would train", ("setting", "value"), [[name, str(value)] for name, value in plan.items()])
         return
     torch.set_float32_matmul_precision("high")
+    if place.type == "cuda":
+        torch.set_num_threads(2)  # the cores belong to those who draw; small steps wait longer for many threads
     out.mkdir(parents=True, exist_ok=True)
     sight = Sight(load_image_encoder(str(WEIGHTS / "clip"), place), settings.grid, settings.tiles)
     drawn = int(read_state(out / training_run.STATE)["drawn"]) if resume else 0
@@ -172,8 +182,8 @@ def main(
         whole = left * (1 - trainer.progress) / max(until - trainer.progress, 1e-9)
         clock = Clock(trainer.progress, steps, whole, time.monotonic, time.monotonic())
         with run.bar("training, thousandths", 1000) as tell:
-            figures = train(trainer, studio, clock, run, tell, until)
-    folder = finish(trainer, run, sight)
+            figures = train(trainer, studio, clock, sight, run, tell, until)
+    folder = finish(trainer, run, sight)  # once more, with the last figures in its record
     rows = [(name, f"{value:.3f}") for name, value in figures.items()]
     print_table(f"miniature grounder after {trainer.step} steps, {videos} videos of valid", ("figure", "value"), rows)
     emit(

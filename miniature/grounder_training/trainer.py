@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from copy import deepcopy
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -22,6 +23,7 @@ from core.devices import autocast
 from core.errors import CheckpointError
 from llm_grounder.backbone import TinyShape, make_tokenizer, tiny_backbone
 from llm_grounder.grounder import Grounder
+from llm_grounder.sequence import Batch, Layout
 from llm_grounder.settings import GrounderSettings
 from llm_grounder.training import TrainingSettings, make_optimizer
 from llm_grounder.types import Sample, Task
@@ -36,6 +38,7 @@ from tracksift.grounding import Manner, lesson
 
 PATCH_WIDTH = 192  # of the miniature's image tower
 CLIP_NORM = 1.0
+STRETCH = 64  # frames of a film in which the front end learns what patches show, at most
 TEXTS = 120  # stories whose words make the vocabulary
 
 
@@ -72,7 +75,7 @@ class Settings:
     first: int = 128
     films: int = 8
     asks: int = 4
-    refresh: int = 2
+    refresh: int = 1
     seconds: int | None = None
     most: int | None = 40
     short: int | None = 40
@@ -109,6 +112,15 @@ SMALL = Settings(
 """Short stories and a small model: something is learnt in minutes on a CPU."""
 
 
+@dataclass(frozen=True, eq=False)
+class _Step:
+    """What a step learns from, and `Grounder.lay_out` of the samples."""
+
+    films: list[Film]
+    samples: list[Sample]
+    laid: tuple[list[Layout], Batch]
+
+
 class Trainer:
     """A grounder under training. `step` counts optimiser steps, `progress` is 0..1, `drawn` the films seen, `asked` the
     samples of each task.
@@ -128,28 +140,45 @@ class Trainer:
             rate=settings.rate, head_rate=settings.rate, weight_decay=settings.weight_decay, seed=settings.seed
         )
         self.patch_lessons = PatchLessons(settings.grounder.visual_width).to(device)
-        self.optimizer = make_optimizer(self.grounder, recipe)
+        self.optimizer = make_optimizer(self.grounder, recipe, fused=device.type == "cuda")
         self.optimizer.add_param_group({"params": list(self.patch_lessons.parameters()), "weight_decay": 0.0})
         self._learnt = list(self.grounder.parameters())
+        self._ahead = ThreadPoolExecutor(1)
+        self._next: Future[_Step] | None = None
         self._kept = [parameter.detach() for parameter in self.average.parameters()]
 
     def advance(self, studio: Studio) -> dict[str, Tensor]:
-        """One optimiser step on random films; the losses by name, still on the device."""
-        chosen = self.choose(studio.films)
-        samples = self.samples(chosen)
+        """One optimiser step on random films; the losses by name, still on the device.
+
+        On a GPU the next step's samples are made meanwhile, while this one waits for the device.
+        """
+        step = self._next.result() if self._next is not None else self._prepare(studio.films)
         for group in self.optimizer.param_groups:
             group["lr"] = rate_at(self.settings, self.step, self.progress)
+        self.step += 1
+        self._next = self._ahead.submit(self._prepare, list(studio.films)) if self.device.type == "cuda" else None
         with autocast(self.device):
-            losses = self.grounder(samples)
-            losses["patches"] = self._patch_loss(chosen)
-        (losses["total"] + self.settings.patch_weight * losses["patches"]).backward()
+            losses = self.grounder.losses(step.samples, laid=step.laid)
+            losses["patches"] = self._patch_loss(step.films, np.random.default_rng([self.settings.seed, self.step, 2]))
+        total: Any = losses["total"] + self.settings.patch_weight * losses["patches"]
+        total.backward()
         torch.nn.utils.clip_grad_norm_([*self._learnt, *self.patch_lessons.parameters()], CLIP_NORM, foreach=True)
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
-        self.step += 1
-        self.asked.update(sample.request.task.value for sample in samples)
+        self.asked.update(sample.request.task.value for sample in step.samples)
         follow(self._kept, [p.detach() for p in self._learnt], self.settings.average, self.step)
         return {name: value.detach() for name, value in losses.items()}
+
+    def settle(self) -> None:
+        """Wait for the samples that are being made: tokenizers do not serve two threads."""
+        if self._next is not None:
+            self._next.result()
+
+    def _prepare(self, films: Sequence[Film]) -> _Step:
+        """Films, samples and tokens of the next step."""
+        chosen = self.choose(films)
+        samples = self.samples(chosen)
+        return _Step(chosen, samples, self.grounder.lay_out(samples))
 
     def choose(self, films: Sequence[Film]) -> list[Film]:
         """The films of the next step, all short or all long; they follow from the seed, the step and the films."""
@@ -175,18 +204,19 @@ class Trainer:
                 out.append(lesson(clip, example.request, example.truth, settings.manner, rng))
         return out
 
-    def _patch_loss(self, films: Sequence[Film]) -> Tensor:
-        """Of the first frames of a few of the step's films."""
-        terms, left = [], self.settings.patch_frames
-        for film in films:
-            frames = slice(0, min(left, film.story.frames))
-            left -= frames.stop
-            seen = see(film.patches[frames].float(), self.settings.motion)  # autocast to bfloat16 knows no float16
-            patches = self.grounder.inputs.patches(seen)
-            terms.append(self.patch_lessons(patches, patch_truth(film, frames, self.settings.grid)))
-            if not left:
-                break
-        return torch.stack(terms).mean()
+    def _patch_loss(self, films: Sequence[Film], rng: np.random.Generator) -> Tensor:
+        """Of a stretch of frames of a few of the step's films."""
+        settings = self.settings
+        length = min(STRETCH, *(film.story.frames for film in films))
+        seen, truth = [], []
+        for film in films[: max(1, settings.patch_frames // length)]:
+            start = int(rng.integers(film.story.frames - length + 1))
+            frames = slice(start, start + length)
+            # In float32, since autocast to bfloat16 knows no float16.
+            seen.append(see(film.patches[frames].float(), settings.motion))
+            truth.append(patch_truth(film, frames, settings.grid))
+        patches = self.grounder.inputs.patches(torch.stack(seen))
+        return torch.as_tensor(self.patch_lessons(patches.flatten(0, 1), torch.cat(truth)))
 
     def warm_up(self, studio: Studio) -> None:
         """Nothing takes long at first."""

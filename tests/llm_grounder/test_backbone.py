@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from core.errors import CheckpointError, InputError
+from llm_grounder import backbone as backbone_module
 from llm_grounder.backbone import LoraSettings, TinyShape, make_tokenizer, pretrained_backbone, tiny_backbone
 from llm_grounder.checkpoints import load_grounder, save_grounder
 from llm_grounder.grounder import Grounder
@@ -197,3 +198,16 @@ def json_keys(folder):
 
     with safe_open(folder / "grounder.safetensors", "pt") as file:
         return list(file.keys())
+
+
+def test_the_tiny_language_model_computes_what_that_of_transformers_does(monkeypatch):
+    """Its norms are torch's, one kernel each; the weights fit both."""
+    tokenizer, shape = make_tokenizer(["a red star"], 300), TinyShape(32, 2, 2, 48, 300)
+    ours = tiny_backbone(tokenizer, shape, spans=1, tracks=0)
+    monkeypatch.setattr(backbone_module, "_fuse_norms", lambda lm: None)
+    theirs = tiny_backbone(tokenizer, shape, spans=1, tracks=0)
+    theirs.load_state_dict(ours.state_dict())
+    shown = torch.randn(2, 9, 32)
+    torch.testing.assert_close(ours(shown)[0], theirs(shown)[0])
+    kinds = {type(module).__name__ for module in ours.lm.modules()}
+    assert ("RMSNorm" in kinds, "Qwen3RMSNorm" in kinds) == (True, False)

@@ -40,12 +40,12 @@ def test_guided_slots_look_where_they_are_directed_and_say_how_much_they_found()
     for axis in (2, 4):
         direction = torch.zeros(5, 1)
         direction[axis] = 20.0
-        made = slots(patches, ALL, direction)[:, 0]
+        made = slots(patches, ALL, direction[None])[:, 0]
         assert made[0, :5].argmax() == axis
         assert made[0, axis] > 0.99
         assert made[0, 5] > made[1, 5] + 2
     each = slots(patches, ALL, torch.stack([direction, direction * 0]))
-    assert torch.equal(each[0], slots(patches, ALL, direction)[0])
+    assert torch.allclose(each[0], slots(patches, ALL, direction[None])[0])
     assert torch.allclose(each[1, 0, :5], patches[1].mean(0))
 
 

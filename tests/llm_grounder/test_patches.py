@@ -11,10 +11,10 @@ from llm_grounder.settings import GrounderSettings
 def reached(past):
     """Where [T, P] the output changes when a patch in the middle of a 5 x 5 grid does, in the middle of 9 frames."""
     torch.manual_seed(0)
-    front, shown = PatchFrontEnd(4, 6, 1, 25, past).double(), torch.randn(9, 25, 4).double()
+    front, shown = PatchFrontEnd(4, 6, 1, 25, past).double(), torch.randn(1, 9, 25, 4).double()
     other = shown.clone()
-    other[4, 12] += torch.randn(4)
-    return (front(shown) - front(other)).abs().amax(-1) > 1e-9
+    other[0, 4, 12] += torch.randn(4)
+    return (front(shown) - front(other)).abs().amax(-1)[0] > 1e-9
 
 
 def test_a_block_looks_at_neighbours_of_the_same_frame_alone_without_a_past():
@@ -30,8 +30,8 @@ def test_a_block_looks_back_as_many_frames_as_are_asked_for_and_never_ahead():
 
 def test_before_the_first_frame_there_is_nothing():
     torch.manual_seed(0)
-    front, shown = PatchFrontEnd(4, 6, 2, 9, 2), torch.randn(5, 9, 4)
-    assert torch.allclose(front(shown)[:2], front(shown[:2]), atol=1e-6)
+    front, shown = PatchFrontEnd(4, 6, 2, 9, 2), torch.randn(2, 5, 9, 4)
+    assert torch.allclose(front(shown)[:, :2], front(shown[:, :2]), atol=1e-6)
 
 
 def test_a_past_without_layers_is_refused():

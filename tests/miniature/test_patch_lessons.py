@@ -1,7 +1,5 @@
 """What patches show, from a film's truth: the front object of each, its look, and what it does at that time."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 import torch
@@ -62,16 +60,16 @@ def test_boxes_of_a_drawn_film_lie_where_its_objects_are():
 
 def test_what_patches_show_is_learnt():
     torch.manual_seed(0)
-    story = replace(make_story(3, seconds=8, most=4))
+    story = make_story(3, seconds=8, most=4)
     boxes = np.random.default_rng(0).uniform(0, 0.5, (len(story.objects), story.frames, 4)).astype(np.float32)
     boxes[..., 2:] += 0.4
     truth = patch_truth(film(story, boxes), slice(0, story.frames), 4)
     patches = torch.nn.functional.one_hot(truth[..., 0] + 1, 24).float()
     lessons = PatchLessons(24)
     optimizer = torch.optim.Adam(lessons.parameters(), 0.1)
-    first = float(lessons(patches, truth))
+    first = lessons(patches, truth).item()
     for _ in range(40):
         optimizer.zero_grad()
         lessons(patches, truth).backward()
         optimizer.step()
-    assert float(lessons(patches, truth)) < 0.4 * first
+    assert lessons(patches, truth).item() < 0.4 * first
