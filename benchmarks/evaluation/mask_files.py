@@ -18,11 +18,11 @@ from PIL import Image
 
 from benchmarks.metrics.bits import Masks
 from benchmarks.protocol import BenchmarkVideo
+from benchmarks.zip_files import open_zip, unpack
 from core import rle
 from core.errors import InputError
 from core.types import Expression
 
-LARGEST: Final = 64 * 2**20  # bytes of one PNG: beyond it nothing is unpacked
 FOLDERS: Final = ("", "Annotations/")
 _MODES: Final = ("1", "L", "P")
 
@@ -74,10 +74,7 @@ def open_mask_files(path: Path) -> MaskFiles:
     if path.is_dir():
         prefix = FOLDERS[(path / FOLDERS[1]).is_dir()]
         return MaskFiles(path, prefix, lambda name: _read(path / name))
-    try:
-        archive = zipfile.ZipFile(path)
-    except (OSError, zipfile.BadZipFile) as error:
-        raise InputError(f"{path}: expected a zip or a folder of masks, got {error}") from error
+    archive = open_zip(path, "a zip or a folder of masks")
     names = {entry.filename: entry for entry in archive.infolist() if not entry.is_dir()}
     prefix = FOLDERS[any(name.startswith(FOLDERS[1]) for name in names)]
     return MaskFiles(path, prefix, lambda name: _unpack(archive, names.get(name)))
@@ -90,9 +87,7 @@ def _read(path: Path) -> bytes | None:
 def _unpack(archive: zipfile.ZipFile, entry: zipfile.ZipInfo | None) -> bytes | None:
     if entry is None:
         return None
-    if entry.file_size > LARGEST:
-        raise InputError(f"{archive.filename}: {entry.filename}: expected a mask, got {entry.file_size} bytes")
     try:
-        return archive.read(entry)
-    except (OSError, ValueError, RuntimeError, NotImplementedError, zipfile.BadZipFile) as error:
-        raise InputError(f"{archive.filename}: {entry.filename}: expected a whole file, got {error}") from error
+        return unpack(archive, entry)
+    except InputError as error:
+        raise InputError(f"{archive.filename}: {entry.filename}: {error}") from error

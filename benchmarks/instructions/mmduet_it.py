@@ -36,7 +36,7 @@ class _Turn(Entry):
 
 class _Conversation(Entry):
     video_uid: Text
-    conversation: Annotated[list[_Turn], Field(min_length=1)]
+    conversation: list[_Turn]
 
 
 class _Grounding(Entry):
@@ -65,7 +65,7 @@ def read_narrations(path: Path) -> Iterator[Dialogue]:
 
 
 def read_conversations(path: Path) -> Iterator[Dialogue]:
-    """Questions with their timed answers, one dialogue an entry; ids are numbers from 0.
+    """Questions with their timed answers, one dialogue an entry; ids are numbers from 0, empty entries left out.
 
     Raises:
         AnnotationError: where an entry is malformed, a role unknown or times go back; names file and place.
@@ -79,7 +79,8 @@ def read_conversations(path: Path) -> Iterator[Dialogue]:
             if turn.role not in set(Role):
                 raise AnnotationError(f"{at}: role: expected user or assistant, got {turn.role!r}")
             turns.append(Turn(Role(turn.role), turn.content, turn.time, _span(turn.timespan, at), turn.learn))
-        yield _dialogue(place, str(i), entry.video_uid, turns)
+        if turns:  # the authors' own loader passes over empty ones, too
+            yield _dialogue(place, str(i), entry.video_uid, turns)
 
 
 def read_groundings(path: Path) -> Iterator[MomentQuery]:

@@ -1,7 +1,8 @@
 """Reads VTG-IT-style instructions: a JSON array of `{video, QA: [{q, a}]}` whose times are runs of `<TIME_*>` tokens.
 
 A time is six tokens, four digits, a dot and a digit: `<TIME_ZERO><TIME_ZERO><TIME_ONE><TIME_TWO><TIME_DOT><TIME_FIVE>`
-is 12.5 seconds. Does not know videos.
+is 12.5 seconds. Leading zeros may be left out, as the authors' own writer does for whole numbers. An instruction "i"
+stands in for an empty question, as in TimeIT, from which the form comes. Does not know videos.
 """
 
 from __future__ import annotations
@@ -22,11 +23,12 @@ LATEST: Final = 9999.9  # seconds, the last that the tokens can say
 _DIGITS: Final = ("ZERO", "ONE", "TWO", "THREE", "FOUR", "FIVE", "SIX", "SEVEN", "EIGHT", "NINE")
 _SIGNS: Final = {name: str(i) for i, name in enumerate(_DIGITS)} | {"DOT": "."}
 _RUN: Final = re.compile(r"(?:<TIME_[A-Z]+>)+")
-_TIME: Final = re.compile(r"\d{4}\.\d")
+_TIME: Final = re.compile(r"\d{1,4}\.\d")
 
 
 class _Pair(Entry):
-    q: Text
+    q: str
+    i: str = ""
     a: Text
 
 
@@ -46,7 +48,10 @@ def read_vtg_it(path: Path) -> Iterator[Dialogue]:
         sample = validated(_Sample, value, place)
         turns = []
         for number, pair in enumerate(sample.QA):
-            for role, text in ((Role.USER, pair.q), (Role.ASSISTANT, pair.a)):
+            asked = pair.q if pair.q.strip() else pair.i
+            if not asked.strip():
+                raise AnnotationError(f"{place}: QA.{number}: expected a question q, or an instruction i, got neither")
+            for role, text in ((Role.USER, asked), (Role.ASSISTANT, pair.a)):
                 try:
                     turns.append(Turn(role, plain_times(text)))
                 except InputError as error:
@@ -71,5 +76,5 @@ def _seconds(match: re.Match[str]) -> str:
     signs = [_SIGNS.get(name) for name in re.findall(r"<TIME_([A-Z]+)>", match[0])]
     said = "".join(sign or "?" for sign in signs)
     if not _TIME.fullmatch(said):
-        raise InputError(f"time tokens: expected four digits, a dot and a digit, got {said[:40]!r}")
+        raise InputError(f"time tokens: expected up to four digits, a dot and a digit, got {said[:40]!r}")
     return f"{float(said):g}"

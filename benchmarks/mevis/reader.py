@@ -12,10 +12,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
 from pydantic import Field
 
 from benchmarks.annotation_files import Entry, Window, entries, read_json, validated
+from benchmarks.label_maps import picture_size
 from benchmarks.protocol import BenchmarkVideo, named
 from core import rle
 from core.errors import AnnotationError, InputError
@@ -81,16 +81,16 @@ class MevisReader:
         return {i: self._object(video, i, size) for i in video.object_ids}
 
     def mask_size(self, video: BenchmarkVideo) -> rle.Size:
-        """(H, W) of the masks; that of the first frame's file where no object is ever visible."""
+        """(H, W) of the masks; that of the first frame's file where no object is ever visible.
+
+        Raises:
+            AnnotationError: where there is neither.
+        """
         for object_id in video.object_ids:
             for value in self._frames_of(video, object_id):
                 if value is not None:
                     return self._size_of(value, object_id)
-        first = next(video.frames_path.glob(f"{_frame_names(video)[0]}.*"), None)
-        if first is None:
-            raise AnnotationError(f"{video.frames_path}: expected frame {_frame_names(video)[0]!r}, found none")
-        with Image.open(first) as image:
-            return image.height, image.width
+        return picture_size(video.frames_path, _frame_names(video)[0])
 
     @cached_property
     def _mask_dict(self) -> dict[str, Any]:

@@ -17,11 +17,10 @@ from pathlib import Path
 from typing import Annotated, Any, Final
 
 import numpy as np
-from PIL import Image
 from pydantic import Field
 
 from benchmarks.annotation_files import Entry, Text, entries, validated
-from benchmarks.label_maps import Labels, read_labels
+from benchmarks.label_maps import Labels, picture_size, read_labels
 from benchmarks.protocol import BenchmarkVideo, named
 from core import rle
 from core.errors import AnnotationError, InputError
@@ -94,14 +93,8 @@ class RefVosReader:
     def mask_size(self, video: BenchmarkVideo) -> rle.Size:
         """(H, W) of the first label map, or of the first frame where masks are hidden; AnnotationError for neither."""
         first = (video.frame_names or ("",))[0]
-        path = self._maps(video) / f"{first}.png"
-        if not path.is_file():
-            path = next(iter(sorted(video.frames_path.glob(f"{first}.*"))), path)
-        try:
-            with Image.open(path) as image:
-                return image.height, image.width
-        except (OSError, SyntaxError) as error:
-            raise AnnotationError(f"{path}: expected a picture, got {error}") from error
+        folder = self._maps(video)
+        return picture_size(folder if (folder / f"{first}.png").is_file() else video.frames_path, first)
 
     def _maps(self, video: BenchmarkVideo) -> Path:
         return self._all_maps() / video.id

@@ -21,12 +21,12 @@ from PIL import Image
 
 from benchmarks.protocol import BenchmarkVideo
 from benchmarks.submissions.check import Findings, SubmissionCheck
+from benchmarks.zip_files import leads_outside, open_zip, unpack
 from core import rle
 from core.atomic import atomic_path
 from core.errors import InputError, OutputError
 
 ON: Final = 255
-LARGEST: Final = 64 * 2**20  # bytes of one PNG: beyond it nothing is unpacked
 _DATE: Final = (1980, 1, 1, 0, 0, 0)  # the same answers make the same file
 
 
@@ -94,15 +94,12 @@ def check_masks(
     findings = Findings()
     wanted = {f"{server}{v.id}/{e.id}/{name}.png": v.id for v in videos for e in v.expressions for name in _names(v)}
     known = dict(sizes or {})
-    try:
-        with zipfile.ZipFile(path) as archive:
-            files = [entry for entry in archive.infolist() if not entry.is_dir()]
-            _check_names(findings, [entry.filename for entry in files], wanted, server)
-            for entry in files:
-                if entry.filename in wanted:
-                    findings.problems(_picture(archive, entry, wanted[entry.filename], known))
-    except (OSError, zipfile.BadZipFile) as error:
-        raise InputError(f"{path}: expected a zip, got {error}") from error
+    with open_zip(path, "a zip") as archive:
+        files = [entry for entry in archive.infolist() if not entry.is_dir()]
+        _check_names(findings, [entry.filename for entry in files], wanted, server)
+        for entry in files:
+            if entry.filename in wanted:
+                findings.problems(_picture(archive, entry, wanted[entry.filename], known))
     return findings.result(len(files))
 
 
@@ -111,6 +108,8 @@ def _check_names(findings: Findings, names: list[str], wanted: dict[str, str], s
     for name in names:
         if name in seen:
             findings.problem(f"{name}: expected each file once, got it twice")
+        elif leads_outside(name):
+            findings.problem(f"{name[:200]}: expected a name inside the zip's own folder, got one that leads out of it")
         elif name not in wanted:
             findings.remark(f"{name}: expected files of the split alone, got another")
         seen.add(name)
@@ -128,15 +127,17 @@ def _check_names(findings: Findings, names: list[str], wanted: dict[str, str], s
 
 def _picture(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, video: str, sizes: dict[str, rle.Size]) -> Iterator[str]:
     """The problems of one PNG."""
-    if entry.file_size > LARGEST:
-        yield f"{entry.filename}: expected a PNG of a mask, got {entry.file_size} bytes"
+    try:
+        data = unpack(archive, entry)
+    except InputError as error:
+        yield f"{entry.filename}: {error}"
         return
     try:
-        with Image.open(io.BytesIO(archive.read(entry)), formats=["PNG"]) as image:
+        with Image.open(io.BytesIO(data), formats=["PNG"]) as image:
             mode, size = image.mode, (image.height, image.width)
             image.load()
             values = np.flatnonzero(image.histogram()) if mode == "L" else np.zeros(0)
-    except (OSError, SyntaxError, ValueError, zipfile.BadZipFile, Image.DecompressionBombError) as error:
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         yield f"{entry.filename}: expected a PNG, got {error}"
         return
     if mode != "L":

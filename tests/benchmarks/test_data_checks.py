@@ -74,6 +74,15 @@ def test_a_frame_that_is_no_picture_and_one_of_another_size(tmp_path):
     assert only(found) == f"video 'a': expected masks of its frames' (5, 5) pixels, got {SIZE}"
 
 
+def test_a_broken_first_frame_is_a_sentence_where_the_size_stands_on_it(tmp_path):
+    tiny = MAKERS["mevis"](tmp_path)
+    write(tmp_path / "valid_u" / "mask_dict.json", {"7": [None, None]})
+    (tmp_path / "valid_u" / "JPEGImages" / "a" / "00000.jpg").write_bytes(b"text")
+    found = check("mevis", tiny)
+    assert faults(found) == {"unreadable": 2}  # the frame, and the masks whose size it gives
+    assert all("00000.jpg: expected a picture, got" in text for text in found.sentences[Fault.UNREADABLE])
+
+
 def test_a_missing_label_map_and_one_of_another_size(tmp_path):
     tiny = MAKERS["ref_youtube_vos"](tmp_path)
     path = tmp_path / "valid" / "Annotations" / "a" / "00005.png"

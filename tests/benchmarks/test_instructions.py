@@ -27,8 +27,9 @@ def test_tokens_are_four_digits_a_dot_and_a_digit():
     assert time_tokens(12.5) == TWELVE
     assert plain_times(f"{TWELVE} - {TWELVE}, {TWELVE}.") == "12.5 - 12.5, 12.5."
     for text in ("<TIME_ONE>", TWELVE + "<TIME_ONE>", TWELVE.replace("DOT", "COMMA")):
-        with pytest.raises(InputError, match="expected four digits, a dot and a digit"):
+        with pytest.raises(InputError, match="expected up to four digits, a dot and a digit"):
             plain_times(text)
+    assert plain_times("<TIME_ONE><TIME_TWO><TIME_DOT><TIME_ZERO>") == "12"  # VTG-LLM pads only where it met a dot
     for seconds in (-1, 10_000, float("nan")):
         with pytest.raises(InputError, match=r"expected 0\.\.9999\.9 seconds"):
             time_tokens(seconds)
@@ -38,6 +39,14 @@ def test_vtg_it_is_read(tmp_path):
     path = write(tmp_path, [{"video": "a.mp4", "QA": [{"q": "when?", "a": f"{TWELVE} seconds."}], "source": "x"}])
     turns = (Turn(Role.USER, "when?"), Turn(Role.ASSISTANT, "12.5 seconds."))
     assert list(read_vtg_it(path)) == [Dialogue("0", "a.mp4", turns)]
+
+
+def test_an_instruction_stands_in_for_an_empty_question(tmp_path):
+    pairs = [{"i": "find it", "q": " ", "a": "no"}, {"i": "find it", "q": "when?", "a": "no"}]
+    (only,) = read_vtg_it(write(tmp_path, [{"video": "a", "QA": pairs}]))
+    assert [turn.text for turn in only.turns] == ["find it", "no", "when?", "no"]
+    with pytest.raises(AnnotationError, match=r"entry 0: QA\.0: expected a question q, or an instruction i"):
+        list(read_vtg_it(write(tmp_path, [{"video": "a", "QA": [{"q": "", "a": "no"}]}])))
 
 
 def test_narrations_are_the_assistants_turns(tmp_path):
@@ -58,6 +67,7 @@ def test_conversations_and_groundings_are_read(tmp_path):
     rows = [{"video_uid": "v", "conversation": [turn(), turn("assistant", 3, timespan=[2, 4])]}]
     (only,) = read_conversations(write(tmp_path, rows))
     assert [(t.role, t.time, t.span) for t in only.turns] == [("user", 1, None), ("assistant", 3, (2, 4))]
+    assert list(read_conversations(write(tmp_path, [{"video_uid": "v", "conversation": []}]))) == []
     (query,) = read_groundings(write(tmp_path, [{"video_uid": "v", "query": "a dog", "timestamps": [[0, 2], [4, 5]]}]))
     assert (query.video_id, query.text, query.windows.tolist()) == ("v", "a dog", [[0, 2], [4, 5]])
 

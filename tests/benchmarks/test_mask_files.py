@@ -94,6 +94,21 @@ def test_a_damaged_entry_of_a_zip_is_named(tiny, reader, tmp_path):
         open_mask_files(tmp_path / "said.zip").masks(*first(reader), SIZE)
 
 
+def test_a_damaged_stream_of_a_zip_fails_its_expression_and_no_other(tiny, reader, tmp_path):
+    path = tmp_path / "said.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for file in sorted(tiny.predictions.rglob("*.png")):
+            archive.write(file, file.relative_to(tiny.predictions).as_posix())
+    whole = bytearray(path.read_bytes())
+    start = whole.index(b"a/0/00000.png") + len("a/0/00000.png")
+    whole[start : start + 8] = b"\xff" * 8
+    path.write_bytes(whole)
+    report = evaluate_masks(reader, path, Choices(), silent)
+    (sentence,) = report.failures
+    assert "a/0/00000.png: expected a file that can be unpacked, got" in sentence
+    assert (report.rows[RESULT]["jf"], report.rows[RESULT]["failures"]) == (0.5, 1)
+
+
 def test_rules_differ_in_frames_without_truth(reader):
     video, expression = first(reader)
     full, none = np.ones((1, *SIZE), dtype=bool), np.zeros((1, *SIZE), dtype=bool)

@@ -132,6 +132,41 @@ def test_the_check_keeps_fifty_sentences_and_counts_all(tmp_path):
     assert (len(check.problems), check.problem_count) == (50, 60)
 
 
+@pytest.mark.parametrize("name", ["../a/0/00000.png", "/etc/x.png", "a/../../x", "..\\\\x.png", "C:/x.png"])
+def test_a_name_that_leads_out_of_the_zip_is_a_problem(tmp_path, name):
+    check = check_masks(zipped(tmp_path / "x.zip", {name: b""}), Server.MEVIS, SPLIT)
+    (problem,) = check.problems
+    assert "expected a name inside the zip's own folder" in problem
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["x.zip"]  # nothing is ever unpacked
+
+
+METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_zip_with_any_bytes_changed_is_refused_or_its_faults_are_named(tmp_path, method):
+    """Streams, headers, names, versions, methods and passwords: zipfile has an error of its own for each."""
+    whole, random = io.BytesIO(), np.random.default_rng(method)
+    with zipfile.ZipFile(whole, "w", method) as archive:
+        for name in ("a/0", "a/1", "b/0"):
+            for frame in ("00000", "00005"):
+                archive.writestr(f"{name}/{frame}.png", png())
+    refused = faulty = 0
+    for _ in range(300):
+        data = np.frombuffer(whole.getvalue(), dtype=np.uint8).copy()
+        data[random.integers(len(data), size=3)] = random.integers(256, size=3)
+        (tmp_path / "x.zip").write_bytes(data.tobytes())
+        try:
+            check = check_masks(tmp_path / "x.zip", Server.MEVIS, SPLIT, {"a": SIZE})
+        except InputError as error:
+            refused += "x.zip: expected a zip, got" in str(error)
+        else:
+            faulty += not check.good
+            assert all("\n" not in sentence for sentence in check.problems)
+    assert refused > 5
+    assert faulty > 50
+
+
 @pytest.mark.filterwarnings("ignore:Duplicate name")
 def test_a_file_twice_in_a_zip_is_a_problem(tmp_path):
     path = zipped(tmp_path / "x.zip", {})
