@@ -172,6 +172,19 @@ def test_predict_tracks_a_video_file_and_writes_what_a_person_can_open(command, 
     assert "the red star" in json.dumps(answers)
 
 
+def test_predict_takes_tracks_of_any_preset_and_makes_them_anew_only_when_told(command, tiny_video, tmp_path):
+    places = ("--cache", tmp_path / "c", "--device", "cpu")
+    words = ("predict", tiny_video, "-e", "the red star", "--out", tmp_path / "out", "--no-pictures", *places)
+    assert command("generate", tiny_video, "--preset", "fast", *places).code == 0
+    (path,) = (tmp_path / "c").rglob("*.h5")
+    before = path.read_bytes()
+    assert (command(*words).code, path.read_bytes() == before) == (0, True)
+    assert (command(*words, "--preset", "fast").code, path.read_bytes() == before) == (0, True)
+    assert (command(*words, "--preset", "faithful").code, path.read_bytes() == before) == (0, False)
+    refused = command(*words, "--preset", "quick")
+    assert (refused.code, "fast, balanced, faithful" in refused.err) == (2, True)
+
+
 def test_a_dry_run_of_predict_writes_nothing(command, tiny_video, tmp_path):
     places = ("--cache", tmp_path / "caches", "--out", tmp_path / "out")
     outcome = command("predict", tiny_video, "-e", "the red star", *places, "--dry-run")

@@ -252,6 +252,55 @@ def test_a_full_disk_is_one_sentence_and_costs_no_more_than_two_videos(command, 
     assert sorted(p.suffix for p in folder_of(root).iterdir()) == [".h5"] * 4
 
 
+@pytest.fixture
+def disk(tmp_path):
+    """A tmpfs of its own, and a way to mount it anew with other options."""
+    place = tmp_path / "disk"
+    place.mkdir()
+
+    def mount(options):
+        told = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(place)]
+        done = subprocess.run(told, capture_output=True, text=True, check=False)
+        if done.returncode:
+            pytest.skip(f"mounting a small tmpfs needs rights that this user lacks: {done.stderr.strip()}")
+
+    mount("size=1m")
+    yield place, lambda options: mount(f"remount,{options}")
+    subprocess.run(["umount", str(place)], check=True)
+
+
+@pytest.mark.slow
+def test_a_job_on_a_small_disk_keeps_what_is_whole_and_goes_on_when_there_is_room(command, clips, disk):
+    place, mount = disk
+    assert command(*words(clips, place, "--limit", 1)).figures["made"] == 1
+    (whole,) = place.rglob("*.h5")
+    before, used = whole.read_bytes(), shutil.disk_usage(place).used
+    mount(f"size={used + 4096}")
+    outcome = command(*words(clips, place))
+    assert (outcome.code, "Traceback" in outcome.err) == (2, False)
+    assert "no space left" in outcome.err or "expected room to write" in outcome.err
+    assert (list(place.rglob("*.h5")), whole.read_bytes() == before) == ([whole], True)
+    assert find_temporaries(folder_of(place)) == {}
+    mount("size=1m")
+    figures = command(*words(clips, place)).figures
+    assert (figures["made"], figures["kept"]) == (3, 1)
+    assert len([verify_cache(path) for path in place.rglob("*.h5")]) == 4
+
+
+@pytest.mark.slow
+def test_a_read_only_folder_is_one_sentence_and_whole_files_in_it_still_serve(command, clips, disk, tmp_path):
+    place, mount = disk
+    assert command(*words(clips, place)).figures["made"] == 4
+    before = {path: path.read_bytes() for path in place.rglob("*") if path.is_file()}
+    mount("ro")
+    outcome = command(*words(clips, place, "--overwrite"))
+    assert (outcome.code, "Traceback" in outcome.err) == (2, False)
+    assert "permission denied" in outcome.err
+    served = ("--data", clips, "--split", SPLIT, "--cache", place, "--out", tmp_path / "out", "--no-pictures")
+    assert command("predict", *served).code == 0
+    assert {path: path.read_bytes() for path in place.rglob("*") if path.is_file()} == before
+
+
 def test_a_place_that_is_no_folder_is_one_sentence(command, clips, tmp_path):
     put(tmp_path / "file")
     outcome = command(*words(clips, tmp_path / "file"))
