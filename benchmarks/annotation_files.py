@@ -6,6 +6,7 @@ Knows encodings, JSON and pydantic models. Does not know any dataset.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated, Any, Final, TypeVar
@@ -15,6 +16,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from core.errors import AnnotationError
 
 LONGEST: Final = 1_000_000.0  # seconds, eleven days: beyond it a number is a mistake, not a time
+
+LONGEST_NAME: Final = 200  # bytes of a file's name without its suffix: file systems hold 255
+
+_SURROGATE: Final = re.compile(r"\\u[dD][89a-fA-F]")
 
 Seconds = Annotated[float, Field(ge=0, le=LONGEST, allow_inf_nan=False)]
 Window = Annotated[list[Seconds], Field(min_length=2, max_length=2)]
@@ -112,6 +117,13 @@ def check_window(window: list[float], place: str) -> None:
         raise AnnotationError(f"{place}: expected start < end in seconds, got {window[0]}..{window[1]}")
 
 
+def check_name(name: str, place: str) -> None:
+    """Refuse what cannot be the name of one file or folder, or would lead elsewhere."""
+    plain = name.strip() and name not in {".", ".."} and name.isprintable() and not any(c in name for c in "/\\")
+    if not plain or len(name.encode("utf-8", "replace")) > LONGEST_NAME:
+        raise AnnotationError(f"{place}: expected names of a folder and its frames, got {_short(name)}")
+
+
 def once(seen: set[str], identifier: str, place: str) -> None:
     """Remember an id; AnnotationError when it was there before."""
     if identifier in seen:
@@ -121,9 +133,14 @@ def once(seen: set[str], identifier: str, place: str) -> None:
 
 def _parse(text: str, place: str) -> Any:
     try:
-        return json.loads(text, object_pairs_hook=_distinct(place), parse_constant=_no_constant(place))
+        value = json.loads(text, object_pairs_hook=_distinct(place), parse_constant=_no_constant(place))
+        if _SURROGATE.search(text):  # half a character, which no file name or output can hold
+            json.dumps(value, ensure_ascii=False).encode("utf-8")
+        return value
     except RecursionError as error:
         raise AnnotationError(f"{place}: expected JSON of a few levels, got too many levels") from error
+    except UnicodeEncodeError as error:
+        raise AnnotationError(f"{place}: expected whole characters, got half of one: {error.reason}") from error
     except ValueError as error:  # integers of thousands of digits included
         raise AnnotationError(f"{place}: expected JSON, got {error}") from error
 

@@ -9,6 +9,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
+from benchmarks.catalog import CATALOG
 from cache import cache_path
 from scripts.__main__ import app
 from tests.documented import ROOT, blocks, commands, lay_desk, run_line
@@ -92,6 +93,19 @@ def test_each_way_to_contribute_takes_less_than_ten_steps():
 def test_the_readme_leads_to_every_page():
     missing = [name for name in PAGES if f"(docs/{name}.md)" not in ALL["README"]]
     assert not missing
+
+
+@pytest.mark.parametrize("name", CATALOG)
+def test_the_page_of_evaluation_has_a_row_with_splits_and_place_of_every_dataset(name):
+    (row,) = re.findall(rf"^\| `{name}` \|.*$", ALL["evaluate"], re.MULTILINE)
+    _, splits, place, *_ = row.strip("| ").split(" | ")
+    entry = CATALOG[name]
+    assert all(split.removeprefix("Train_") in splits for split in entry.splits)
+    assert splits.startswith(f"`{entry.splits[0]}`")
+    named = set(re.findall(r"[\w*]+\.(?:jsonl?|txt|csv|h5|ini|label)", entry.layout))
+    assert (
+        "the same l" in place or {word for word in named if f"SPLIT{word}" not in place and word not in place} == set()
+    )
 
 
 @pytest.mark.slow

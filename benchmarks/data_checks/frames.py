@@ -5,6 +5,7 @@ Knows readers with masks and with boxes. Does not know scores. T frames.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -73,9 +74,9 @@ def _next(walk: Iterator[BenchmarkVideo], found: Inventory) -> BenchmarkVideo | 
 def _frames(video: BenchmarkVideo, videos: Path | None, found: Inventory, thorough: bool) -> rle.Size | None:
     """(H, W) of the first frame, None where it cannot be told; notes what is wrong with the frames."""
     folder, names = video.frames_path if videos is None else videos / video.frames_path.name, video.frame_names or ()
-    if videos is not None and not folder.is_dir():
+    if videos is not None and not os.path.isdir(folder):  # of too long a name Path would raise
         folder = videos / video.id
-    if not folder.is_dir():
+    if not os.path.isdir(folder):
         found.note(Fault.MISSING, f"{folder}: expected the frames of video {video.id!r}, found no such folder")
         return None
     there = {path.stem: path for path in folder.iterdir() if path.suffix.lower() in _SUFFIXES}

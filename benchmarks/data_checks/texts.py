@@ -5,6 +5,7 @@ Knows readers of moments, captions, questions, instructions, descriptions and su
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -138,7 +139,8 @@ def find_file(folder: Path, name: str) -> Path | None:
         return None
     stems = [name, *(name[: -len(s)] for s in SUFFIXES if name.lower().endswith(s))]
     places = [folder / name, *(folder / f"{stem}{suffix}" for stem in stems for suffix in SUFFIXES)]
-    return next((p for p in (*places, *(folder / stem for stem in stems)) if p.exists()), None)
+    # os.path says no where Path raises: of a name longer than any file's
+    return next((p for p in (*places, *(folder / stem for stem in stems)) if os.path.exists(p)), None)
 
 
 def _check_length(path: Path, said: float | None, found: Inventory, thorough: bool) -> None:

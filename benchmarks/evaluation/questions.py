@@ -69,9 +69,8 @@ def evaluate_answers(reader: QuestionReader, predictions: Path, choices: Choices
         totals[JUDGED] = AnswerTotals([read_verdict(verdicts.get(q.id, ""), q.kind) for q in questions])
     rows: dict[str, Figures] = {name: plain(t.compute(), "accuracy", "n", "failures") for name, t in totals.items()}
     parts = {k: plain(f, "accuracy", "n", "failures") for k, f in totals[RESULT].by_kind().items() if k}
-    missed = [q for q in questions if not said.get(q.id, "").strip()]
-    failures = tuple(f"question {q.id!r}: expected an answer, got none" for q in missed)
-    return Report(rows, failures, parts, {"judge": "exact words, or the option named"})
+    failures = (_failure(q, said.get(q.id, "")) for q in questions)
+    return Report(rows, tuple(text for text in failures if text), parts, {"judge": "exact words, or the option named"})
 
 
 def evaluate_timely(reader: TimelyReader, predictions: Path, choices: Choices, progress: Progress) -> Report:
@@ -106,6 +105,14 @@ def _known(said: Mapping[str, str], questions: Sequence[VideoQuestion], name: st
     if strangers or not questions:
         got = f"one of {min(strangers)!r}" if strangers else "a split without any"
         raise InputError(f"{name}: expected questions of the split, got {got}")
+
+
+def _failure(question: VideoQuestion, answer: str) -> str:
+    """Why an answer is none, "" where it is one: the same ones that the score counts as failures."""
+    if not _score(question, answer).failed:
+        return ""
+    wanted = f"one of {len(question.options)} options" if question.options and answer.strip() else "an answer"
+    return f"question {question.id!r}: expected {wanted}, got {repr(answer[:60]) if answer.strip() else 'none'}"
 
 
 def _score(question: VideoQuestion, answer: str) -> AnswerScore:

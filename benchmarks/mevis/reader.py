@@ -14,7 +14,7 @@ from typing import Any
 
 from pydantic import Field
 
-from benchmarks.annotation_files import Entry, Window, entries, read_json, validated
+from benchmarks.annotation_files import Entry, Window, check_name, entries, read_json, validated
 from benchmarks.label_maps import picture_size
 from benchmarks.protocol import BenchmarkVideo, named
 from core import rle
@@ -153,9 +153,9 @@ def open_mevis(root: Path, split: str | None = None) -> MevisReader:
 
 def _video(path: Path, video_id: str, value: _Video) -> BenchmarkVideo:
     key = f"{path}: videos.{video_id}"
-    for name in (video_id, *value.frames):
-        if not name.strip() or name in {".", ".."} or any(c in name for c in "/\\\0"):
-            raise AnnotationError(f"{key}: expected names of a folder and its frames, got {name!r}")
+    check_name(video_id, f"{path}: videos")
+    for name in (*value.frames, *value.expressions):  # all are parts of paths, the last in answers
+        check_name(name, key)
     if len(set(value.frames)) != len(value.frames):
         raise AnnotationError(f"{key}.frames: expected each frame once, got one twice")
     expressions = tuple(_expression(f"{key}.expressions.{i}", i, e) for i, e in value.expressions.items())

@@ -19,7 +19,7 @@ from typing import Annotated, Any, Final
 import numpy as np
 from pydantic import Field
 
-from benchmarks.annotation_files import Entry, Text, entries, validated
+from benchmarks.annotation_files import Entry, Text, check_name, entries, validated
 from benchmarks.label_maps import Labels, picture_size, read_labels
 from benchmarks.protocol import BenchmarkVideo, named
 from core import rle
@@ -125,11 +125,11 @@ def open_ref_youtube_vos(root: Path, split: str, name: str = "ref_youtube_vos", 
 
 
 def _video(path: Path, video_id: str, value: Any, folder: Path, fps: float) -> BenchmarkVideo:
+    check_name(video_id, f"{path}: videos")
     key = f"{path}: videos.{video_id}"
     entry = validated(_Video, value, key)
-    for part in (video_id, *entry.frames):
-        if not part.strip() or part in {".", ".."} or any(c in part for c in "/\\\0"):
-            raise AnnotationError(f"{key}: expected names of a folder and its frames, got {part[:80]!r}")
+    for name in (*entry.frames, *entry.expressions):  # all are parts of paths, the last in answers
+        check_name(name, key)
     if len(set(entry.frames)) != len(entry.frames):
         raise AnnotationError(f"{key}.frames: expected each frame once, got one twice")
     expressions = tuple(

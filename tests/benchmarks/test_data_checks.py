@@ -1,5 +1,6 @@
 """`data check`: what is missing, unreadable or mismatched is sorted, counted and named; what is odd is no fault."""
 
+import json
 import shutil
 
 import numpy as np
@@ -81,6 +82,38 @@ def test_a_broken_first_frame_is_a_sentence_where_the_size_stands_on_it(tmp_path
     found = check("mevis", tiny)
     assert faults(found) == {"unreadable": 2}  # the frame, and the masks whose size it gives
     assert all("00000.jpg: expected a picture, got" in text for text in found.sentences[Fault.UNREADABLE])
+
+
+NAMES = ["z" * 400, "a\nb", "a\x00b", "\x1b[31m", "..", " ", "a/b", "\ud800"]
+
+
+@pytest.mark.parametrize("name", NAMES, ids=ascii)
+@pytest.mark.parametrize("dataset", ["mevis", "ref_youtube_vos", "ref_davis"])
+def test_a_video_a_frame_or_an_expression_that_can_name_no_file_is_one_sentence(dataset, name, tmp_path):
+    tiny = MAKERS[dataset](tmp_path)
+    path = tiny.annotations[0]
+    video = json.loads(path.read_text())["videos"]["a"]
+    for videos in (
+        {name: video},
+        {"a": video | {"frames": [name, "00001"]}},
+        {"a": video | {"expressions": {name: video["expressions"]["0"]}}},
+    ):
+        path.write_text(json.dumps({"videos": videos}))
+        with pytest.raises(InputError, match=rf"{path.name}: .*(expected|should)") as caught:
+            check(dataset, tiny)
+        assert str(caught.value).isprintable()
+        assert len(str(caught.value)) < 700
+
+
+def test_a_video_of_a_name_that_no_file_can_have_is_missing_and_no_other_error(tmp_path):
+    tiny = MAKERS["youcook2"](tmp_path)
+    (path,) = tiny.annotations
+    path.write_text(path.read_text().replace("v_a", "z" * 400))
+    assert faults(check("youcook2", tiny, tmp_path)) == {"missing": 2}
+    tiny = MAKERS["elysium_track"](tmp_path / "boxes")
+    (path,) = tiny.annotations
+    path.write_text(path.read_text().replace("v/", "z" * 400 + "/"))
+    assert set(faults(check("elysium_track", tiny))) == {"missing"}
 
 
 def test_a_missing_label_map_and_one_of_another_size(tmp_path):

@@ -1,8 +1,10 @@
 """`benchmark metrics` compares equal things and says what it measured."""
 
+import tracemalloc
+
 import numpy as np
 
-from benchmarks.metrics.speed import draw
+from benchmarks.metrics.speed import draw, time_metrics
 
 
 def test_the_benchmark_prints_the_ratio_the_difference_and_the_scaling(command):
@@ -13,6 +15,18 @@ def test_the_benchmark_prints_the_ratio_the_difference_and_the_scaling(command):
     assert figures["largest_difference"] < 1e-9
     assert figures["speed_ratio"] > 5  # far more on a quiet machine: the command's own figure is the one to quote
     assert figures["expressions_per_s_1_processes"] > 0
+    assert figures["peak_mib"] > 10
+
+
+def test_memory_does_not_grow_with_the_number_of_expressions():
+    """What Python and numpy hold at most while ten times as many expressions are scored; the clip is what counts."""
+    peaks = []
+    for expressions in (2, 20):
+        tracemalloc.start()
+        time_metrics(expressions, 2, lambda done, total: None)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[1] < 1.2 * peaks[0]
 
 
 def test_the_drawn_answers_are_neither_right_nor_hopeless_and_always_the_same():

@@ -152,7 +152,7 @@ def changed(*path_and_value):
         (changed("clip", "frames", ["a", "a"]), "videos.clip.frames: expected each frame once"),
         (changed("clip", "frames", ["../a"]), "videos.clip: expected names of a folder and its frames, got '../a'"),
         (changed("clip", "fps", 0), "videos.clip.fps: Input should be greater than 0"),
-        (changed("..", meta()["videos"]["clip"]), "videos...: expected names"),
+        (changed("..", meta()["videos"]["clip"]), "videos: expected names of a folder and its frames, got '..'"),
         (changed("clip", "expressions", "0", {"anno_id": []}), "videos.clip.expressions.0.exp: Field required"),
         (changed("clip", "expressions", "0", "exp", " "), "videos.clip.expressions.0: .*expected a non-empty text"),
         (

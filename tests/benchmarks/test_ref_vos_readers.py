@@ -105,7 +105,10 @@ def test_masks_are_the_values_of_the_palette_not_its_colours(root):
             {"videos": {"clip": {"frames": ["a", "a"], "expressions": {}}}},
             "videos.clip.frames: expected each frame once",
         ),
-        ({"videos": {"../up": {"frames": ["a"], "expressions": {}}}}, "videos.../up: expected names of a folder"),
+        (
+            {"videos": {"../up": {"frames": ["a"], "expressions": {}}}},
+            "videos: expected names of a folder and its frames, got",
+        ),
         ({"videos": {"c": {"frames": ["a"], "expressions": {"0": {"exp": " "}}}}}, "videos.c: expressions.0.exp"),
         ({"videos": {"c": {"frames": ["a"], "expressions": {"0": {}}}}}, "videos.c: expressions.0.exp: Field required"),
         ({"videos": {"c": {"frames": ["a"], "expressions": {"0": {"exp": "x", "obj_id": 0}}}}}, "expressions.0.obj_id"),

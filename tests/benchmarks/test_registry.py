@@ -79,6 +79,17 @@ def test_no_predictions_are_failures_at_the_bottom_and_every_one_is_named(name, 
     assert result["failures"] == len(report.failures) == result.get("sequences", result["n"])
 
 
+def test_an_answer_that_names_no_option_is_counted_and_named_as_a_failure(tmp_path):
+    tiny = MAKERS["tgif_qa"](tmp_path)
+    tiny.predictions.write_text(json.dumps({"0": "a horse", "1": " "}))
+    report = score("tgif_qa", tiny)
+    assert report.failures == (
+        "question '0': expected one of 5 options, got 'a horse'",
+        "question '1': expected an answer, got none",
+    )
+    assert (report.rows[RESULT]["failures"], report.rows[RESULT]["accuracy"]) == (2, 0)
+
+
 @pytest.mark.parametrize("name", DATASETS)
 def test_a_whole_dataset_passes_its_check_with_counts(name, tmp_path):
     tiny = MAKERS[name](tmp_path)
