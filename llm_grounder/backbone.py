@@ -120,11 +120,14 @@ class Backbone(nn.Module):
         """Embeddings [.., H] of token ids [..]."""
         row = self.row_of[ids]
         words = self.lm.get_input_embeddings()(ids.masked_fill(row >= 0, 0))
-        return torch.where((row >= 0)[..., None], self.rows.to(words.dtype)[row.clamp(min=0)], words)
+        # Not by indexing, whose gradient adds the many rows of one token one after another.
+        own = nn.functional.embedding(row.clamp(min=0), self.rows.to(words.dtype))
+        return torch.where((row >= 0)[..., None], own, words)
 
     def rows_of(self, tokens: Iterable[str]) -> Tensor:
         """Embeddings [n, H] of tokens of the grounder."""
-        return self.embed(torch.tensor([self.ids[token] for token in tokens], device=self.row_of.device))
+        ids = torch.tensor([self.ids[token] for token in tokens])
+        return self.embed(ids.to(self.row_of.device, non_blocking=True))
 
     def forward(
         self, embeds: Tensor, mask: Tensor | None = None, positions: Tensor | None = None, past: Any = None,

@@ -73,7 +73,8 @@ class Inputs(nn.Module):
     ) -> Tensor:  # fmt: skip
         """Embeddings [B, L, H] of a batch, on the backbone's device and in its dtype."""
         device = backbone.row_of.device
-        ids = batch.ids.to(device)
+        # Small copies that waited for the device, here and below, would keep it from ever having work ahead.
+        ids = batch.ids.to(device, non_blocking=True)
         embeds = backbone.embed(ids)
         groups = [[piece.group for piece in layout.pieces if piece.group >= 0] for layout in layouts]
         marked = [layout.frame[layout.frame_at] for layout in layouts]
@@ -94,7 +95,9 @@ class Inputs(nn.Module):
         if self.digits is not None and self.composed is not None:
             times = np.concatenate([clip.times[t.numpy()] for clip, t in zip(clips, marked, strict=True)])
             spelt = self.composed(self.digits(backbone.rows_of(TIME_TOKENS).float(), times))
-            row, column = (part.to(device) for part in torch.nonzero(batch.ids == backbone.ids[FRAME]).unbind(1))
+            row, column = (
+                part.to(device, non_blocking=True) for part in torch.nonzero(batch.ids == backbone.ids[FRAME]).unbind(1)
+            )
             embeds = embeds.index_put((row, column), spelt.to(embeds.dtype), accumulate=True)
         return embeds
 
@@ -134,7 +137,7 @@ class Inputs(nn.Module):
                 boxes.append(region.box)
                 frames.append((id(clip), frame))
         shown = frames_of(seen, frames)
-        return torch.as_tensor(self.region(torch.tensor(boxes, device=shown.device).view(-1, 4), shown))
+        return torch.as_tensor(self.region(torch.tensor(boxes).view(-1, 4).to(shown.device, non_blocking=True), shown))
 
     def objects(self, layouts: Sequence[Layout], clips: Sequence[Clip], backbone: Backbone) -> Tensor:
         """Object tokens [X, H] of all layouts: the tracker's token, the box, and the name of the track."""
@@ -148,10 +151,13 @@ class Inputs(nn.Module):
                 )
             t, n = layout.objects.unbind(1)
             if clip.tracks:
-                where = n.to(clip.track_tokens.device), t.to(clip.track_tokens.device)
+                where = (
+                    n.to(clip.track_tokens.device, non_blocking=True),
+                    t.to(clip.track_tokens.device, non_blocking=True),
+                )
                 tokens.append(clip.track_tokens[where].to(device, torch.float32))
                 boxes.append(clip.track_boxes[where].to(device, torch.float32))
-            names.append(n.to(device))
+            names.append(n.to(device, non_blocking=True))
         if not tokens:
             return torch.zeros(0, backbone.width, device=device)
         seen = torch.cat([self.token_norm(torch.cat(tokens)), waves(torch.cat(boxes))], -1)
