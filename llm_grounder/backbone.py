@@ -204,7 +204,15 @@ def _fuse_norms(lm: nn.Module) -> None:
         for name, child in parent.named_children():
             if type(child).__name__ == "Qwen3RMSNorm":
                 norm: Any = child
-                setattr(parent, name, nn.RMSNorm(len(norm.weight), eps=norm.variance_epsilon))
+                setattr(parent, name, _Norm(len(norm.weight), eps=norm.variance_epsilon))
+
+
+class _Norm(nn.RMSNorm):
+    """In the weights' own precision, for which alone torch has one kernel."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[.., H] -> the same."""
+        return super().forward(x.to(self.weight.dtype))
 
 
 def pretrained_backbone(
