@@ -120,11 +120,14 @@ class Backbone(nn.Module):
         """Embeddings [.., H] of token ids [..]."""
         row = self.row_of[ids]
         words = self.lm.get_input_embeddings()(ids.masked_fill(row >= 0, 0))
-        return torch.where((row >= 0)[..., None], self.rows.to(words.dtype)[row.clamp(min=0)], words)
+        # Not by indexing, whose gradient adds the many rows of one token one after another.
+        own = nn.functional.embedding(row.clamp(min=0), self.rows.to(words.dtype))
+        return torch.where((row >= 0)[..., None], own, words)
 
     def rows_of(self, tokens: Iterable[str]) -> Tensor:
         """Embeddings [n, H] of tokens of the grounder."""
-        return self.embed(torch.tensor([self.ids[token] for token in tokens], device=self.row_of.device))
+        ids = torch.tensor([self.ids[token] for token in tokens])
+        return self.embed(ids.to(self.row_of.device, non_blocking=True))
 
     def forward(
         self, embeds: Tensor, mask: Tensor | None = None, positions: Tensor | None = None, past: Any = None,
@@ -201,7 +204,15 @@ def _fuse_norms(lm: nn.Module) -> None:
         for name, child in parent.named_children():
             if type(child).__name__ == "Qwen3RMSNorm":
                 norm: Any = child
-                setattr(parent, name, nn.RMSNorm(len(norm.weight), eps=norm.variance_epsilon))
+                setattr(parent, name, _Norm(len(norm.weight), eps=norm.variance_epsilon))
+
+
+class _Norm(nn.RMSNorm):
+    """In the weights' own precision, for which alone torch has one kernel."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[.., H] -> the same."""
+        return super().forward(x.to(self.weight.dtype))
 
 
 def pretrained_backbone(

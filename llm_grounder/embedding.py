@@ -73,14 +73,14 @@ class Inputs(nn.Module):
     ) -> Tensor:  # fmt: skip
         """Embeddings [B, L, H] of a batch, on the backbone's device and in its dtype."""
         device = backbone.row_of.device
-        ids = batch.ids.to(device)
-        embeds = backbone.embed(ids)
+        # Small copies that waited for the device, here and below, would keep it from ever having work ahead.
+        embeds = backbone.embed(batch.ids.to(device, non_blocking=True))
         groups = [[piece.group for piece in layout.pieces if piece.group >= 0] for layout in layouts]
         marked = [layout.frame[layout.frame_at] for layout in layouts]
         if self.object is not None:
-            embeds = _put(embeds, ids == backbone.ids[OBJECT], self.objects(layouts, clips, backbone))
+            embeds = _put(embeds, batch.ids == backbone.ids[OBJECT], self.objects(layouts, clips, backbone))
         seen = self._timed(see(self.patches, clips, self.settings.patches, self.settings.feature_width, device), clips)
-        embeds = _put(embeds, ids == backbone.ids[REGION], self._regions(layouts, clips, seen))
+        embeds = _put(embeds, batch.ids == backbone.ids[REGION], self._regions(layouts, clips, seen))
         if self.guide is not None:
             assert isinstance(self.compressor, GuidedSlots)
             guides = self.guide(embeds, batch.start, layouts)
@@ -90,12 +90,11 @@ class Inputs(nn.Module):
         else:
             patches = patches_of(seen)
             tokens = self._visual_tokens([patches[id(clip)] for clip in clips], groups)
-        embeds = _put(embeds, ids == backbone.ids[VISUAL], tokens)
+        embeds = _put(embeds, batch.ids == backbone.ids[VISUAL], tokens)
         if self.digits is not None and self.composed is not None:
             times = np.concatenate([clip.times[t.numpy()] for clip, t in zip(clips, marked, strict=True)])
             spelt = self.composed(self.digits(backbone.rows_of(TIME_TOKENS).float(), times))
-            row, column = (part.to(device) for part in torch.nonzero(batch.ids == backbone.ids[FRAME]).unbind(1))
-            embeds = embeds.index_put((row, column), spelt.to(embeds.dtype), accumulate=True)
+            embeds = _put(embeds, batch.ids == backbone.ids[FRAME], spelt, more=True)
         return embeds
 
     def _visual_tokens(self, patches: Sequence[Tensor], groups: Sequence[Sequence[int]]) -> Tensor:
@@ -134,7 +133,7 @@ class Inputs(nn.Module):
                 boxes.append(region.box)
                 frames.append((id(clip), frame))
         shown = frames_of(seen, frames)
-        return torch.as_tensor(self.region(torch.tensor(boxes, device=shown.device).view(-1, 4), shown))
+        return torch.as_tensor(self.region(torch.tensor(boxes).view(-1, 4).to(shown.device, non_blocking=True), shown))
 
     def objects(self, layouts: Sequence[Layout], clips: Sequence[Clip], backbone: Backbone) -> Tensor:
         """Object tokens [X, H] of all layouts: the tracker's token, the box, and the name of the track."""
@@ -148,10 +147,13 @@ class Inputs(nn.Module):
                 )
             t, n = layout.objects.unbind(1)
             if clip.tracks:
-                where = n.to(clip.track_tokens.device), t.to(clip.track_tokens.device)
+                where = (
+                    n.to(clip.track_tokens.device, non_blocking=True),
+                    t.to(clip.track_tokens.device, non_blocking=True),
+                )
                 tokens.append(clip.track_tokens[where].to(device, torch.float32))
                 boxes.append(clip.track_boxes[where].to(device, torch.float32))
-            names.append(n.to(device))
+            names.append(n.to(device, non_blocking=True))
         if not tokens:
             return torch.zeros(0, backbone.width, device=device)
         seen = torch.cat([self.token_norm(torch.cat(tokens)), waves(torch.cat(boxes))], -1)
@@ -163,5 +165,10 @@ def _two_layers(inner: int, width: int) -> nn.Module:
     return nn.Sequential(nn.Linear(inner, width), nn.GELU(), nn.Linear(width, width))
 
 
-def _put(embeds: Tensor, where: Tensor, values: Tensor) -> Tensor:
-    return embeds.masked_scatter(where[..., None], values.to(embeds.dtype))
+def _put(embeds: Tensor, where: Tensor, values: Tensor, *, more: bool = False) -> Tensor:
+    """Embeddings [B, L, H] with values [n, H] where `where` [B, L] says, which is on the CPU, so that nothing waits.
+
+    more: add them to what is there.
+    """
+    row, column = (part.to(embeds.device, non_blocking=True) for part in torch.nonzero(where).unbind(1))
+    return embeds.index_put((row, column), values.to(embeds.dtype), accumulate=more)

@@ -141,7 +141,13 @@ class Grounder(nn.Module):
         replies = self._replies(samples, self.heads(samples, layouts, batch, states))
         rules = [list(processors(sample)) if processors is not None else [] for sample in samples]
         said = decode(
-            self.backbone, states[:, -1], past, batch.real.to(self.device), batch.positions[:, -1], rules, most
+            self.backbone,
+            states[:, -1],
+            past,
+            batch.real.to(self.device, non_blocking=True),
+            batch.positions[:, -1],
+            rules,
+            most,
         )
         words = [self.backbone.tokenizer.decode(ids, skip_special_tokens=False) for ids in said]
         return [replace(reply, text=text) for reply, text in zip(replies, words, strict=True)]
@@ -164,7 +170,12 @@ class Grounder(nn.Module):
         mask, positions = batch.real, batch.positions
         if window is not None:
             mask, positions = windowed(layouts, batch, window)
-        states, past = self.backbone(embeds, mask.to(self.device), positions.to(self.device), use_cache=use_cache)
+        states, past = self.backbone(
+            embeds,
+            mask.to(self.device, non_blocking=True),
+            positions.to(self.device, non_blocking=True),
+            use_cache=use_cache,
+        )
         return states, past
 
     def embed(self, pieces: Sequence[Piece], clip: Clip) -> tuple[Tensor, Layout]:
@@ -190,7 +201,7 @@ class Grounder(nn.Module):
             for b, layout in enumerate(layouts):
                 if len(layout.presence_at):
                     own, presence = (
-                        states[b, (at + batch.start[b]).to(states.device)]
+                        states[b, (at + batch.start[b]).to(states.device, non_blocking=True)]
                         for at in (layout.track_at, layout.presence_at)
                     )
                     tracks[b] = self.track_head(own, presence[0])
@@ -200,7 +211,7 @@ class Grounder(nn.Module):
             edges, real = _edges([samples[b].clip for b in spanned], states.device)
             places = [layout.span_at for layout in layouts]
             queries = _at(states, batch, places).view(len(spanned), -1, states.shape[-1])
-            shown = frames[_padded(sizes, spanned).to(states.device)]
+            shown = frames[_padded(sizes, spanned).to(states.device, non_blocking=True)]
             spans = self.span_head(queries, shown, real, edges)
         said, boxes = None, None
         if self.frame_head is not None:
@@ -212,8 +223,10 @@ class Grounder(nn.Module):
 
     def _text_loss(self, batch: Batch, states: Tensor) -> Tensor:
         row, column = torch.nonzero(batch.labels[:, 1:] >= 0).unbind(1)
-        logits = self.backbone.logits(states[row.to(states.device), column.to(states.device)])
-        return F.cross_entropy(logits.float(), batch.labels[row, column + 1].to(states.device))
+        logits = self.backbone.logits(
+            states[row.to(states.device, non_blocking=True), column.to(states.device, non_blocking=True)]
+        )
+        return F.cross_entropy(logits.float(), batch.labels[row, column + 1].to(states.device, non_blocking=True))
 
     def _replies(self, samples: Sequence[Sample], out: Outputs) -> list[Reply]:
         replies = []
@@ -239,7 +252,9 @@ def _at(states: Tensor, batch: Batch, places: Sequence[Tensor]) -> Tensor:
     """States [all, H] at the places of each sample, one sample after another."""
     rows = np.repeat(np.arange(len(places)), [len(at) for at in places])
     columns = torch.cat([at + start for at, start in zip(places, batch.start, strict=True)])
-    return states[torch.from_numpy(rows).to(states.device), columns.to(states.device)]
+    return states[
+        torch.from_numpy(rows).to(states.device, non_blocking=True), columns.to(states.device, non_blocking=True)
+    ]
 
 
 def _padded(sizes: Sequence[int], chosen: Sequence[int]) -> Tensor:
@@ -256,7 +271,9 @@ def _edges(clips: Sequence[Clip], device: torch.device) -> tuple[Tensor, Tensor]
     each = [torch.as_tensor(np.append(clip.times, clip.end), dtype=torch.float32) for clip in clips]
     edges = pad_sequence([torch.stack([edge[:-1], edge[1:]], -1) for edge in each], batch_first=True)
     lengths = torch.tensor([clip.frames for clip in clips])
-    return edges.to(device), (torch.arange(edges.shape[1]) < lengths[:, None]).to(device)
+    return edges.to(device, non_blocking=True), (torch.arange(edges.shape[1]) < lengths[:, None]).to(
+        device, non_blocking=True
+    )
 
 
 def _spans(ends: Tensor, score: Tensor, clip: Clip) -> tuple[TimeSpan, ...]:

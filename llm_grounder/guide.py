@@ -37,7 +37,7 @@ class Guide(nn.Module):
         starts: where each layout begins in its row.
         """
         nothing = self.leave(self.nothing)
-        rows, columns, real = (part.to(embeds.device) for part in _words(starts, layouts))
+        rows, columns, real = (part.to(embeds.device, non_blocking=True) for part in _words(starts, layouts))
         if not len(rows):
             return torch.as_tensor(nothing)
         words = self.word(self.norm(embeds[rows[:, None], columns]))  # [U - 1, N, H]

@@ -19,6 +19,7 @@ from core.errors import InputError
 from llm_grounder.compressors import GuidedSlots, group_frames
 from llm_grounder.types import Clip
 
+LONG = 16  # frames
 ALIKE = 1.25  # clips whose lengths differ by no more than this share of frames are seen together
 
 
@@ -55,10 +56,12 @@ def see(front: nn.Module, clips: Sequence[Clip], patches: int, width: int, devic
 
 def _see(front: nn.Module, clips: Sequence[Clip], device: torch.device) -> Seen:
     longest, (_, patches, width) = max(clip.frames for clip in clips), clips[0].features.shape
+    if longest > LONG:
+        longest += -longest % LONG  # few different shapes, for each of which convolutions are chosen anew
     kind = next(front.parameters()).dtype
     features = torch.zeros(len(clips), longest, patches, width, device=device, dtype=kind)
     for n, clip in enumerate(clips):
-        features[n, : clip.frames] = clip.features.to(device)
+        features[n, : clip.frames] = clip.features.to(device, non_blocking=True)
     shown: Tensor = front(features)
     if torch.is_autocast_enabled(device.type):  # once, not for each sample that looks at them
         shown = shown.to(torch.get_autocast_dtype(device.type))
@@ -75,7 +78,7 @@ def groups_of(patches: Tensor, wanted: Sequence[int], group: int) -> tuple[Tenso
     cut, there = group_frames(patches, group)
     if len(wanted) == len(cut):
         return cut, there
-    pick = torch.tensor(list(wanted), device=patches.device, dtype=torch.long)
+    pick = torch.tensor(list(wanted), dtype=torch.long).to(patches.device, non_blocking=True)
     return cut[pick], there[pick]
 
 
@@ -86,10 +89,10 @@ def frames_of(seen: Sequence[Seen], wanted: Sequence[tuple[int, int]]) -> Tensor
         own = [r for r, (key, _) in enumerate(wanted) if key in each.place]
         order += own
         index = torch.tensor([(each.place[wanted[r][0]][0], wanted[r][1]) for r in own], dtype=torch.long).view(-1, 2)
-        n, t = index.to(each.shown.device).unbind(1)
+        n, t = index.to(each.shown.device, non_blocking=True).unbind(1)
         parts.append(each.shown[n, t])
     back = torch.tensor(order, dtype=torch.long).argsort()
-    return torch.cat(parts)[back.to(parts[0].device)]
+    return torch.cat(parts)[back.to(parts[0].device, non_blocking=True)]
 
 
 def guided(
@@ -119,12 +122,12 @@ def guided(
     shown = patches_of(seen)
     for b, (clip, wanted, turns) in enumerate(zip(clips, groups, steering.turns, strict=True)):
         if b not in place:
-            index = torch.tensor(turns, dtype=torch.long, device=steering.directions.device)
+            index = torch.tensor(turns, dtype=torch.long).to(steering.directions.device, non_blocking=True)
             made.append(slots(*groups_of(shown[id(clip)], wanted, group), steering.directions[index]))
             place[b] = count + np.arange(len(wanted))
             count += len(wanted)
     order = torch.from_numpy(np.concatenate([place[b] for b in range(len(clips))]))
-    return torch.cat(made)[order.to(made[0].device)]
+    return torch.cat(made)[order.to(made[0].device, non_blocking=True)]
 
 
 def _together(
@@ -135,7 +138,7 @@ def _together(
     turns = torch.zeros(len(seen.shown), most, dtype=torch.long)
     for key, own in samples.items():
         turns[seen.place[key][0], : len(own)] = torch.tensor([steering.turns[b][0] for b in own])
-    directions = steering.directions[turns.to(steering.directions.device)]  # [N, A, W, K]
+    directions = steering.directions[turns.to(steering.directions.device, non_blocking=True)]  # [N, A, W, K]
     wide = directions.permute(0, 2, 1, 3).flatten(2)[:, None]  # [N, 1, W, A * K]
     real = torch.ones(1, dtype=torch.bool, device=seen.shown.device).expand(seen.shown.shape[:3])
     made = slots(seen.shown, real, wide)  # [N, T, A * K, W + 1]

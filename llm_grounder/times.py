@@ -67,10 +67,12 @@ class ComposedTime(nn.Module):
 
     def forward(self, rows: Tensor, times: Sequence[float] | NDArray[np.float64]) -> Tensor:
         """Vectors [T, H] of T times, from the time tokens' embeddings `rows` [11, H]."""
-        digits = [[DIGITS.index(digit) for digit in time_digits(float(time))] for time in times]
-        places = torch.tensor(digits, dtype=torch.long, device=rows.device).view(-1, TIME_LENGTH)  # T may be 0
-        picked = rows[places]  # [T, 6, H]
-        return torch.as_tensor(self.mix(picked.flatten(1)))
+        values, back = np.unique(np.asarray(times, dtype=np.float64), return_inverse=True)
+        digits = [[DIGITS.index(digit) for digit in time_digits(float(time))] for time in values]
+        places = torch.tensor(digits, dtype=torch.long).view(-1, TIME_LENGTH)  # T may be 0
+        picked = rows[places.to(rows.device, non_blocking=True)]  # of each time once, [U, 6, H]
+        mixed = torch.as_tensor(self.mix(picked.flatten(1)))
+        return nn.functional.embedding(torch.from_numpy(back).to(rows.device, non_blocking=True), mixed)
 
 
 class FrameTimes(nn.Module):

@@ -54,9 +54,9 @@ def box_losses(
         matched = torch.zeros_like(out.score)
         matched[t, k] = 1
         score = F.binary_cross_entropy_with_logits(out.score, matched, reduction="none")
-        terms["score"].append(score[torch.nonzero(frames).flatten().to(score.device)].flatten())
+        terms["score"].append(score[torch.nonzero(frames).flatten().to(score.device, non_blocking=True)].flatten())
         if len(t):
-            one, other = out.boxes[t, k], boxes.to(out.boxes)[t, m]
+            one, other = out.boxes[t, k], boxes.to(out.boxes, non_blocking=True)[t, m]
             terms["l1"].append((one - other).abs().sum(-1))
             terms["giou"].append(1 - box_giou(one, other))
     return {f"boxes.{name}": torch.cat(parts).mean() for name, parts in terms.items() if parts}
@@ -85,7 +85,7 @@ def _match(
         one, other = out.boxes[:, :, None], truth[:, None]
         cost = 5 * (one - other).abs().sum(-1) - 2 * box_giou(one, other) - out.score.sigmoid()[..., None]
     there = ~known[..., 0].isnan() & labelled[:, None]
-    cost = cost.masked_fill(~there[:, None].to(cost.device), torch.inf)
+    cost = cost.masked_fill(~there[:, None].to(cost.device, non_blocking=True), torch.inf)
     if min(cost.shape[1:]) == 1:  # one box or one truth a frame: the cheapest pair, all frames at once
         return _cheapest(cost, there)
     found: list[tuple[int, int, int]] = []
@@ -99,6 +99,6 @@ def _match(
 
 
 def _cheapest(cost: Tensor, there: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    t = torch.nonzero(there.any(1)).flatten().to(cost.device)
+    t = torch.nonzero(there.any(1)).flatten().to(cost.device, non_blocking=True)
     best = cost[t].flatten(1).argmin(1)
     return t, best // cost.shape[2], best % cost.shape[2]

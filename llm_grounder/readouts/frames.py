@@ -48,7 +48,7 @@ def frame_losses(
         known = torch.nonzero(~true.isnan()).flatten()  # where labels are, so that no device is waited for
         if len(known):
             losses[f"frames.{name}"] = F.binary_cross_entropy_with_logits(
-                said[known.to(said.device)], true[known].to(said)
+                said[known.to(said.device, non_blocking=True)], true[known].to(said, non_blocking=True)
             )
     return losses
 

@@ -106,7 +106,7 @@ def span_losses(found: SpanOutput, truth: Sequence[Tensor | None], edges: Tensor
     each = [spans for spans in truth if spans is not None]
     ends, score, edges, real = found.ends[known], found.score[known], edges[known], real[known]
     first, last = edges[:, :1, :1], torch.where(real, edges[..., 1], -torch.inf).amax(1)[:, None, None]
-    spans = pad_sequence(each, batch_first=True).to(ends)  # [B', M, 2]
+    spans = pad_sequence(each, batch_first=True).to(ends, non_blocking=True)  # [B', M, 2]
     predicted, wanted = (ends - first) / (last - first), (spans - first) / (last - first)
     b, k, m = _match(predicted, wanted, score, [len(one) for one in each])
     matched = torch.zeros_like(score).index_put((b, k), score.new_ones(()))
@@ -143,4 +143,8 @@ def _match(
     found = [best_pairs(costs[b, :, :count]) for b, count in enumerate(counts)]
     samples = torch.repeat_interleave(torch.tensor([len(rows) for rows, _ in found]))
     queries, truths = (torch.cat([pair[i] for pair in found]) for i in (0, 1))
-    return samples.to(score.device), queries.to(score.device), truths.to(score.device)
+    return (
+        samples.to(score.device, non_blocking=True),
+        queries.to(score.device, non_blocking=True),
+        truths.to(score.device, non_blocking=True),
+    )

@@ -53,15 +53,15 @@ class PatchLessons(nn.Module):
 def patch_truth(film: Film, frames: slice, side: int) -> Tensor:
     """What the patches of a grid of `side` x `side` show in some frames, [T, P, kinds], on the film's device."""
     story, device = film.story, film.patches.device
-    boxes = torch.from_numpy(film.boxes[:, frames]).to(device)  # [O, T, 4]
-    values = _values(story)[:, frames].to(device)  # [O, T, kinds]
+    boxes = torch.from_numpy(film.boxes[:, frames]).to(device, non_blocking=True)  # [O, T, 4]
+    values = _values(story)[:, frames].to(device, non_blocking=True)  # [O, T, kinds]
     middles = (torch.arange(side, device=device) + 0.5) / side
     y, x = (line.flatten() for line in torch.meshgrid(middles, middles, indexing="ij"))  # [P] each
     centre, half = (boxes[..., :2] + boxes[..., 2:]) / 2, (boxes[..., 2:] - boxes[..., :2]) / 2
     reach = (ROUND * half).clamp(min=0.5 / side)
     away = ((x - centre[..., :1]) / reach[..., :1]) ** 2 + ((y - centre[..., 1:]) / reach[..., 1:]) ** 2  # [O, T, P]
     inside = away.nan_to_num(math.inf) <= 1
-    depth = torch.tensor([thing.depth for thing in story.objects], device=device)
+    depth = torch.tensor([thing.depth for thing in story.objects]).to(device, non_blocking=True)
     front = torch.where(inside, depth[:, None, None], len(depth) + 100).argmin(0)  # [T, P]
     truth = values[front, torch.arange(values.shape[1], device=device)[:, None]]
     return truth.masked_fill(~inside.any(0)[..., None], NOTHING)

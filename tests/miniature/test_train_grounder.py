@@ -1,7 +1,9 @@
 """The miniature grounder's training: what it leaves, how it goes on, and what it refuses."""
 
 import json
+from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 
@@ -9,7 +11,7 @@ from core.errors import InputError
 from core.images import load_image_encoder
 from llm_grounder.checkpoints import load_grounder
 from miniature import eval_grounder, train_grounder
-from miniature.grounder_training.films import Order, Sight, Studio
+from miniature.grounder_training.films import Film, Order, Sight, Studio
 from miniature.grounder_training.trainer import SMOKE, Trainer
 from miniature.training_steps import rate_at
 from tracksift.clips import read_inputs
@@ -64,6 +66,30 @@ def test_a_stopped_training_goes_on_to_the_same_weights(tmp_path):
         torch.testing.assert_close(a, b)
     assert (resumed.step, resumed.asked) == (3, whole.asked)
     studio.close()
+
+
+@pytest.mark.slow
+def test_a_training_stops_at_its_share_and_goes_on(train, tmp_path):
+    words = ("--out", tmp_path / "run", "--size", "smoke", "--steps", 4, *QUICK[4:], "--tasks", "moments")
+    half = train(*words, "--until", 0.5)
+    assert (half.code, half.figures["steps"]) == (0, 2), half.err
+    assert load_grounder(tmp_path / "run" / "grounder")[1]["steps"] == 2
+    whole = train(*words, "--resume")
+    assert whole.figures["steps"] == 4
+    lines = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
+    assert [line["progress"] for line in lines if "held_out" in line] == [0.5, 1.0]
+    assert whole.figures["films"] > half.figures["films"]
+
+
+def test_a_step_takes_short_films_at_first_and_long_ones_at_last():
+    trainer = Trainer(replace(SMOKE, short_share=1.0), torch.device("cpu"))
+    films = [
+        Film(Order(i, 0, seconds=seconds).story(), torch.zeros(1), np.zeros(1))
+        for i, seconds in enumerate((16, 24, 16, 24))
+    ]
+    assert {film.story.duration for film in trainer.choose(films)} == {16}
+    trainer.progress = 1.0
+    assert {film.story.duration for film in trainer.choose(films)} == {24}
 
 
 def test_the_rate_warms_up_and_falls():
