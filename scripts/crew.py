@@ -31,11 +31,11 @@ class Crew(NamedTuple):
     """Who does the work. together: videos that one process tracks at once."""
 
     workers: int
-    together: int
     gpu_share: float | None
     ray: bool
     address: str | None
     retry_failed: bool
+    together: int = 1
 
 
 class Work(NamedTuple):

@@ -124,7 +124,7 @@ def main(
 
     jobs = part_of(choose_jobs(video, data, split, cache, fps, limit), shard)
     pipeline = Pipeline(Models(tracker=tracker, detector=detector), device, compiled)
-    crew = Crew(workers, together, gpu_share, ray or ray_address is not None, ray_address, retry_failed)
+    crew = Crew(workers, gpu_share, ray or ray_address is not None, ray_address, retry_failed, together)
     check_crew(crew, compiled=compiled, one=video is not None)
     user = options.read_user_prompts(box, point, mask)
     sources = _sources([*source, *([Source.USER.value] if user else [])])

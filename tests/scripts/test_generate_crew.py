@@ -21,6 +21,9 @@ MADE, FAILED = JobResult("a", "made"), JobResult("b", "failed", cause="no light"
         (Crew(1, None, False, None, True), {"one": True}, "expected --data with them, got one VIDEO"),
         (Crew(2, None, False, None, False), {"compiled": True}, "--compile: expected --workers 1.*got 2"),
         (Crew(1, None, True, None, False), {"compiled": True}, "--compile: expected --workers 1.*got --ray"),
+        (Crew(2, None, False, None, False, 4), {}, "--together: expected --data and one worker"),
+        (Crew(1, None, True, None, False, 4), {}, "--together: expected --data and one worker"),
+        (Crew(1, None, False, None, False, 4), {"one": True}, "--together: expected --data and one worker"),
     ],
 )
 def test_flags_that_contradict_each_other_are_refused(crew, options, words):
