@@ -82,8 +82,8 @@ def main(
     together: Annotated[
         int,
         typer.Option(
-            help="Videos that one process tracks at once, their steps shared: for short ones and a small tracker on a "
-            "GPU.",
+            help="Videos that one process tracks at once, their steps shared: meant for small trackers on a GPU, where "
+            "no gain is measured yet (proposals/PROFILE.md).",
             min=1,
         ),
     ] = 1,
