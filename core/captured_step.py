@@ -1,4 +1,4 @@
-"""A training step's forward and backward as one CUDA graph, replayed on new data.
+"""A training step's forward and backward as one CUDA graph, replayed on new data; what is said where none can be made.
 
 Knows CUDA graphs. Does not know models or losses. A step of the miniature SAM2 is about 33,000 small kernels: launched
 one by one they take three times as long as the GPU needs for them. Everything in the step must have one shape and run
@@ -7,11 +7,16 @@ on the device; dice come from the device's own generator, or as input.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
 
+from core.hub import first_line
+
+Made = TypeVar("Made")
 Work = Callable[..., Tensor]
 WARM_UPS = 3
 
@@ -63,3 +68,19 @@ class CapturedStep:
     def _forget(self) -> None:
         for parameter in self._parameters:
             parameter.grad = None
+
+
+def captured_or_warned(capture: Callable[[], Made], what: str) -> Made | None:
+    """What `capture` gives; None where a CUDA graph cannot be made, with a warning that begins with `what`.
+
+    Raises:
+        torch.OutOfMemoryError: where memory is what is missing, since smaller batches may help.
+    """
+    try:
+        return capture()
+    except torch.OutOfMemoryError:
+        raise
+    except RuntimeError as error:
+        told = f"{what} could not be captured as a CUDA graph ({first_line(error)}); it goes on without, and slower"
+        warnings.warn(told, stacklevel=3)
+        return None

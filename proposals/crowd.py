@@ -26,7 +26,7 @@ from proposals.memories import MemoryCohort
 from proposals.memory_attention import Frame, Memory
 from proposals.recollection import Recall, rows_of
 from proposals.sam2_heads import Readout
-from proposals.sam2_tracker import Sam2Tracker
+from proposals.sam2_tracker import Sam2Tracker, joined
 from proposals.tracker import Maps, Moment, Step
 
 
@@ -74,17 +74,14 @@ class CrowdTracker(Sam2Tracker):
     def _step_all(self, asked: Sequence[_Asked]) -> list[list[Step]]:
         """The steps of several videos, in order."""
         maps = tuple(torch.cat(levels) for levels in zip(*(each.maps for each in asked), strict=True))
-        with precision(self.device):
-            coarse = maps[-1].flatten(2).transpose(1, 2)
-            frame = self._attention.frame(coarse, self._place.to(coarse.dtype))
+        frame = self._frame(maps)
         members = [
             (number, self._recollection.recall(cohort, each.moment))
             for number, each in enumerate(asked)
             for cohort in each.cohorts
         ]
         total = sum(recall.cohort.objects for _, recall in members)
-        parts = self._batches.run(total, partial(self._follow_all, frame, maps, members))
-        outcome = Readout(*(torch.cat(each) if len(parts) > 1 else each[0] for each in zip(*parts, strict=True)))
+        outcome = joined(self._batches.run(total, partial(self._follow_all, frame, maps, members)))
         found: list[list[Step]] = [[] for _ in asked]
         at = 0
         for number, recall in members:

@@ -6,12 +6,13 @@ CUDA graphs and shapes. Does not know models. All graphs of one `Replay` share t
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
+
+from core.captured_step import captured_or_warned
 
 MOST = 256  # graphs; further shapes are launched as usual
 
@@ -69,15 +70,10 @@ class Replay:
             for kept, made in zip(outputs, self._function(*inputs), strict=True):
                 kept.copy_(made)
 
-        try:
-            # Streams are of the current device, wherever the tensors lie.
-            with torch.cuda.device_of(tensors[0]):  # type: ignore[no-untyped-call]
-                again = self._capture(work, self._pool)
-        except torch.OutOfMemoryError:
-            raise
-        except RuntimeError as error:
-            reason = str(error).split("\n", maxsplit=1)[0]
-            warnings.warn(f"tracking: small batches could not be captured as CUDA graphs ({reason})", stacklevel=2)
+        # Streams are of the current device, wherever the tensors lie.
+        with torch.cuda.device_of(tensors[0]):  # type: ignore[no-untyped-call]
+            again = captured_or_warned(lambda: self._capture(work, self._pool), "tracking: a small batch")
+        if again is None:
             self._numbers = 0
             return False
         self._captured[key] = again, inputs, outputs

@@ -113,9 +113,7 @@ class Sam2Tracker:
         """Find every cohort's objects on the frame of `maps` and remember them; a read-out for each, in order."""
         if not cohorts:
             return []
-        with precision(self.device):
-            coarse = maps[-1].flatten(2).transpose(1, 2)
-            frame = self._attention.frame(coarse, self._place.to(coarse.dtype))
+        frame = self._frame(maps)
         recalls = [self._recollection.recall(cohort, moment) for cohort in cohorts]
         # Cohorts that remember equally much lie beside each other: they are one batch of memory attention.
         shapes = list(dict.fromkeys(recall.shape for recall in recalls))
@@ -123,7 +121,7 @@ class Sam2Tracker:
         members = [recalls[number] for number in order]
         total = sum(recall.cohort.objects for recall in members)
         parts = self._batches.run(total, partial(self._follow, frame, maps, members))
-        outcome = _joined(parts)
+        outcome = joined(parts)
         steps: dict[int, Step] = {}
         at = 0
         for number, recall in zip(order, members, strict=True):
@@ -131,6 +129,12 @@ class Sam2Tracker:
             steps[number] = recall.cohort.keep(moment.frame, mine, copied=len(members) > 1)
             at += recall.cohort.objects
         return [steps[number] for number in range(len(cohorts))]
+
+    def _frame(self, maps: Maps) -> Frame:
+        """What the frames of `maps` ask of memories."""
+        with precision(self.device):
+            coarse = maps[-1].flatten(2).transpose(1, 2)
+            return self._attention.frame(coarse, self._place.to(coarse.dtype))
 
     def _positions(self, side: int) -> Tensor:
         """Positions of memory tokens by age, [memories, P, M]."""
@@ -175,7 +179,7 @@ class Sam2Tracker:
                 for _, group in groupby(rows, key=lambda row: members[row[0]].shape)
             ]
             x = torch.cat(found) if len(found) > 1 else found[0]
-            return _joined([self._read_out(x[first:last], size, maps) for first, last, size in self._cuts(len(x))])
+            return joined([self._read_out(x[first:last], size, maps) for first, last, size in self._cuts(len(x))])
 
     def _read_out(self, x: Tensor, size: int, maps: Maps) -> Readout:
         """The heads for features [N, P, C], their last object repeated up to `size`."""
@@ -216,6 +220,6 @@ def halved(model: SAM2Base) -> SAM2Base:
     return copied
 
 
-def _joined(parts: Sequence[Readout]) -> Readout:
+def joined(parts: Sequence[Readout]) -> Readout:
     """Read-outs of some objects after each other."""
     return parts[0] if len(parts) == 1 else Readout(*(torch.cat(each) for each in zip(*parts, strict=True)))

@@ -6,14 +6,13 @@ modules, losses or optimisers.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import fields
 
 import torch
 from torch import Tensor, nn
 
-from core.captured_step import CapturedStep
+from core.captured_step import CapturedStep, captured_or_warned
 from selector.data import Batch
 
 CAPTURING = ("cuda",)
@@ -42,19 +41,14 @@ class GraphedLoss:
             self._seen.add(shapes)
             return self._plain(batch)
         if shapes not in self._captured:
-            try:
-                beside = next(iter(self._captured.values()), None)
-                self._captured[shapes] = CapturedStep(self._work, self._parameters, tensors, beside)
-            except torch.OutOfMemoryError:
-                raise
-            except RuntimeError as error:
-                reason = str(error).split("\n", maxsplit=1)[0]
-                told = (
-                    f"training: the step could not be captured as a CUDA graph ({reason}); it goes on without, slower"
-                )
-                warnings.warn(told, stacklevel=2)
+            beside = next(iter(self._captured.values()), None)
+            step = captured_or_warned(
+                lambda: CapturedStep(self._work, self._parameters, tensors, beside), "training: the step"
+            )
+            if step is None:
                 self._capture = False
                 return self._plain(batch)
+            self._captured[shapes] = step
         return self._captured[shapes](tensors)[0]
 
     def _plain(self, batch: Batch) -> Tensor:

@@ -5,7 +5,6 @@ Knows batches, the forward pass, the losses and the rate. Does not know files of
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from core.atomic import atomic_path
-from core.captured_step import CapturedStep
+from core.captured_step import CapturedStep, captured_or_warned
 from core.devices import autocast
 from core.errors import CheckpointError
 from miniature import training_steps
@@ -109,18 +108,9 @@ class Trainer:
         """
         state = {key: value.clone() for key, value in self.model.state_dict().items()}
         batch = draw_batch(pool, self.bank, self.settings.frames, self.generator)
-        try:
+        if not self.capture:
             self._backward(batch)
-        except torch.OutOfMemoryError:
-            raise
-        except RuntimeError as error:
-            if not self.capture:
-                raise
-            reason = str(error).split("\n", maxsplit=1)[0]
-            warnings.warn(
-                f"training: the step could not be captured as a CUDA graph ({reason}); it goes on without, and slower",
-                stacklevel=2,
-            )
+        elif captured_or_warned(lambda: self._backward(batch), "training: the step") is None:
             self.capture, self._captured = False, None
         self.model.load_state_dict(state)  # batch norms have followed the warm-up's batches
         self.optimizer.zero_grad(set_to_none=True)
