@@ -7,7 +7,7 @@ kin), by folder or hub id. Does not know what the features are for. Axis letters
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -25,6 +25,7 @@ from core.open_clip_folder import (
     load_open_clip,
     open_clip_sha256,
 )
+from core.replay import Replay
 from core.validators import check_text
 
 # Only what a text encoder reads, and no pickle.
@@ -32,6 +33,8 @@ HUB_FILES = (
     "config.json", "tokenizer*", "vocab*", "merges.txt", "spiece.model", "special_tokens_map.json",
     "model*.safetensors*", OPEN_CLIP_CONFIG, OPEN_CLIP_WEIGHTS, MERGES,
 )  # fmt: skip
+
+LONGEST_REPLAYED = 64  # text tokens
 
 
 @dataclass(frozen=True)
@@ -99,6 +102,27 @@ class OpenClipText:
         return TextFeatures(tokens, mask, out["text_features"].float())
 
 
+class HiddenStates:
+    """Last hidden states [B, L, C] of a frozen encoder of transformers, from ids [B, L] and the mask of real ones."""
+
+    def __init__(self, model: nn.Module, device: torch.device) -> None:
+        """The model lies on the device."""
+        self.model, self.width = model, int(model.config.hidden_size)  # type: ignore[union-attr, arg-type]
+        # The kernels of one text take a GPU less time than launching them.
+        alone: Callable[..., Sequence[Tensor]] = self._alone
+        self._one = Replay(alone, LONGEST_REPLAYED) if device.type == "cuda" else alone
+
+    def __call__(self, ids: Tensor, mask: Tensor) -> Tensor:
+        """See the class."""
+        if len(ids) == 1 and mask.shape[1] <= LONGEST_REPLAYED:  # not padded, so that there is nothing to mask
+            return self._one(ids)[0]
+        states: Tensor = self.model(input_ids=ids, attention_mask=mask.long()).last_hidden_state
+        return states
+
+    def _alone(self, ids: Tensor) -> tuple[Tensor]:
+        return (self.model(input_ids=ids).last_hidden_state,)
+
+
 class SentenceText:
     """An encoder of transformers: last hidden state, and its mean over the attention mask."""
 
@@ -120,7 +144,7 @@ class SentenceText:
             raise CheckpointError(f"{folder}: expected a transformers sentence encoder, got: {error}") from error
         if self.tokenizer.pad_token is None:
             raise CheckpointError(f"{folder}: expected a tokenizer that can pad, as encoders' can, got one that cannot")
-        self.model: nn.Module = freeze(model, device)
+        self.states = HiddenStates(freeze(model, device), torch.device(device))
         self.name = name
         positions = getattr(model.config, "max_position_embeddings", None)  # T5's kin have none
         self.limit = min(int(self.tokenizer.model_max_length), math.inf if positions is None else int(positions) - 2)
@@ -132,14 +156,14 @@ class SentenceText:
     def encode(self, texts: Sequence[str]) -> TextFeatures:
         """See `TextEncoder`."""
         _check_texts(texts)
-        batch = self.tokenizer(list(texts), padding=True, return_tensors="pt").to(self.device)
+        batch = self.tokenizer(list(texts), padding=True, return_tensors="pt")
         mask = batch["attention_mask"].bool()  # [B, L]
         lengths = mask.sum(1)
         if int(lengths.max()) > self.limit:
             text = texts[int(lengths.argmax())]
             raise InputError(f"text {text!r}: expected at most {self.limit} tokens, got {int(lengths.max())}")
-        states = self.model(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"]).last_hidden_state
-        tokens = states.float() * mask[..., None]
+        mask = mask.to(self.device)
+        tokens = self.states(batch["input_ids"].to(self.device), mask).float() * mask[..., None]
         return TextFeatures(tokens, mask, masked_mean(tokens, mask))
 
 

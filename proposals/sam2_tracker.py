@@ -21,13 +21,13 @@ from torch.nn import functional
 from torch.nn.attention import SDPBackend
 
 from core.errors import CheckpointError
+from core.replay import Replay
 from proposals.batches import Batches
 from proposals.compilation import compilable, portions
 from proposals.features import normalise, precision
 from proposals.memories import MemoryCohort, Remembered
 from proposals.memory_attention import Frame, Memory, SharedAttention
 from proposals.recollection import Recall, Recollection, padded, rows_of
-from proposals.replay import Replay
 from proposals.sam2_heads import Heads, Readout
 from proposals.settings import Resources
 from proposals.tracker import Maps, Moment, Step

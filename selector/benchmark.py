@@ -11,11 +11,11 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from core.devices import autocast
 from core.reporting import Progress
-from core.text import TextFeatures, masked_mean
+from core.text import HiddenStates, TextFeatures, masked_mean
 from core.types import Expression, Labels, Source, VideoMeta
 from selector.calibration import Calibration
 from selector.data import build_data
@@ -73,7 +73,7 @@ SCALES: Mapping[str, Callable[[int], BenchmarkSettings]] = {"full": full, "small
 class RandomRoberta:
     """A RoBERTa of random weights behind the protocol of text encoders; every text has L tokens."""
 
-    model: nn.Module
+    states: HiddenStates
     words: int
     device: torch.device
     name: str = "random RoBERTa"
@@ -82,14 +82,14 @@ class RandomRoberta:
     @property
     def width(self) -> int:
         """C."""
-        return int(self.model.config.hidden_size)  # type: ignore[union-attr, arg-type]
+        return self.states.width
 
     @torch.no_grad()
     def encode(self, texts: Sequence[str]) -> TextFeatures:
         """States of as many tokens for every text, drawn by its length."""
         ids = torch.tensor([[4 + (len(t) * 7 + i) % 90 for i in range(self.words)] for t in texts], device=self.device)
         mask = torch.ones_like(ids, dtype=torch.bool)
-        states: Tensor = self.model(input_ids=ids, attention_mask=mask.long()).last_hidden_state.float()
+        states = self.states(ids, mask).float()
         return TextFeatures(states, mask, masked_mean(states, mask))
 
 
@@ -143,7 +143,7 @@ def random_roberta(settings: BenchmarkSettings, device: torch.device) -> RandomR
         num_attention_heads=max(1, width // 64), intermediate_size=4 * width, max_position_embeddings=514,
     )  # fmt: skip
     model = RobertaModel(config, add_pooling_layer=False).to(device).eval().requires_grad_(False)
-    return RandomRoberta(model, settings.words, device)
+    return RandomRoberta(HiddenStates(model, device), settings.words, device)
 
 
 def make_videos(settings: BenchmarkSettings) -> list[LabelledVideo]:
@@ -227,6 +227,5 @@ def _tensors(memory: Memory) -> list[Tensor]:
     """All tensors of the videos read."""
     found = []
     for state in memory.values():
-        found += [x for x in vars(state).values() if isinstance(x, Tensor)]
-        found += [x for layer in state.memories for x in vars(layer).values()]
+        found += state.tensors()
     return found

@@ -12,6 +12,7 @@ G expressions about each, N tracks, T frames, S steps, L words, E embedding widt
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -40,6 +41,19 @@ class VideoState:
     there: Tensor
     memories: tuple[LayerMemory, ...]
     keys: Tensor | None = None
+
+    def tensors(self) -> tuple[Tensor, ...]:
+        """All of it, for `of`."""
+        layers = (x for memory in self.memories for x in (memory.key, memory.value, memory.bias, memory.told))
+        return (self.step_mask, self.states, self.there, *layers, *(() if self.keys is None else (self.keys,)))
+
+    @classmethod
+    def of(cls, tensors: Sequence[Tensor]) -> VideoState:
+        """The state that `tensors` were taken from."""
+        step_mask, states, there, *rest = tensors
+        whole = len(rest) // 4 * 4
+        memories = tuple(LayerMemory(*rest[at : at + 4]) for at in range(0, whole, 4))
+        return cls(step_mask, states, there, memories, *rest[whole:])
 
 
 class RelationalSelector(nn.Module):

@@ -6,8 +6,9 @@ masks or answers. Axis letters: N tracks, T frames.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from torch import Tensor
 from cache import CacheFile
 from core.candidates import candidates
 from core.errors import InputError, ScorerMismatchError
+from core.replay import Replay
 from core.text import TextEncoder
 from core.types import Expression, MomentScores, TrackScores, TrackSet
 from selector.calibration import Calibration
@@ -25,7 +27,7 @@ from selector.data import encode_texts
 from selector.inputs import VideoTracks, read_tracks
 from selector.modules import Module
 from selector.moments import moment_scores
-from selector.relational import RelationalSelector
+from selector.relational import RelationalSelector, VideoState
 
 TOKENS_AT_ONCE = 1 << 19  # track tokens (N x T) a pass, which bounds memory
 
@@ -211,9 +213,26 @@ class Selector:
             videos = self._encoded(tracks, tracks_able, memory)
             step = max(1, TOKENS_AT_ONCE // (len(tracks_able) * tracks.values.shape[1]))
             for part in (members[i : i + step] for i in range(0, len(members), step)):
-                read = self.model.read(words[part], word_mask[part])
-                logits, states = self.model.select(videos, read[None], None, word_mask[part][None])
+                if len(part) == 1 and memory is not None and isinstance(videos, VideoState):
+                    logits, states = self._alone(words[part], word_mask[part], *videos.tensors())
+                else:
+                    logits, states = self._selected(videos, words[part], word_mask[part])
                 yield part, videos, logits[0], states
+
+    @cached_property
+    def _alone(self) -> Callable[..., Sequence[Tensor]]:
+        """`_selected` of one text and a video's tensors: on a GPU launching its kernels takes longer than they do."""
+
+        def alone(words: Tensor, mask: Tensor, *video: Tensor) -> Sequence[Tensor]:
+            return self._selected(VideoState.of(video), words, mask)
+
+        return Replay(alone, TOKENS_AT_ONCE) if self.device.type == "cuda" else alone
+
+    def _selected(self, videos: Any, words: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits [1, G, N] and states [1, G, N, E] of texts [G, L, C] under a mask [G, L], about one video."""
+        read = self.model.read(words, mask)
+        logits, states = self.model.select(videos, read[None], None, mask[None])
+        return logits, states
 
     def _encoded(self, tracks: VideoTracks, able: tuple[int, ...], memory: Memory | None) -> Any:
         """The module's reading of some of the tracks, from memory where it is there."""

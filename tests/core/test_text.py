@@ -81,8 +81,9 @@ def test_different_texts_have_different_features(folder):
 
 def test_an_encoder_is_frozen(folder):
     encoder = load_text_encoder(str(folder), "cpu")
-    assert not encoder.model.training
-    assert not any(p.requires_grad for p in encoder.model.parameters())
+    model = encoder.model if hasattr(encoder, "model") else encoder.states.model
+    assert not model.training
+    assert not any(p.requires_grad for p in model.parameters())
     assert not encoder.encode(TEXTS).tokens.requires_grad
 
 

@@ -5,6 +5,7 @@ from PIL import Image
 
 from core.errors import CheckpointError
 from core.frames import ArrayReader, open_video
+from core.replay import Replay
 from core.types import Source
 from proposals import mask_writer, memory_attention, sam2_tracker
 from proposals.benchmark import parity
@@ -14,7 +15,6 @@ from proposals.mask_writer import video_masks
 from proposals.memories import MemoryCohort
 from proposals.prompts import MaskPrompt
 from proposals.propagation import propagate
-from proposals.replay import Replay
 from proposals.sam2_tracker import Sam2Tracker
 from proposals.settings import Resources
 

@@ -58,8 +58,10 @@ def test_an_answer_from_memory_is_the_first_one(tmp_path):
     first = selector.score_tracks(video.tracks, expressions, WordEncoder(), memory=memory)
     assert list(memory) == [("cache of v0", (0, 1, 2, 3))]
     again = selector.score_tracks(video.tracks, expressions, WordEncoder(), memory=memory)
-    for one, two in zip(first, again, strict=True):
+    for expression, one, two in zip(expressions, first, again, strict=True):
         np.testing.assert_array_equal(one.probability, two.probability)
+        (alone,) = selector.score_tracks(video.tracks, [expression], WordEncoder(), memory=memory)
+        np.testing.assert_allclose(alone.probability, one.probability, atol=1e-6)
     never_stored = replace(video.tracks, cache="")
     selector.score_tracks(never_stored, expressions, WordEncoder(), memory=memory)
     assert len(memory) == 1  # tracks without a hash have no name to be remembered by

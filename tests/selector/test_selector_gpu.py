@@ -2,10 +2,15 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 
+from core.types import Expression
 from selector.benchmark import full, make_videos, random_roberta, time_answers
+from selector.calibration import Calibration
+from selector.modules import build
+from selector.scoring import Selector
 from selector.training import train_selector
 from tests.selector.colour_world import FAST, TINY, WordEncoder
 
@@ -22,6 +27,23 @@ def test_training_in_bfloat16_learns_what_training_in_float32_learns(look_exampl
         e[:40], e[40:50], e[50:], WordEncoder(), TINY, recipe, tmp_path / "o", torch.device("cuda", 0)
     )
     assert trained.figures["calib_score"] > 0.85
+
+
+def test_an_answer_and_a_text_replayed_are_what_they_are_step_by_step():
+    device, settings = torch.device("cuda", 0), replace(full(1), videos=2, text_layers=2)
+    videos, encoder = make_videos(settings), random_roberta(settings, device)
+    torch.manual_seed(0)
+    model = build(settings.ours).to(device).eval().requires_grad_(False)
+    selector = Selector(model, Calibration(), "0" * 64, encoder.sha256, "", "0" * 64, {})
+    memory = {}
+    for text in ("a", "bb", "ccc", "dddd"):  # seen, captured, replayed
+        twice = encoder.encode([text, text])
+        torch.testing.assert_close(encoder.encode([text]).tokens, twice.tokens[:1], atol=1e-3, rtol=1e-3)
+        for video in videos:
+            asked = Expression("0", text)
+            (alone,) = selector.score_tracks(video.tracks, [asked], encoder, memory=memory)
+            plain = selector.score_tracks(video.tracks, [asked, asked], encoder)[0]
+            np.testing.assert_allclose(alone.probability, plain.probability, atol=2e-3)
 
 
 @pytest.mark.skipif(

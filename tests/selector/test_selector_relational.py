@@ -7,7 +7,7 @@ from cache import open_cache
 from core.errors import InputError
 from selector.checkpoints import load_selector
 from selector.recipes import RELATIONAL
-from selector.relational import RelationalSelector
+from selector.relational import RelationalSelector, VideoState
 from selector.settings import settings_from_json
 from selector.training import train_selector
 from tests.selector.colour_world import FAST, SMALL, TINY, WordEncoder
@@ -49,6 +49,18 @@ def test_a_video_read_once_answers_as_one_read_for_each_expression():
         each, _ = model(values.expand(4, -1, -1, -1), text, text_mask=mask)
         once, _ = model.select(model.encode(values, None, None), model.read(text, mask)[None], None, mask[None])
     torch.testing.assert_close(once[0], each, atol=1e-6, rtol=1e-5)
+
+
+@pytest.mark.parametrize("moment_width", [0, 8])
+def test_a_video_read_is_its_tensors_and_they_are_it(moment_width):
+    settings = replace(TINY, moment_width=moment_width)
+    with torch.no_grad():
+        state = build(settings).encode(draw(3, 6, 1, settings)[0], None, None)
+    same = VideoState.of(state.tensors())
+    assert [id(x) for x in same.tensors()] == [id(x) for x in state.tensors()]
+    assert (len(same.memories), same.keys is None) == (TINY.layers, moment_width == 0)
+    assert same.memories[-1].told is state.memories[-1].told
+    assert same.there is state.there
 
 
 def test_who_does_not_compete_shifts_no_logit():

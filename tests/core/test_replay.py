@@ -1,8 +1,8 @@
 import pytest
 import torch
 
-from proposals import replay
-from proposals.replay import Replay
+from core import replay
+from core.replay import Replay
 
 
 class Calls:

@@ -1,11 +1,13 @@
 """Small batches without the host's cost: a function of tensors, captured as a CUDA graph and replayed on new data.
 
-A step of few objects is some hundred short kernels, which the host cannot launch as fast as a GPU runs them. Knows
-CUDA graphs and shapes. Does not know models. All graphs of one `Replay` share their memory, since one runs at a time.
+One expression's answer, or a tracker's step of few objects, is some hundred short kernels, which the host cannot launch
+as fast as a GPU runs them. Knows CUDA graphs and shapes. Does not know models. All graphs of one `Replay` share their
+memory, since one runs at a time.
 """
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -23,7 +25,7 @@ Shapes = tuple[tuple[torch.Size, tuple[int, ...], torch.dtype], ...]
 class Replay:
     """`function(*tensors)`, which gives tensors; each set of shapes is captured when it is met for the second time.
 
-    What it gives belongs to the caller, as the function's own results do.
+    What it gives belongs to the caller, as the function's own results do. Threads take turns.
     """
 
     def __init__(
@@ -41,17 +43,19 @@ class Replay:
         self._met: set[Shapes] = set()
         self._captured: dict[Shapes, tuple[Work, list[Tensor], list[Tensor]]] = {}
         self._stores: list[Tensor] = []
+        self._turn = threading.Lock()
 
     def __call__(self, *tensors: Tensor) -> Sequence[Tensor]:
         """What the function gives."""
         key = tuple((tensor.shape, tensor.stride(), tensor.dtype) for tensor in tensors)
-        if key not in self._captured and not self._record(key, tensors):
-            return self._function(*tensors)
-        again, inputs, outputs = self._captured[key]
-        for kept, given in zip(inputs, tensors, strict=True):
-            kept.copy_(given)
-        again()
-        return [kept.clone() for kept in outputs]
+        with self._turn:
+            if key not in self._captured and not self._record(key, tensors):
+                return self._function(*tensors)
+            again, inputs, outputs = self._captured[key]
+            for kept, given in zip(inputs, tensors, strict=True):
+                kept.copy_(given)
+            again()
+            return [kept.clone() for kept in outputs]
 
     def _record(self, key: Shapes, tensors: Sequence[Tensor]) -> bool:
         """Capture a call of these shapes, if it is worth it; whether that was done."""
