@@ -4,6 +4,7 @@ Knows flags. Does not know how videos are drawn or laid out.
 """
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -13,8 +14,8 @@ from core import cli, reporting
 from core.errors import InputError
 from miniature.formats import catalogue, dataset
 from miniature.long_world import CLIP
-from miniature.splits import RESERVED, SPLITS, find_split
-from miniature.world import layout
+from miniature.splits import RESERVED, SPLITS, Split, find_split
+from miniature.world import NO_TARGET, layout
 
 EPILOG = (
     "Examples: [bold]python -m miniature.render --split valid --out world[/]  |  "
@@ -38,19 +39,24 @@ def parse_seeds(text: str) -> range:
 
 
 def choose_seeds(
-    seeds: str | None, split: str, shifted: bool, long: bool, expressions: int | None = None
-) -> tuple[range, bool, int | None]:
-    """Seeds, whether shifted, and expressions a video: those of the flags, or else those of the miniature's split.
+    seeds: str | None, split: str, shifted: bool, long: bool, expressions: int | None = None,
+    no_target: float | None = None,
+) -> Split:  # fmt: skip
+    """Seeds, whether shifted, and what is said of a video: by the flags, or else as the miniature's split has it.
 
     Raises:
         InputError: for an unknown split without seeds, or flags that contradict the split.
     """
     if seeds is not None:
-        return parse_seeds(seeds), shifted, expressions
+        chosen = parse_seeds(seeds)
+        return Split(
+            split, chosen.start, len(chosen), shifted, expressions, NO_TARGET if no_target is None else no_target
+        )
     known = find_split(split, long)
     if shifted and not known.shifted:
         raise InputError(f"--shifted: expected --seeds with it, got split {split!r}, which says itself what it holds")
-    return known.seeds, known.shifted, expressions or known.expressions
+    share = known.no_target if no_target is None else no_target
+    return replace(known, expressions=expressions or known.expressions, no_target=share)
 
 
 def choose_formats(formats: str | None, long: bool, seconds: int | None) -> tuple[str, ...]:
@@ -80,16 +86,23 @@ def main(
     expressions: Annotated[
         int | None, typer.Option(min=1, help="Expressions a video, long: of each sort; default 8-12.")
     ] = None,
+    no_target: Annotated[
+        float | None,
+        typer.Option(min=0, max=1, help="Share of a short clip's expressions that try to have no target; default .15."),
+    ] = None,
     workers: Annotated[int, typer.Option(min=1, help="Processes that draw.")] = 1,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a rendered split.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be written, and write nothing.")] = False,
 ) -> None:
     """Render videos of the miniature world with exact ground truth, in the formats of the benchmarks."""
-    chosen, shifted, expressions = choose_seeds(seeds, split, shifted, long, expressions)
+    if long and no_target is not None:
+        raise InputError(f"--no-target: expected short clips with it, got --long and {no_target}")
+    part = choose_seeds(seeds, split, shifted, long, expressions, no_target)
+    chosen = part.seeds
     names = choose_formats(formats, long, seconds)
     if not re.fullmatch(r"\w[\w.-]*", split):
         raise InputError(f"--split: expected a plain folder name, got {split!r}")
-    folder, wanted = out / split, dataset.Wanted(names, long, shifted, expressions, seconds)
+    folder, wanted = out / split, dataset.Wanted(names, long, part.shifted, part.expressions, seconds)
     layout.check_target(folder, overwrite, dataset.NOTE if names else layout.META)
     size = dataset.expected_megabytes(len(chosen), wanted) if names else layout.expected_megabytes(len(chosen))
     about = f"{len(chosen)} clips, seeds {chosen.start}:{chosen.stop}, about {size:.0f} MB"
@@ -106,8 +119,8 @@ def main(
             )  # fmt: skip
         else:
             layout.write_split(
-                folder, chosen, shifted=shifted, expressions=expressions, overwrite=overwrite, workers=workers,
-                on_progress=bar,
+                folder, chosen, shifted=part.shifted, expressions=part.expressions, no_target=part.no_target,
+                overwrite=overwrite, workers=workers, on_progress=bar,
             )  # fmt: skip
     typer.echo(f"wrote {folder}: {about}")
 

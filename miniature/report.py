@@ -86,7 +86,7 @@ def tracked_split(pipeline: Pipeline, split: str, work: Path, workers: int, clip
     if not (work / "world" / split / META).is_file():
         write_split(
             work / "world" / split, seeds.seeds[:clips], shifted=seeds.shifted, expressions=seeds.expressions,
-            workers=workers,
+            no_target=seeds.no_target, workers=workers,
         )  # fmt: skip
     _, jobs = split_jobs(work / "world", split, work / "caches")
     with progress_bar(f"{split}: tracking", len(jobs)) as bar:

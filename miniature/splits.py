@@ -2,12 +2,13 @@
 
 `train` to learn from; `calib` for thresholds and temperatures only; `valid` and `shifted_dev` to choose on; `test` and
 `shifted_test` measured once a released checkpoint. Seeds from RESERVED on are never used in this repository: they are
-for whoever wants to test on worlds that it has never seen. Does not know what a seed becomes.
+for whoever wants to test on worlds that it has never seen. Does not know how a seed becomes a clip.
 """
 
 from dataclasses import dataclass, replace
 
 from core.errors import InputError
+from miniature.world import NO_TARGET
 
 RESERVED = 900_000
 
@@ -17,6 +18,7 @@ class Split:
     """A named range of seeds [first_seed, first_seed + count), of shifted clips or not.
 
     expressions: of a clip at most so many, instead of the usual 8 to 12; of a long one so many of each sort.
+    no_target: share of a clip's expressions that try to have no target.
     """
 
     name: str
@@ -24,6 +26,7 @@ class Split:
     count: int
     shifted: bool
     expressions: int | None = None
+    no_target: float = NO_TARGET
 
     @property
     def seeds(self) -> range:
@@ -35,7 +38,8 @@ SPLITS: dict[str, Split] = {
     s.name: s
     for s in (
         # A clip is tracked once, whatever is asked about it: more questions are the cheapest way to learn language.
-        Split("train", 0, 3000, False, expressions=40),
+        # What is said of no object is what a relation is learnt from, where the words for its looks tell the rest.
+        Split("train", 0, 3000, False, expressions=60, no_target=0.4),
         Split("calib", 100_000, 100, False),
         Split("valid", 200_000, 100, False),
         Split("shifted_dev", 300_000, 60, True),
@@ -45,14 +49,14 @@ SPLITS: dict[str, Split] = {
 }
 # Of the long world; its clips share nothing with the others but the numbers of their seeds.
 LONG_SPLITS: dict[str, Split] = {
-    name: replace(SPLITS[name], count=count)
-    for name, count in (
-        ("train", 1500),
-        ("calib", 60),
-        ("valid", 100),
-        ("shifted_dev", 60),
-        ("test", 100),
-        ("shifted_test", 60),
+    name: replace(SPLITS[name], count=count, expressions=most, no_target=NO_TARGET)
+    for name, count, most in (
+        ("train", 1500, 40),
+        ("calib", 60, None),
+        ("valid", 100, None),
+        ("shifted_dev", 60, None),
+        ("test", 100, None),
+        ("shifted_test", 60, None),
     )
 }
 

@@ -17,7 +17,7 @@ Rng = np.random.Generator
 KINDS = ("attribute", "motion", "relation")
 ROUNDS = 16  # topics tried
 TRIES = 20  # drafts of a topic
-NO_TARGET = 0.15  # share of expressions that try to have no target
+NO_TARGET = 0.15  # usual share of expressions that try to have no target
 HARD = 0.7  # share of motions and relations that try to tell a target from its twin
 SINGLE = 0.65  # share of attributes that try to have one target
 LEAST_SEEN = 0.25  # share of frames in which every target is seen
@@ -53,11 +53,11 @@ def _merged(spans: list[TimeSpan]) -> tuple[TimeSpan, ...]:
 
 
 def _draw(
-    rng: Rng, facts: Facts, words: Wording, kind: str, seen: NDArray[np.floating], old: list[Draft]
+    rng: Rng, facts: Facts, words: Wording, kind: str, seen: NDArray[np.floating], old: list[Draft], no_target: float
 ) -> Draft | None:
     """A new draft of a kind: with a target or without, and of the wanted difficulty if one turns up in time."""
     asked = {(d.meaning, d.truth.tobytes()) for d in old}
-    absent = bool(rng.random() < NO_TARGET)
+    absent = bool(rng.random() < no_target)
     wanted = bool(rng.random() < (SINGLE if kind == "attribute" else HARD)) and not absent
     spare: Draft | None = None
     for _ in range(ROUNDS):
@@ -75,15 +75,20 @@ def _draw(
     return None
 
 
-def describe(rng: Rng, facts: Facts, shifted: bool, most: int | None = None) -> tuple[Expression, ...]:
-    """The expressions of a clip, in random order: `most`, or else 8 to 12; fewer where the scene allows no more."""
+def describe(
+    rng: Rng, facts: Facts, shifted: bool, most: int | None = None, no_target: float = NO_TARGET
+) -> tuple[Expression, ...]:
+    """The expressions of a clip, in random order: `most`, or else 8 to 12; fewer where the scene allows no more.
+
+    no_target: share of them that try to have no target.
+    """
     words = wording(shifted)
     seen: NDArray[np.floating] = facts.visible.mean(axis=1)
     first = int(rng.integers(3))
     drafts: list[Draft] = []
     for slot in range(int(rng.integers(8, 13)) if most is None else most):
         for turn in range(len(KINDS)):  # another kind where the scene has nothing new of this one
-            draft = _draw(rng, facts, words, KINDS[(first + slot + turn) % 3], seen, drafts)
+            draft = _draw(rng, facts, words, KINDS[(first + slot + turn) % 3], seen, drafts, no_target)
             if draft is not None:
                 drafts.append(draft)
                 break

@@ -24,7 +24,7 @@ from PIL import Image
 from core import rle
 from core.atomic import atomic_folder
 from core.errors import InputError, OutputError
-from miniature.world import Clip, make_clip
+from miniature.world import NO_TARGET, Clip, make_clip
 
 META, MASKS, FRAMES = "meta_expressions.json", "mask_dict.json", "JPEGImages"
 JPEG_QUALITY = 95
@@ -75,8 +75,8 @@ def write_clip(clip: Clip, name: str, folder: Path) -> Written:
     return Written(name, len(clip.frames), clip.fps, expressions, tuple(run_lengths(m) for m in clip.masks))
 
 
-def _render(folder: Path, shifted: bool, expressions: int | None, seed: int) -> Written:
-    clip = make_clip(seed, shifted=shifted, expressions=expressions)
+def _render(folder: Path, shifted: bool, expressions: int | None, no_target: float, seed: int) -> Written:
+    clip = make_clip(seed, shifted=shifted, expressions=expressions, no_target=no_target)
     return write_clip(clip, video_id(seed, shifted), folder)
 
 
@@ -112,13 +112,14 @@ def write_split(
     *,
     shifted: bool = False,
     expressions: int | None = None,
+    no_target: float = NO_TARGET,
     overwrite: bool = False,
     workers: int = 1,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> None:
     """Render the clips of `seeds` into `folder`, which is either complete or not there.
 
-    expressions: of a clip at most so many, instead of 8 to 12.
+    expressions: of a clip at most so many, instead of 8 to 12.   no_target: share that try to have no target.
     on_progress: called with (clips done, clips in all) after each clip.
 
     Raises:
@@ -131,7 +132,8 @@ def write_split(
     videos: dict[str, Any] = {}
     masks: dict[str, RunLengths] = {}
     with atomic_folder(folder) as temporary:
-        for done, clip in enumerate(in_order(partial(_render, temporary, shifted, expressions), seeds, workers), 1):
+        render = partial(_render, temporary, shifted, expressions, no_target)
+        for done, clip in enumerate(in_order(render, seeds, workers), 1):
             first = len(masks)
             for e in clip.expressions.values():
                 e["anno_id"] = [first + i for i in e["anno_id"]]

@@ -7,7 +7,7 @@ import pytest
 from core import cli
 from core.errors import InputError
 from miniature import render
-from miniature.splits import RESERVED, SPLITS
+from miniature.splits import RESERVED, SPLITS, Split
 from miniature.world import layout, make_clip
 
 
@@ -84,9 +84,10 @@ def test_an_output_that_is_a_file_is_refused(rendered, tmp_path):
 
 
 def test_splits_choose_their_own_seeds():
-    assert render.choose_seeds(None, "train", False, False) == (SPLITS["train"].seeds, False, 40)
-    assert render.choose_seeds(None, "train", False, False, 5)[2] == 5
-    assert render.choose_seeds(None, "shifted_test", True, False)[1]
-    assert render.choose_seeds("3:5", "anything", True, True) == (range(3, 5), True, None)
+    assert render.choose_seeds(None, "train", False, False) == SPLITS["train"]
+    assert render.choose_seeds(None, "train", False, False, 5).expressions == 5
+    assert render.choose_seeds(None, "train", False, False, None, 0.0).no_target == 0
+    assert render.choose_seeds(None, "shifted_test", True, False).shifted
+    assert render.choose_seeds("3:5", "anything", True, True) == Split("anything", 3, 2, True)
     with pytest.raises(InputError, match="--seeds"):
         render.parse_seeds("-1:4")

@@ -5,6 +5,7 @@ import re
 import numpy as np
 import pytest
 
+from core.errors import InputError
 from core.types import Expression
 from miniature.world import FPS, Clip, ObjectSpec, make_clip
 from miniature.world.spec import COLOURS
@@ -247,3 +248,15 @@ def test_choosers_that_do_not_read_stay_low(clips: list[Clip]) -> None:
         scores["all"].append(overlap(masks.any(axis=0), truth))
         scores["none"].append(overlap(np.zeros_like(truth), truth))
     assert max(np.mean(v) for v in scores.values()) < 0.35
+
+
+def test_the_share_without_a_target_is_asked_for_and_the_picture_stays():
+    seeds, shares = range(3, 7), ({"no_target": 0}, {}, {"no_target": 0.4})
+    drawn = [[make_clip(seed, expressions=40, **share) for seed in seeds] for share in shares]
+    for one, other in zip(drawn[0], drawn[2], strict=True):
+        assert all(np.array_equal(a, b) for a, b in zip(one.masks, other.masks, strict=True))
+    empty = [np.mean([not e.target_ids for clip in clips for e in clip.expressions]) for clips in drawn]
+    assert empty[0] == 0
+    assert empty[1] < 0.27 < 0.33 < empty[2]
+    with pytest.raises(InputError, match=r"share in 0\.\.1"):
+        make_clip(3, no_target=1.5)

@@ -1,6 +1,7 @@
 """Files: MeViS's layout that the benchmark's reader reads, all or nothing; the command; the splits."""
 
 import json
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
@@ -13,17 +14,14 @@ from benchmarks.mevis.reader import open_mevis
 from core import rle
 from core.errors import InputError, OutputError
 from miniature import render
-from miniature.splits import LONG_SPLITS, RESERVED, SPLITS, find_split
-from miniature.world import Clip, layout, make_clip
+from miniature.splits import LONG_SPLITS, RESERVED, SPLITS, Split, find_split
+from miniature.world import layout, make_clip
 from miniature.world.layout import run_lengths, video_id, write_split
 
 
 @pytest.fixture
 def short_clips(monkeypatch: pytest.MonkeyPatch) -> None:
-    def short(seed: int, *, shifted: bool, expressions: int | None) -> Clip:
-        return make_clip(seed, shifted=shifted, frames=10, expressions=expressions)
-
-    monkeypatch.setattr(layout, "make_clip", short)
+    monkeypatch.setattr(layout, "make_clip", partial(make_clip, frames=10))
 
 
 @pytest.fixture
@@ -141,13 +139,13 @@ def test_seeds_that_are_no_range_are_refused(text: str) -> None:
 
 
 def test_seeds_come_from_the_flag_or_else_from_the_split() -> None:
-    assert render.choose_seeds("900000:900002", "mine", True, True) == (range(900_000, 900_002), True, None)
-    assert render.choose_seeds(None, "shifted_dev", False, False) == (SPLITS["shifted_dev"].seeds, True, None)
+    assert render.choose_seeds("900000:900002", "mine", True, True) == Split("mine", 900_000, 2, True)
+    assert render.choose_seeds(None, "shifted_dev", False, False) == SPLITS["shifted_dev"]
     with pytest.raises(InputError, match="expected one of train"):
         render.choose_seeds(None, "mine", False, False)
     with pytest.raises(InputError, match="--shifted: expected --seeds"):
         render.choose_seeds(None, "valid", True, False)
-    assert render.choose_seeds(None, "valid", False, True) == (LONG_SPLITS["valid"].seeds, False, None)
+    assert render.choose_seeds(None, "valid", False, True) == LONG_SPLITS["valid"]
 
 
 def test_the_command_renders_and_a_dry_run_writes_nothing(tmp_path: Path, short_clips: None) -> None:
