@@ -50,7 +50,7 @@ _QA: Final = "<split>_qa.json"
 _ALL: Final = (
     Entry(
         "mevis", Kind.MASKS, ("valid_u", "train", "valid"),
-        "<split>/meta_expressions.json, mask_dict.json, JPEGImages/", _MASKS,
+        "<split>/meta_expressions.json or v2's meta_expressions_v2.json, mask_dict.json, JPEGImages/", _MASKS,
     ),
     Entry(
         "ref_youtube_vos", Kind.MASKS, ("valid", "train", "test"),
@@ -70,7 +70,8 @@ _ALL: Final = (
         "<split>/list.txt, <split>/<sequence>/groundtruth.txt, cover.label, meta_info.ini", _BOXES,
     ),
     Entry(
-        "elysium_track", Kind.BOXES, ("val", "train"), "<split>.jsonl or ElysiumTrack-1M.jsonl", _BOXES
+        "elysium_track", Kind.BOXES, ("val", "train"),
+        "<split>.jsonl or .json, ElysiumTrack-val500.json or ElysiumTrack-1M.json", _BOXES,
     ),
     Entry("rsot", Kind.BOXES, ("test", "train"), "<split>.jsonl or RSOT.jsonl in ElysiumTrack's form", _BOXES),
     Entry(
@@ -113,9 +114,15 @@ _ALL: Final = (
     ),
     Entry("tvsum", Kind.SUMMARIES, ("all",), "*tvsum*.h5 or *summaries*.h5", "JSON {video: [importance]}"),
     Entry("summe", Kind.SUMMARIES, ("all",), "*summe*.h5 or *summaries*.h5", "JSON {video: [importance]}"),
-    Entry("vtg_it", Kind.INSTRUCTIONS, ("train",), "<split>.json or vtg_it.json", ""),
-    Entry("mmduet_narration", Kind.INSTRUCTIONS, ("train", "test"), "<split>.json or narrations.json", ""),
-    Entry("mmduet_dialogue", Kind.INSTRUCTIONS, ("train", "test"), "<split>.json or conversations.json", ""),
+    Entry("vtg_it", Kind.INSTRUCTIONS, ("train",), "<split>.json, vtg_it.json or vtg-it-120k.json", ""),
+    Entry(
+        "mmduet_narration", Kind.INSTRUCTIONS, ("train", "test"),
+        "<split>.json, narrations.json or dvc_<split>-*.json", "",
+    ),
+    Entry(
+        "mmduet_dialogue", Kind.INSTRUCTIONS, ("train", "test"),
+        "<split>.json, conversations.json or magqa_<split>-*.json", "",
+    ),
 )  # fmt: skip
 
 CATALOG: Final[Mapping[str, Entry]] = {entry.name: entry for entry in _ALL}

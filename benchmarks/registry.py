@@ -133,13 +133,14 @@ def _two_files(data: Path, split: str) -> QuestionSplit:
     return QuestionSplit("activitynet_qa", split, lambda: read_two_files(questions, answers))
 
 
-_elysium: Final = _file(
-    lambda path, split: open_elysium_track(path), "{split}.jsonl", "{split}.json", "ElysiumTrack-1M.jsonl"
-)
+_ELYSIUM: Final = ("{split}.jsonl", "{split}.json", "ElysiumTrack-{split}*.json", "ElysiumTrack-1M.json*")
+_elysium: Final = _file(lambda path, split: open_elysium_track(path), *_ELYSIUM)
 _rsot: Final = _file(lambda path, split: open_elysium_track(path), "{split}.jsonl", "{split}.json", "RSOT.jsonl")
 _CHECKS: Final[Mapping[str, Callable[..., Inventory]]] = {"MASKS": check_masks, "BOXES": check_boxes}
 _QA: Final = "{split}_qa.json"
 _MAGQA: Final = ("shot2story-magqa_{split}.json", "magqa_{split}.json", "{split}.json")
+_NARRATIONS: Final = ("dvc_{split}-*.json", "{split}-*.json")  # of Shot2Story, and of COIN
+_CONVERSATIONS: Final = "magqa_{split}-*.json"
 _dense: Final = partial(evaluate_dense, read=read_submission)
 
 _CODE: Final[Mapping[str, tuple[Opener, Evaluator | None]]] = {
@@ -153,11 +154,7 @@ _CODE: Final[Mapping[str, tuple[Opener, Evaluator | None]]] = {
     "rsot": (_rsot, partial(evaluate_success, rules=OTB)),
     "video_reg": (
         _file(
-            lambda path, split: DescriptionSplit(open_elysium_track(path)),
-            "{split}.jsonl",
-            "{split}.json",
-            "RSOT.jsonl",
-            "ElysiumTrack-1M.jsonl",
+            lambda path, split: DescriptionSplit(open_elysium_track(path)), *_ELYSIUM[:2], "RSOT.jsonl", *_ELYSIUM[2:]
         ),
         evaluate_descriptions,
     ),
@@ -188,13 +185,15 @@ _CODE: Final[Mapping[str, tuple[Opener, Evaluator | None]]] = {
     "magqa": (_listed(TimelySplit, "magqa", read_questions, *_MAGQA), evaluate_timely),
     "tvsum": (_file(open_summaries, "*tvsum*.h5", "*summaries*.h5"), partial(evaluate_summaries, among=Among.MEAN)),
     "summe": (_file(open_summaries, "*summe*.h5", "*summaries*.h5"), partial(evaluate_summaries, among=Among.BEST)),
-    "vtg_it": (_listed(DialogueSplit, "vtg_it", read_vtg_it, "{split}.json", "vtg_it.json"), None),
+    "vtg_it": (_listed(DialogueSplit, "vtg_it", read_vtg_it, "{split}.json", "vtg_it.json", "vtg-it-*.json"), None),
     "mmduet_narration": (
-        _listed(DialogueSplit, "mmduet_narration", read_narrations, "{split}.json", "narrations.json"),
+        _listed(DialogueSplit, "mmduet_narration", read_narrations, "{split}.json", "narrations.json", *_NARRATIONS),
         None,
     ),
     "mmduet_dialogue": (
-        _listed(DialogueSplit, "mmduet_dialogue", read_conversations, "{split}.json", "conversations.json"),
+        _listed(
+            DialogueSplit, "mmduet_dialogue", read_conversations, "{split}.json", "conversations.json", _CONVERSATIONS
+        ),
         None,
     ),
 }

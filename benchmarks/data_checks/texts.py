@@ -25,6 +25,9 @@ from core.video_files import SUFFIXES
 
 SLACK: Final = 2.0  # seconds by which a video may be longer or shorter than its annotation says
 _FRAMES: Final = (".jpg", ".jpeg", ".png")
+# What stands before ids in names of files: ActivityNet's videos, and MSVD's and MSR-VTT's, whose ids are numbers.
+_BEFORE: Final = ("v_",)
+_BEFORE_NUMBERS: Final = ("vid", "video")
 
 
 @dataclass(frozen=True)
@@ -134,10 +137,16 @@ def _check_videos(
 
 
 def find_file(folder: Path, name: str) -> Path | None:
-    """The video of an id, with or without its suffix, or its folder of frames; None where there is neither."""
+    """The video of an id, with or without its suffix, or its folder of frames; None where there is neither.
+
+    Its name may begin as those of the dataset do: `v_ID`, and for a number `vidID` or `videoID`.
+    """
     if not name or Path(name).is_absolute() or ".." in Path(name).parts or "\0" in name:
         return None
     stems = [name, *(name[: -len(s)] for s in SUFFIXES if name.lower().endswith(s))]
+    if "/" not in name:
+        stems += [before + stem for stem in tuple(stems) for before in _BEFORE]
+        stems += [before + name for before in _BEFORE_NUMBERS if name.isdecimal()]
     places = [folder / name, *(folder / f"{stem}{suffix}" for stem in stems for suffix in SUFFIXES)]
     # os.path says no where Path raises: of a name longer than any file's
     return next((p for p in (*places, *(folder / stem for stem in stems)) if os.path.exists(p)), None)

@@ -1,7 +1,8 @@
 """Reads a split in MeViS's layout: `meta_expressions.json`, `mask_dict.json`, `JPEGImages/<video>/<frame>.jpg`.
 
-Knows the files of MeViS v1 and v2 and the optional keys of the rendered world ("fps" of a video; "kind" and "spans" of
-an expression). Does not know how frames are decoded. T frames.
+Masks stand in the order of the frames' names, as its authors' loader takes them. Knows the files of MeViS v1 and v2,
+whose expressions have a name of their own (`META_V2`), and the optional keys of the rendered world ("fps" of a video;
+"kind" and "spans" of an expression). Does not know how frames are decoded. T frames.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ from core.errors import AnnotationError, InputError
 from core.types import Expression, TimeSpan
 
 META = "meta_expressions.json"
+META_V2 = ("meta_expressions_v2.json", "meta_expressions_v2_release.json")
+"""v2 as it is downloaded: with masks, and where they are hidden. A `META` beside them is read in their place."""
 MASKS = "mask_dict.json"
 FRAMES = "JPEGImages"
 # MeViS names no frame rate. Its authors (henghuiding/MeViS, issue 18): most videos at 5 a second, a few at 3 or 30.
@@ -69,7 +72,7 @@ class MevisReader:
 
     def video(self, video_id: str) -> BenchmarkVideo:
         """One video; InputError for an unknown id."""
-        return named(self.listed, video_id, self.folder / META)
+        return named(self.listed, video_id, _meta_file(self.folder) or self.folder / META)
 
     def masks(self, video: BenchmarkVideo) -> dict[str, tuple[bytes, ...]]:
         """Object id -> T COCO masks of `mask_size`, empty where an object is absent.
@@ -131,24 +134,29 @@ class MevisReader:
 
 
 def open_mevis(root: Path, split: str | None = None) -> MevisReader:
-    """Open `root/split`, or `root` itself where it holds `meta_expressions.json` (its name is then the split's).
+    """Open `root/split`, or `root` itself where it holds the file of expressions (its name is then the split's).
 
     Raises:
         InputError: when neither folder has the file; says which splits there are.
         AnnotationError: when the file is malformed; names file and key.
     """
     root = Path(root)
-    folder = root / split if split is not None and (root / split / META).is_file() else root
-    if not (folder / META).is_file():
-        splits = sorted(p.parent.name for p in root.glob(f"*/{META}"))
+    folder = root / split if split is not None and _meta_file(root / split) is not None else root
+    path = _meta_file(folder)
+    if path is None:
+        splits = sorted({p.parent.name for name in (META, *META_V2) for p in root.glob(f"*/{name}")})
         wanted = META if split is None else f"{split}/{META}"
         raise InputError(f"{root}: expected {wanted}, found {'splits ' + ', '.join(splits) if splits else 'no split'}")
     if folder == root and split is not None and root.resolve().name != split:
         raise InputError(f"{root}: expected split {split!r}, got the folder of split {root.resolve().name!r}")
-    path = folder / META
     meta = validated(_Meta, read_json(path), str(path))
     listed = {video_id: _video(path, video_id, value) for video_id, value in meta.videos.items()}
     return MevisReader(folder, split or root.resolve().name, listed)
+
+
+def _meta_file(folder: Path) -> Path | None:
+    """The folder's file of expressions; None where it has none."""
+    return next((folder / name for name in (META, *META_V2) if (folder / name).is_file()), None)
 
 
 def _video(path: Path, video_id: str, value: _Video) -> BenchmarkVideo:
@@ -161,9 +169,8 @@ def _video(path: Path, video_id: str, value: _Video) -> BenchmarkVideo:
     expressions = tuple(_expression(f"{key}.expressions.{i}", i, e) for i, e in value.expressions.items())
     named = dict.fromkeys(i for e in expressions for i in e.target_ids or ())
     frames_path = path.parent / FRAMES / video_id
-    return BenchmarkVideo(
-        video_id, frames_path, tuple(value.frames), value.fps or NOMINAL_FPS, expressions, tuple(named)
-    )
+    frames = tuple(sorted(value.frames))
+    return BenchmarkVideo(video_id, frames_path, frames, value.fps or NOMINAL_FPS, expressions, tuple(named))
 
 
 def _expression(key: str, expression_id: str, value: _Expression) -> Expression:

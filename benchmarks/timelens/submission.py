@@ -1,7 +1,7 @@
 """TimeLens results, `{"VIDEO.mp4>>>QUERY>>>[START, END]": {"timestamps": [[start, end]], "answers": text}}`.
 
-Written, read and checked. A key names the query by its true span, as TimeLens's evaluator wants. Does not know how
-results are scored.
+Written, read and checked. A key names the query by its true span, as TimeLens's evaluator wants; its numbers are
+written as the annotation's JSON has them, whole or not, and read either way. Does not know how results are scored.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from benchmarks.moment_protocol import MomentQuery
 from benchmarks.moment_scores import NO_WINDOWS, MomentPrediction
 from benchmarks.submissions.check import Findings, SubmissionCheck
 from core.atomic import atomic_path
-from core.errors import InputError
+from core.errors import AnnotationError, InputError
 
 
 class _Result(Entry):
@@ -87,7 +87,23 @@ def check_results(path: Path, queries: Iterable[MomentQuery]) -> SubmissionCheck
 
 
 def _results(path: Path) -> dict[str, _Result]:
-    return {key: validated(_Result, value, f"{path}: {key}") for key, value in entries(Path(path), dict).items()}
+    found: dict[str, _Result] = {}
+    for key, value in entries(Path(path), dict).items():
+        name = _in_floats(key)
+        if name in found:
+            raise AnnotationError(f"{path}: {key}: expected each query once, got it again")
+        found[name] = validated(_Result, value, f"{path}: {key}")
+    return found
+
+
+def _in_floats(key: str) -> str:
+    """A key whose span is written [0.0, 4.0] where it may be [0, 4]; any other as it is."""
+    whose, mark, span = key.rpartition(">>>")
+    try:
+        start, end = json.loads(span)
+        return f"{whose}{mark}{[float(start), float(end)]}"
+    except (ValueError, TypeError, RecursionError):
+        return key
 
 
 def _key(query: MomentQuery) -> str:
