@@ -86,6 +86,8 @@ def main(
     scored = _scored(splits, measure)
     encoder = load_text_encoder(Models().text_spec, place)
     plans = [plan(variant, encoder.width, change or []) for variant in chosen if variant.recipe != UNTRAINED]
+    if len({(p.training.positive_iou, p.training.least_iou) for p in plans}) > 1:
+        raise InputError(f"--variants: expected variants with the same labels, since all read one, got {variants}")
     parts = [labelled_caches(data, name, cache, limit) for name in SPLITS] if plans else []
     jobs = {split: split_jobs(data, split, cache, limit)[1] for split in scored}
     settings = {"data": data, "variants": variants, "seeds": seeds, "splits": ",".join(scored), "together": together}

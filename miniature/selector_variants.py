@@ -51,6 +51,7 @@ VARIANTS: Mapping[str, Variant] = MappingProxyType(
             Variant("track-dropout", changes=("track_dropout=0.1",)),
             Variant("look-noise", changes=("look_noise=0.3",)),
             Variant("robust", changes=("word_dropout=0.1", "track_dropout=0.1", "look_noise=0.3")),
+            Variant("strict", changes=("least_iou=1",)),
             Variant("truth", changes=("truth_share=0.5",)),
             Variant("no-negatives", changes=("together=1",)),
         )

@@ -181,11 +181,13 @@ def build_data(
     encoder: TextEncoder,
     device: torch.device,
     positive_iou: float = 0.7,
+    least_iou: float = 1.0,
     *,
     stream: bool = False,
 ) -> SelectorData:
     """Put videos on the device; those without tracks or expressions are left out, since nothing is learnt from them.
 
+    positive_iou, least_iou: which tracks an expression means, as `selector.labels.positives` has it.
     stream: leave the tracks' numbers where they are, and put those of a batch on the device.
 
     Raises:
@@ -205,7 +207,7 @@ def build_data(
     numbers = [v for v, video in enumerate(videos) for _ in video.expressions]
     parts = [v.tracks.parts for v in videos]
     sizes = np.array([part.shape[:2] for part in parts], dtype=np.int64)  # [V, 2]
-    flags = [track_flags(video, i, positive_iou) for video, i in items]
+    flags = [track_flags(video, i, positive_iou, least_iou) for video, i in items]
     overlap = [best_overlap(video.labels, video.expressions[i]).astype(np.float16) for video, i in items]
     texts = {text: u for u, text in enumerate(dict.fromkeys(video.expressions[i].text for video, i in items))}
     words, word_mask = encode_texts(list(texts), encoder)
@@ -235,13 +237,13 @@ def build_data(
     )
 
 
-def track_flags(video: LabelledVideo, index: int, positive_iou: float) -> NDArray[np.uint8]:
+def track_flags(video: LabelledVideo, index: int, positive_iou: float, least_iou: float = 1.0) -> NDArray[np.uint8]:
     """The bits of each track for expression `index` of the video, [N]."""
     expression, tracks = video.expressions[index], video.tracks
     flags = np.zeros(len(tracks.sources), dtype=np.uint8)
     flags[candidates(tracks.sources, tracks.prompted_for, expression.id, tracks.detected)] |= SelectorData.COMPETES
     flags[[source is Source.GROUND_TRUTH for source in tracks.sources]] |= SelectorData.TRUTH
-    flags[positives(video.labels, expression, positive_iou)] |= SelectorData.POSITIVE
+    flags[positives(video.labels, expression, positive_iou, least_iou)] |= SelectorData.POSITIVE
     return flags
 
 

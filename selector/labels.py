@@ -24,9 +24,20 @@ def target_columns(labels: Labels, expression: Expression) -> list[int]:
     return [labels.object_ids.index(target) for target in expression.target_ids]
 
 
-def positives(labels: Labels, expression: Expression, threshold: float = 0.7) -> NDArray[np.bool_]:
-    """[N] bool: the track's best mean IoU over the expression's objects is above `threshold` (SOLA's rule)."""
-    return np.asarray(best_overlap(labels, expression) > threshold)
+def positives(labels: Labels, expression: Expression, threshold: float = 0.7, least: float = 1.0) -> NDArray[np.bool_]:
+    """[N] bool: the track's best mean IoU over the expression's objects is above `threshold` (SOLA's rule).
+
+    least: an object that no track covers so well is meant by the one that covers it best, if by more than this. With 1,
+        which is SOLA's, an expression about it is as if it meant nothing.
+    """
+    found = np.asarray(best_overlap(labels, expression) > threshold)
+    if least < threshold and len(found):
+        for column in target_columns(labels, expression):
+            overlap = labels.iou[:, column]
+            best = int(overlap.argmax())
+            if least < overlap[best] <= threshold:
+                found[best] = True
+    return found
 
 
 def best_overlap(labels: Labels, expression: Expression) -> NDArray[np.float32]:

@@ -34,6 +34,7 @@ RELATIONAL_TRAINING = TrainingSettings(
     alignment_weight=0.0,
     truth_share=0.0,
     token_noise=0.1,
+    least_iou=0.2,
     seed=0,
 )
 # SOLA's losses, optimiser, rate and plateau. Its batch of one expression would take 512 times the steps; `--batch 1

@@ -121,6 +121,8 @@ class TrainingSettings:
     token_noise, look_noise: deviation of noise on object tokens, and on looks, in units of each channel's deviation.
     presence_weight: of the cross-entropy of "any target is there" with the soft best of an expression's logits.
     moment_weight: of the cross-entropy of when an expression holds, over its tracks' frames, where its spans are known.
+    positive_iou: a track that covers a target by more is meant.   least_iou: so is the best track of a target that none
+        covers so well, if by more than this; 1 for SOLA's labels, by which nothing is.
     label_ramp: 0 for SOLA's hard labels; else labels rise from 0 to 1 over IoU positive_iou -+ label_ramp.
     relative_rule: whether calibration may choose tracks that come within a share of the best (`Calibration.share`).
     stop_after: epochs without a better score on the validation split after which training ends; 0 never.
@@ -138,6 +140,7 @@ class TrainingSettings:
     positive_weight: float = 1.5
     alignment_weight: float = 0.3
     positive_iou: float = 0.7
+    least_iou: float = 1.0
     track_dropout: float = 0.0
     truth_share: float = 1.0
     token_noise: float = 0.0
@@ -162,6 +165,7 @@ class TrainingSettings:
             and 0 <= self.track_dropout < 1
             and 0 <= self.word_dropout < 1
             and 0 <= self.truth_share <= 1
+            and 0 <= self.least_iou <= 1
         ):
             raise InputError(f"training settings: expected a rate above 0, shares in 0..1, got {self}")
         weights = (self.presence_weight, self.moment_weight)

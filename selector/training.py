@@ -147,7 +147,8 @@ def read_splits(
     parts = [videos[sum(counts[:i]) : sum(counts[: i + 1])] for i in range(3)]
     held_out = [[without_ground_truth(video) for video in part] for part in parts[1:]]
     learn, choose, tune = (
-        build_data(p, encoder, device, training.positive_iou, stream=stream) for p in (parts[0], *held_out)
+        build_data(p, encoder, device, training.positive_iou, training.least_iou, stream=stream)
+        for p in (parts[0], *held_out)
     )
     return Splits(learn, choose, tune, shelf.packed)
 

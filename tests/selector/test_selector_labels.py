@@ -35,3 +35,16 @@ def test_unknown_targets_are_refused(targets):
 def test_overlap_score_counts_covered_targets_and_foreign_tracks(targets, chosen, score):
     flags = np.array(chosen, dtype=bool)
     assert overlap_score(LABELS, Expression("e", "x", targets), flags) == pytest.approx(score)
+
+
+def test_a_target_that_no_track_covers_well_is_meant_by_its_best_track_where_asked():
+    overlap = np.array([[0.9, 0.1], [0.75, 0.35], [0.1, 0.5], [0.2, 0.05]], dtype=np.float32)
+    labels = Labels(("a", "b"), overlap, overlap, overlap)
+    both = Expression("e", "x", ("a", "b"))
+    assert positives(labels, both).tolist() == [True, True, False, False]
+    assert positives(labels, both, least=0.2).tolist() == [True, True, True, False]
+    assert positives(labels, both, least=0.5).tolist() == [True, True, False, False]  # not by more
+    assert positives(labels, Expression("e", "x", ("a",)), least=0.2).tolist() == [True, True, False, False]
+    assert not positives(labels, Expression("e", "x", ()), least=0.2).any()
+    nothing = np.zeros((0, 2), dtype=np.float32)
+    assert positives(Labels(("a", "b"), nothing, nothing, nothing), both, least=0.2).shape == (0,)
