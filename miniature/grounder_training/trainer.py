@@ -23,9 +23,9 @@ from core.devices import autocast
 from core.errors import CheckpointError
 from llm_grounder.backbone import TinyShape, make_tokenizer, tiny_backbone
 from llm_grounder.grounder import Grounder
+from llm_grounder.optimiser import TrainingSettings, make_optimizer
 from llm_grounder.sequence import Batch, Layout
 from llm_grounder.settings import GrounderSettings
-from llm_grounder.training import TrainingSettings, make_optimizer
 from llm_grounder.types import Sample, Task
 from miniature import training_steps
 from miniature.grounder_training.films import FIRST_SEED, Film, Studio
