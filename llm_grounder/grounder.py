@@ -22,12 +22,13 @@ from core.types import TimeSpan
 from llm_grounder.backbone import CLOSE, Backbone, span_token, track_token
 from llm_grounder.decoding import Processor, decode
 from llm_grounder.embedding import Inputs
+from llm_grounder.pieces import Piece, Template
 from llm_grounder.readouts.boxes import BoxHead, BoxOutput, box_losses
 from llm_grounder.readouts.frames import HEADS, FrameHead, frame_losses
 from llm_grounder.readouts.spans import SpanHead, SpanOutput, span_losses
 from llm_grounder.readouts.tracks import TrackHead, track_losses
 from llm_grounder.segments import windowed
-from llm_grounder.sequence import Batch, Layout, Piece, Template, arrange, collate, lay_out
+from llm_grounder.sequence import Batch, Layout, arrange, collate, lay_out
 from llm_grounder.settings import GrounderSettings
 from llm_grounder.types import Clip, Reply, Sample
 from llm_grounder.window import Window
