@@ -34,7 +34,8 @@ from miniature import training_run
 from miniature.eval_grounder import GROUNDER, held_out, measure
 from miniature.grounder_training.figures import Figures
 from miniature.grounder_training.films import FIRST_SEED, Film, Order, Sight, Studio
-from miniature.grounder_training.trainer import FULL, SMALL, SMOKE, Settings, Trainer, read_state
+from miniature.grounder_training.settings import FULL, SMALL, SMOKE, Settings
+from miniature.grounder_training.trainer import Trainer, read_state
 from miniature.sam2_training.schedule import Clock
 from miniature.training_run import check, check_loss, named_signals, prepare, stopped
 from tracksift.clips import Inputs

@@ -14,7 +14,8 @@ from core.images import load_image_encoder
 from llm_grounder.checkpoints import load_grounder
 from miniature import eval_grounder, train_grounder
 from miniature.grounder_training.films import Film, Order, Sight, Studio
-from miniature.grounder_training.trainer import SMOKE, Trainer, read_state
+from miniature.grounder_training.settings import SMOKE
+from miniature.grounder_training.trainer import Trainer, read_state
 from miniature.training_steps import rate_at
 from tracksift.clips import read_inputs
 from tracksift.models import Models
