@@ -8,7 +8,8 @@ from cache.frames import FrameFeatures, list_frames, read_frames, rewrite_cache,
 from cache.garbage import Garbage, delete, find_leftovers, find_orphans
 from cache.info import Description, SplitSummary, describe, summarise
 from cache.migrate import migrate_cache
-from cache.pack import PackEntry, TokenPack, open_pack, verify_pack, write_pack
+from cache.pack import PackEntry, TokenPack, open_pack, verify_pack
+from cache.pack_writer import write_pack
 from cache.paths import PACK, SUFFIX, cache_path, find_caches, list_caches
 from cache.reader import CacheFile, open_cache, read_cache
 from cache.repair import Moved, quarantine, quarantine_folder, read_list

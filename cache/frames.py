@@ -19,7 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cache import schema
-from cache.reader import header_of, named, open_cache, opened, read_dataset
+from cache.datasets import header_of, named, opened, read_dataset
+from cache.reader import open_cache
 from cache.writer import json_bytes, put_columns, write_cache
 from core.atomic import atomic_path
 from core.errors import CacheError, InputError

@@ -12,8 +12,9 @@ from pathlib import Path
 
 import h5py
 
+from cache.datasets import stored_name
 from cache.pack import NAME, open_pack
-from cache.reader import CacheFile, open_cache, stored_name
+from cache.reader import CacheFile, open_cache
 from cache.shelf import stale_cause
 from core.errors import CacheError
 

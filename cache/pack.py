@@ -10,8 +10,8 @@
 
 The checksum is the sum of a video's 8-byte words modulo 2^64: made at the speed of memory, so that every read checks
 it, and any single damaged word changes it. The SHA-256 is for `verify_pack`. A pack is a copy: it is made again from
-the caches, never repaired. Knows caches. Does not know models or batches.
-Axis letters: N tracks, T frames, D token width.
+the caches, never repaired. Knows a pack's form and how it is read. Does not know the caches that it is made from
+(`cache.pack_writer`), models or batches. Axis letters: N tracks, T frames, D token width.
 """
 
 from __future__ import annotations
@@ -19,27 +19,25 @@ from __future__ import annotations
 import hashlib
 import json
 import mmap
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cache.paths import PACK, find_caches
-from cache.reader import CacheFile, open_cache
-from core.atomic import atomic_path
+from cache.paths import PACK
 from core.errors import CacheCorruptError, CacheError, CacheForeignError, InputError
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 NAME = "tokens" + PACK
-_MAGIC = b"TSPACK01"
-_HEAD = len(_MAGIC) + 8 + 32
+MAGIC = b"TSPACK01"
+HEAD = len(MAGIC) + 8 + 32
 _ALIGN = 64
 _BLOCK = 1 << 19  # what it becomes, 1 MB, still stays in a core's second-level cache while it is summed and widened
 _AGAIN = "run `tracksift cache pack` again"
@@ -138,7 +136,7 @@ class TokenPack:
         Read and not mapped: as fast, and a disk's fault is an error of the call in place of a signal.
         """
         handle.seek(entry.offset)
-        left, total, start = _padded(2 * entry.count), 0, 0
+        left, total, start = padded(2 * entry.count), 0, 0
         while left:
             size = min(left, _BLOCK)
             if not _read_into(handle, room.bytes[:size]):
@@ -157,14 +155,14 @@ class TokenPack:
 
     def _view(self, index: int, data: NDArray[np.uint8]) -> NDArray[np.float16]:
         entry = self.entries[index]
-        part = data[entry.offset : entry.offset + _padded(2 * entry.count)]
-        if _checksum(part) != entry.checksum:
+        part = data[entry.offset : entry.offset + padded(2 * entry.count)]
+        if checksum_of(part) != entry.checksum:
             raise self._changed(entry)
         return part[: 2 * entry.count].view("<f2").reshape(entry.shape)
 
     def _map(self, *, in_order: bool = False) -> NDArray[np.uint8]:
         """The file's bytes [any]; in_order: they will be read from front to back."""
-        expected = max((entry.offset + _padded(2 * entry.count) for entry in self.entries), default=_HEAD)
+        expected = max((entry.offset + padded(2 * entry.count) for entry in self.entries), default=HEAD)
         with _readable(self.path), self.path.open("rb") as handle:
             mapped = mmap.mmap(handle.fileno(), 0, access=mmap.ACCESS_READ)
         mapped.madvise(mmap.MADV_SEQUENTIAL if in_order else mmap.MADV_NORMAL)
@@ -172,39 +170,6 @@ class TokenPack:
         if len(data) < expected:
             raise CacheCorruptError(f"{self.path}: expected {expected} bytes, got {len(data)}; {_AGAIN}")
         return data
-
-
-def write_pack(folder: Path, on_done: Callable[[int, int], None] | None = None) -> Path:
-    """Pack the tokens of every cache file of a split's folder into `tokens.pack` there, and return its path.
-
-    Raises:
-        InputError: for a folder without cache files.
-        CacheError: for a cache file that cannot be used.
-        OutputError: when the place cannot be written.
-    """
-    paths = find_caches(folder)
-    if not folder.is_dir() or not paths or any(path.parent != folder for path in paths):
-        raise InputError(f"{folder}: expected the folder of one split with cache files in it, got another")
-    files = [(path, path.stat(), open_cache(path)) for path in paths]
-    target, entries = folder / NAME, list[PackEntry]()
-    with atomic_path(target) as temporary, temporary.open("wb") as out:
-        start = _ALIGN * -(-(_HEAD + _header_room([file for _, _, file in files])) // _ALIGN)
-        out.seek(start)
-        for number, (path, stat, file) in enumerate(files, start=1):
-            tokens = file.tokens()
-            data = tokens.tobytes().ljust(_padded(tokens.nbytes), b"\0")
-            digest, checksum = hashlib.sha256(data).hexdigest(), _checksum(np.frombuffer(data, dtype=np.uint8))
-            shape = cast(tuple[int, int, int], tokens.shape)
-            identity = (path.name, file.video.id, file.content_sha256, stat.st_size, stat.st_mtime_ns)
-            entries.append(PackEntry(*identity, shape, out.tell(), checksum, digest))
-            out.write(data)
-            if on_done is not None:
-                on_done(number, len(files))
-        header = json.dumps([asdict(entry) for entry in entries]).encode().ljust(start - _HEAD)
-        assert len(header) == start - _HEAD, "the header has less room than _header_room promised"
-        out.seek(0)
-        out.write(_MAGIC + len(header).to_bytes(8, "little") + hashlib.sha256(header).digest() + header)
-    return target
 
 
 def open_pack(path: Path) -> TokenPack:
@@ -215,13 +180,13 @@ def open_pack(path: Path) -> TokenPack:
     """
     path = path / NAME if path.is_dir() else path
     with _readable(path), path.open("rb") as handle:
-        head = handle.read(_HEAD)
-        if head[: len(_MAGIC)] != _MAGIC[: len(head)]:
+        head = handle.read(HEAD)
+        if head[: len(MAGIC)] != MAGIC[: len(head)]:
             raise CacheForeignError(f"{path}: expected a pack of tokens, got another file; {_AGAIN}")
         size = path.stat().st_size
         length = int.from_bytes(head[8:16], "little")
-        header = handle.read(length) if len(head) == _HEAD and length <= size else b""
-    if len(header) != length or not header or hashlib.sha256(header).digest() != head[16:_HEAD]:
+        header = handle.read(length) if len(head) == HEAD and length <= size else b""
+    if len(header) != length or not header or hashlib.sha256(header).digest() != head[16:HEAD]:
         raise CacheCorruptError(f"{path}: expected a whole header, got a damaged one; {_AGAIN}")
     entries = [PackEntry(**value | {"shape": tuple(value["shape"])}) for value in json.loads(header)]
     return TokenPack(path, tuple(entries))
@@ -233,10 +198,7 @@ def verify_pack(path: Path) -> TokenPack:
     data = pack._map(in_order=True)
     for index, entry in enumerate(pack.entries):
         pack._view(index, data)
-        if (
-            hashlib.sha256(data[entry.offset : entry.offset + _padded(2 * entry.count)].data).hexdigest()
-            != entry.sha256
-        ):
+        if hashlib.sha256(data[entry.offset : entry.offset + padded(2 * entry.count)].data).hexdigest() != entry.sha256:
             raise pack._changed(entry)
     return pack
 
@@ -252,20 +214,14 @@ def _read_into(handle: FileIO, room: memoryview) -> bool:
     return True
 
 
-def _checksum(data: NDArray[np.uint8]) -> int:
+def checksum_of(data: NDArray[np.uint8]) -> int:
     """The sum of 8-byte words modulo 2^64."""
     return int(np.add.reduce(data.view("<u8"), dtype=np.uint64))
 
 
-def _padded(size: int) -> int:
+def padded(size: int) -> int:
+    """The size in bytes that so many take up, a multiple of 64."""
     return _ALIGN * -(-size // _ALIGN)
-
-
-def _header_room(files: Sequence[CacheFile]) -> int:
-    """More bytes than the header will have."""
-    longest: dict[str, Any] = {"shape": (2**40, 2**40, 2**40), "offset": 2**60, "checksum": 2**64, "sha256": "0" * 64}
-    names = [{"file": f.path.name, "video_id": f.video.id, "content_sha256": "0" * 64} for f in files]
-    return 64 + sum(len(json.dumps(n | longest | {"bytes": 2**60, "mtime_ns": 2**64})) + 2 for n in names)
 
 
 @contextmanager

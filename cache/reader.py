@@ -2,15 +2,15 @@
 
 Trust runs down a chain: `complete` and the content hash vouch for each dataset's hash, and each dataset's hash for its
 bytes, so that tokens are verified without touching the masks. No file stays open: a `CacheFile` can be
-pickled, forked and kept. Knows `schema`. Does not know how files are written, nor what made them.
+pickled, forked and kept. Knows `schema`. Does not know HDF5's faults (`datasets`), how files are written, nor what made
+them.
 """
 
 from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
@@ -19,14 +19,10 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from cache import outlines, schema
-from core.errors import CacheCorruptError, CacheError, CacheForeignError, CacheVersionError, InputError
+from cache import schema
+from cache.datasets import AGAIN, header_of, named, opened, read_dataset, text_of
+from core.errors import CacheForeignError, CacheVersionError
 from core.types import Labels, Prompt, Source, Track, TrackSet, VideoMeta
-
-_SIGNATURE = b"\x89HDF\r\n\x1a\n"
-_AGAIN = "run `tracksift generate` again to write it anew"
-# What h5py and numpy raise on broken bytes; anything else would be a bug of ours and must be seen.
-_BROKEN = (OSError, RuntimeError, KeyError, ValueError, TypeError, MemoryError, OverflowError)
 
 
 @dataclass(frozen=True)
@@ -149,13 +145,13 @@ def open_cache(path: Path) -> CacheFile:
         if version >= schema.LOOK_VERSION and schema.LOOK.path in file:
             columns += (schema.LOOK,)
         entries = {c.path: header_of(file, c.path) for c in columns}
-        content = _text(file, "content_sha256")
+        content = text_of(file, "content_sha256")
         if schema.content_sha256(entries, columns) != content:
             raise ValueError("its content hash does not match its datasets")
         has_labels = schema.LABELS in file
         if has_labels:
             entries |= {c.path: header_of(file, c.path) for c in schema.LABEL_COLUMNS}
-            if schema.content_sha256(entries, schema.LABEL_COLUMNS) != _text(file[schema.LABELS], "sha256"):
+            if schema.content_sha256(entries, schema.LABEL_COLUMNS) != text_of(file[schema.LABELS], "sha256"):
                 raise ValueError("/labels: its hash does not match its datasets")
             columns += schema.LABEL_COLUMNS
         sizes = schema.axis_sizes(entries, columns)
@@ -172,38 +168,11 @@ def read_cache(path: Path) -> TrackSet:
     return open_cache(path).track_set()
 
 
-@contextmanager
-def opened(path: Path) -> Iterator[h5py.File]:
-    """The file open for reading; a named error where it is missing, foreign or broken, also inside the block."""
-    try:
-        with path.open("rb") as handle:
-            head = handle.read(len(_SIGNATURE))
-    except FileNotFoundError as error:
-        raise CacheError(f"{path}: expected a cache file, got none; run `tracksift generate` first") from error
-    except OSError as error:
-        raise CacheError(f"{path}: expected a readable file, got {error.strerror or error}") from error
-    if head and head != _SIGNATURE[: len(head)]:
-        raise CacheForeignError(f"{path}: expected a TrackSift cache, got no HDF5 file; move it away, then {_AGAIN}")
-    with named(path, ""), h5py.File(path, "r", locking=False) as file:
-        yield file
-
-
-@contextmanager
-def named(path: Path, place: str) -> Iterator[None]:
-    """Turn what broken bytes raise into a CacheCorruptError that says file, place and what to run next."""
-    try:
-        yield
-    except (*_BROKEN, InputError) as error:
-        where = f"/{place}: " if place else ""
-        cause = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise CacheCorruptError(f"{path}: expected a whole cache file, got {where}{cause}; {_AGAIN}") from error
-
-
 def _check_frame(path: Path, file: h5py.File) -> int:
     """The schema version of a complete file of ours."""
     mark = file.attrs.get("format")
     if not isinstance(mark, bytes) or mark != schema.FORMAT:
-        raise CacheForeignError(f"{path}: expected a TrackSift cache, got other HDF5; move it away, then {_AGAIN}")
+        raise CacheForeignError(f"{path}: expected a TrackSift cache, got other HDF5; move it away, then {AGAIN}")
     version = int(file.attrs["schema_version"])
     if version > schema.SCHEMA_VERSION:
         raise CacheVersionError(
@@ -213,49 +182,3 @@ def _check_frame(path: Path, file: h5py.File) -> int:
     if version < 1 or int(file.attrs["complete"]) != 1:
         raise ValueError("no mark that it was completed")
     return version
-
-
-def _text(owner: h5py.HLObject, name: str) -> str:
-    value = owner.attrs[name]
-    if not isinstance(value, bytes):
-        raise ValueError(f"attribute {name}: expected fixed-size text, got {type(value).__name__}")
-    return value.decode("ascii")
-
-
-def header_of(file: h5py.File, path: str) -> schema.Entry:
-    """What the header says of a dataset; no data is read and none is allocated for absurd sizes."""
-    return _dataset(file, path)[1]
-
-
-def stored_name(file: h5py.File, path: str) -> str:
-    """The dataset in which that of a path lies: its own, but for masks that are stored as moves of their edges."""
-    return schema.OUTLINES if path == schema.MASKS and path not in file and schema.OUTLINES in file else path
-
-
-def _dataset(file: h5py.File, path: str) -> tuple[h5py.Dataset, schema.Entry]:
-    """A dataset as it is stored, and what its header says of what it stands for."""
-    stored_path = stored_name(file, path)
-    dataset = file[stored_path]
-    if not isinstance(dataset, h5py.Dataset) or dataset.chunks is None:
-        raise ValueError(f"/{path}: expected a chunked dataset, got another object")
-    size = int(np.prod(dataset.shape, dtype=object)) * dataset.dtype.itemsize
-    chunk = int(np.prod(dataset.chunks, dtype=object)) * dataset.dtype.itemsize
-    stored = int(dataset.id.get_storage_size())
-    if size > schema.MAX_EXPANSION * stored or chunk > schema.MAX_CHUNK_BYTES:
-        raise ValueError(f"/{path}: {size} bytes cannot come from {stored} stored bytes in chunks of {chunk}")
-    shape = dataset.shape if stored_path == path else (int(dataset.attrs["bytes"]),)
-    return dataset, schema.Entry(dataset.dtype.str, shape, _text(dataset, "sha256"))
-
-
-def read_dataset(path: Path, file: h5py.File, name: str, entry: schema.Entry) -> NDArray[np.generic]:
-    """All of a dataset, verified; CacheCorruptError where its header is not `entry` or its bytes are not its hash's."""
-    with named(path, name):
-        dataset, found = _dataset(file, name)
-        if found != entry:
-            raise ValueError("another content than when the file was opened")
-        data = dataset[...]
-        if stored_name(file, name) != name:
-            data = np.frombuffer(outlines.decode(data.tobytes()), dtype=np.uint8)
-        if schema.data_sha256(data) != entry.sha256:
-            raise ValueError("data that do not match their SHA-256")
-    return cast(NDArray[np.generic], data)

@@ -16,7 +16,7 @@ from core import rle
 from core.types import Answer, Expression, SelectedTrack, Source, Track, VideoMeta
 from fusion.modes import Choice, Evidence
 from fusion.overlaps import disjoint
-from fusion.settings import Weights
+from fusion.settings import FusionSettings, Weights
 
 
 @dataclass(frozen=True)
@@ -103,12 +103,12 @@ def _why(given: Evidence, choice: Choice, weights: Weights, facts: Sequence[Trac
         "grounders": {name: score.scorer for name, score in said.items() if score is not None},
         "moment_text": given.moments.text if given.moments else "",
         **choice.notes,
-        "ranking": [_row(given, i, choice, facts[i], i in order, weights.rule.threshold) for i in order + excluded],
+        "ranking": [_row(given, i, choice, facts[i], i in order, weights.rule) for i in order + excluded],
     }
 
 
 def _row(
-    given: Evidence, i: int, choice: Choice, facts: TrackFacts, competes: bool, threshold: float
+    given: Evidence, i: int, choice: Choice, facts: TrackFacts, competes: bool, rule: FusionSettings
 ) -> dict[str, object]:
     """One line of the ranking, JSON-able."""
     track, score, selected = given.track_set.tracks[i], float(choice.probability[i]), i in choice.chosen
@@ -122,11 +122,11 @@ def _row(
         "prompt_expression": track.prompt.expression_id,
         "mean_area": round(facts.mean_area, 1),
         "present_share": round(facts.present_share, 4),
-        "reason": _reason(track, score, selected, competes, threshold),
+        "reason": _reason(track, score, selected, competes, rule.threshold, shut=rule.shut(choice.presence)),
     }
 
 
-def _reason(track: Track, score: float, selected: bool, competes: bool, threshold: float) -> str:
+def _reason(track: Track, score: float, selected: bool, competes: bool, threshold: float, *, shut: bool) -> str:
     if not competes:
         prompt = "ground truth" if track.source is Source.GROUND_TRUTH else "another expression"
         return f"Does not compete: it was prompted by {prompt}."
@@ -134,6 +134,8 @@ def _reason(track: Track, score: float, selected: bool, competes: bool, threshol
         return f"Selected: {score:.3f} is above {threshold:.2f}."
     if selected:
         return f"Selected as the best track of a target that is there; {score:.3f} is not above {threshold:.2f}."
+    if score > threshold and shut:
+        return f"Not selected: {score:.3f} is above {threshold:.2f}, but no target is too likely."
     if score > threshold:
         return f"Not selected: {score:.3f} is above {threshold:.2f}, but a better track stands for it."
     return f"Not selected: {score:.3f} is not above {threshold:.2f}."

@@ -22,6 +22,8 @@ def choose(
     """
     above = [i for i in order if probability[i] > settings.threshold]
     absent = 1.0 - presence
+    if order and settings.shut(presence):
+        return [], f"No target has probability {absent:.2f} (at least {settings.gate:.2f}), so no track is selected."
     if above:
         return above, f"{len(above)} of {len(order)} tracks score above {settings.threshold:.2f}."
     if not order:

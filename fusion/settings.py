@@ -28,6 +28,7 @@ class FusionSettings:
     threshold: a track is selected when its probability is greater than this.
     no_target_threshold: where no track is selected, the answer is "no target" when its probability (1 - presence)
         is at least this, and otherwise the best track.
+    gate: where the probability of no target is at least this, no track is selected, whatever its own; 1 for never.
     same_iou: a selected track whose masks overlap a better one's by more is the same object, and left out; at 1 never.
     most: at most so many tracks, the best (1 for the tracking of one object); 0 for any number.
     """
@@ -36,13 +37,19 @@ class FusionSettings:
     no_target_threshold: float = 0.5
     same_iou: float = 1.0
     most: int = 0
+    gate: float = 1.0
 
     def __post_init__(self) -> None:
         """Refuse values outside 0..1, and a negative number of tracks."""
         check_probability("fusion threshold", self.threshold)
         check_probability("fusion no-target threshold", self.no_target_threshold)
         check_probability("fusion same IoU", self.same_iou)
+        check_probability("fusion gate", self.gate)
         check_least("fusion most", self.most, 0, "tracks")
+
+    def shut(self, presence: float) -> bool:
+        """Whether the gate keeps every track out, given the probability that any target is there."""
+        return self.gate < 1 and 1 - presence >= self.gate
 
 
 @dataclass(frozen=True)
@@ -100,8 +107,11 @@ class Weights:
             raise InputError(f"fusion mode: expected one of {', '.join(MODES)}, got {self.mode!r}")
 
     def numbers(self) -> dict[str, dict[str, float]]:
-        """The numbers by part and name."""
-        return {part: asdict(getattr(self, part)) for part in _PARTS}
+        """The numbers by part and name; without a gate where it is never shut, as before there was one."""
+        numbers = {part: asdict(getattr(self, part)) for part in _PARTS}
+        if self.rule.gate >= 1:
+            del numbers["rule"]["gate"]
+        return numbers
 
     @property
     def sha256(self) -> str:
@@ -148,9 +158,9 @@ def read_weights(path: Path) -> Weights:
 
 
 def _part(name: str, kind: type, given: object, path: Path) -> Any:
-    """One dataclass of a file; numbers alone, each of its own type."""
+    """One dataclass of a file; numbers alone, each of its own type. A gate may be missing."""
     types = {f.name: float if f.type == "float" else int for f in fields(kind)}
-    if not isinstance(given, dict) or given.keys() != types.keys():
+    if not isinstance(given, dict) or not types.keys() - {"gate"} <= given.keys() <= types.keys():
         raise InputError(f"fusion weights {path}: {name}: expected {', '.join(types)}, got {str(given)[:80]}")
     for key, value in given.items():
         if type(value) not in {int, types[key]}:

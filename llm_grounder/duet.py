@@ -18,7 +18,7 @@ from torch import Tensor
 from core.errors import InputError
 from llm_grounder.backbone import CLOSE
 from llm_grounder.grounder import Grounder
-from llm_grounder.sequence import Kind, Piece
+from llm_grounder.pieces import Kind, Piece
 from llm_grounder.tasks.catalog import conversation
 from llm_grounder.tasks.spec import Terms
 from llm_grounder.times import LONGEST

@@ -7,27 +7,27 @@ Axis letters: B samples, L tokens, T frames, K span queries, N tracks, H width, 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Final
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.rnn import pad_sequence
 
 from core.errors import InputError
-from core.types import TimeSpan
 from llm_grounder.backbone import CLOSE, Backbone, span_token, track_token
 from llm_grounder.decoding import Processor, decode
 from llm_grounder.embedding import Inputs
+from llm_grounder.pieces import Piece, Template
 from llm_grounder.readouts.boxes import BoxHead, BoxOutput, box_losses
 from llm_grounder.readouts.frames import HEADS, FrameHead, frame_losses
-from llm_grounder.readouts.spans import SpanHead, SpanOutput, span_losses
+from llm_grounder.readouts.spans import SpanHead, span_losses
 from llm_grounder.readouts.tracks import TrackHead, track_losses
+from llm_grounder.replies import Outputs, replies_of
 from llm_grounder.segments import windowed
-from llm_grounder.sequence import Batch, Layout, Piece, Template, arrange, collate, lay_out
+from llm_grounder.sequence import Batch, Layout, arrange, collate, lay_out
 from llm_grounder.settings import GrounderSettings
 from llm_grounder.types import Clip, Reply, Sample
 from llm_grounder.window import Window
@@ -38,23 +38,6 @@ WEIGHTS: Final[Mapping[str, float]] = {
     "tracks.score": 1.0, "tracks.presence": 1.0,
 }  # fmt: skip
 """Every loss there is, and what it weighs in the total."""
-
-
-@dataclass(frozen=True, eq=False)
-class Outputs:
-    """What the heads say of B samples, as logits, seconds and shares; a head that was not asked gives None.
-
-    frames: for each of HEADS one [T] a sample.   spans: of the samples `spanned` alone, in their order; edges and real:
-    [B', T, 2] seconds and [B', T] bool of their frames.
-    """
-
-    frames: Mapping[str, list[Tensor]] | None
-    spans: SpanOutput | None
-    spanned: tuple[int, ...]
-    edges: Tensor
-    real: Tensor
-    boxes: list[BoxOutput] | None
-    tracks: list[tuple[Tensor, Tensor] | None]
 
 
 class Grounder(nn.Module):
@@ -125,7 +108,7 @@ class Grounder(nn.Module):
         """What the heads say, without words.   window: as in `losses`."""
         layouts, batch = self.lay_out(samples)
         states, _ = self.read(samples, layouts, batch, window=window)
-        return self._replies(samples, self.heads(samples, layouts, batch, states))
+        return replies_of(samples, self.heads(samples, layouts, batch, states))
 
     @torch.no_grad()
     def generate(
@@ -138,7 +121,7 @@ class Grounder(nn.Module):
         """
         layouts, batch = self.lay_out(samples, answer=True)
         states, past = self.read(samples, layouts, batch, use_cache=True)
-        replies = self._replies(samples, self.heads(samples, layouts, batch, states))
+        replies = replies_of(samples, self.heads(samples, layouts, batch, states))
         rules = [list(processors(sample)) if processors is not None else [] for sample in samples]
         said = decode(
             self.backbone,
@@ -228,25 +211,6 @@ class Grounder(nn.Module):
         )
         return F.cross_entropy(logits.float(), batch.labels[row, column + 1].to(states.device, non_blocking=True))
 
-    def _replies(self, samples: Sequence[Sample], out: Outputs) -> list[Reply]:
-        replies = []
-        for b, sample in enumerate(samples):
-            reply = Reply()
-            if out.frames is not None:
-                relevance, informative = (_numbers(out.frames[name][b].sigmoid()) for name in HEADS)
-                reply = replace(reply, relevance=relevance, informative=informative)
-            if out.spans is not None and b in out.spanned:
-                row = out.spanned.index(b)
-                reply = replace(reply, spans=_spans(out.spans.ends[row], out.spans.score[row], sample.clip))
-            if out.boxes is not None:
-                score, order = out.boxes[b].score.sigmoid().sort(-1, descending=True)
-                boxes = out.boxes[b].boxes.gather(1, order[..., None].expand(-1, -1, 4))
-                reply = replace(reply, boxes=_numbers(boxes), box_scores=_numbers(score))
-            if (tracks := out.tracks[b]) is not None:
-                reply = replace(reply, tracks=_numbers(tracks[0].sigmoid()), presence=float(tracks[1].sigmoid()))
-            replies.append(reply)
-        return replies
-
 
 def _at(states: Tensor, batch: Batch, places: Sequence[Tensor]) -> Tensor:
     """States [all, H] at the places of each sample, one sample after another."""
@@ -274,16 +238,3 @@ def _edges(clips: Sequence[Clip], device: torch.device) -> tuple[Tensor, Tensor]
     return edges.to(device, non_blocking=True), (torch.arange(edges.shape[1]) < lengths[:, None]).to(
         device, non_blocking=True
     )
-
-
-def _spans(ends: Tensor, score: Tensor, clip: Clip) -> tuple[TimeSpan, ...]:
-    """Spans in seconds, best first; those that a float makes empty are as long as a thousandth of a second."""
-    found = []
-    for (start, end), chance in zip(ends.tolist(), score.sigmoid().tolist(), strict=True):
-        start = min(max(start, float(clip.times[0]), 0.0), clip.end - 1e-3)
-        found.append(TimeSpan(start, min(max(end, start + 1e-3), clip.end), chance))
-    return tuple(sorted(found, key=lambda span: -(span.score or 0.0)))
-
-
-def _numbers(values: Tensor) -> NDArray[np.float64]:
-    return values.detach().double().cpu().numpy()

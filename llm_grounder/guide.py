@@ -13,7 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 
-from llm_grounder.sequence import Kind, Layout
+from llm_grounder.pieces import Kind
+from llm_grounder.sequence import Layout
 
 SPREAD = 2.0
 

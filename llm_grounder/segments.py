@@ -11,7 +11,8 @@ from typing import Final
 import torch
 from torch import Tensor
 
-from llm_grounder.sequence import Batch, Kind, Layout, Piece
+from llm_grounder.pieces import Kind, Piece
+from llm_grounder.sequence import Batch, Layout
 from llm_grounder.window import Part, Segment, Window, window_mask, window_positions
 
 _PART: Final = {

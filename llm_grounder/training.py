@@ -25,7 +25,9 @@ from torch.utils.data import DataLoader
 
 from core.errors import InputError, TrackSiftError
 from core.reporting import Progress
+from core.training_signals import told_of_signals
 from llm_grounder.mixture import Mixture
+from llm_grounder.optimiser import TrainingSettings, make_optimizer, share_at
 from llm_grounder.types import Sample
 
 StrategyName = Literal["single", "ddp", "fsdp"]
@@ -33,35 +35,6 @@ STATE = "grounder.training.ckpt"
 LOG_EVERY = 10
 Teller = Callable[..., None]
 """Takes a line of a log by its names."""
-
-
-@dataclass(frozen=True)
-class TrainingSettings:
-    """steps: optimiser's steps in all.   tokens, most: of a batch, see `Mixture`.   accumulate: batches a step.
-
-    rate: of the language model's weights or LoRA's.   head_rate: of all that is new.   warm_up: share of the steps.
-    weight_decay: of matrices.   clip: of the gradient's norm.   checkpointing: forget layers' states and compute them
-    again, for a third more time and a fraction of the memory.
-    """
-
-    steps: int = 2000
-    tokens: int = 16_384
-    most: int = 32
-    accumulate: int = 1
-    rate: float = 2e-4
-    head_rate: float = 5e-4
-    warm_up: float = 0.05
-    weight_decay: float = 0.01
-    clip: float = 1.0
-    checkpointing: bool = False
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        """Refuse numbers that mean nothing."""
-        if min(self.steps, self.tokens, self.most, self.accumulate) < 1:
-            raise InputError(f"training: expected steps, tokens, most and accumulate of 1 or more, got {self}")
-        if not (self.rate > 0 and self.head_rate > 0 and self.clip > 0 and 0 <= self.warm_up < 1):
-            raise InputError(f"training: expected rates and a clip above 0 and a warm-up below 1, got {self}")
 
 
 @dataclass(frozen=True)
@@ -137,66 +110,32 @@ class GrounderModule(lightning.LightningModule):  # type: ignore[misc]  # the li
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
 
-def share_at(step: int, settings: TrainingSettings) -> float:
-    """The share of the highest rate at a step: up, then down by half a cosine to a hundredth."""
-    warm = max(1, round(settings.warm_up * settings.steps))
-    if step < warm:
-        return (step + 1) / warm
-    return 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(1.0, (step - warm) / max(1, settings.steps - warm))))
-
-
-def make_optimizer(grounder: nn.Module, settings: TrainingSettings, *, fused: bool = False) -> torch.optim.AdamW:
-    """AdamW over all that is trained: matrices decay, vectors and embeddings of the grounder's tokens do not.
-
-    fused: one kernel for all weights of a GPU.
-
-    Raises:
-        InputError: where nothing is to be trained.
-    """
-    groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
-    for name, parameter in grounder.named_parameters():
-        if parameter.requires_grad:
-            inside = name.startswith("backbone.lm.")
-            decays = parameter.ndim > 1 and "rows" not in name
-            groups.setdefault((inside, decays), []).append(parameter)
-    if not groups:
-        raise InputError("training: expected weights to train, got a grounder that is all frozen")
-    return torch.optim.AdamW(
-        [
-            {
-                "params": parameters,
-                "lr": settings.rate if inside else settings.head_rate,
-                "weight_decay": settings.weight_decay if decays else 0.0,
-            }
-            for (inside, decays), parameters in groups.items()
-        ],
-        betas=(0.9, 0.98),
-        fused=fused,
-    )
-
-
 def train_grounder(
     grounder: Any, batches: Mixture, settings: TrainingSettings, spread: Spread, out: Path, *,
     resume: bool = False, tell: Teller | None = None, progress: Progress | None = None,
 ) -> Counter[str]:  # fmt: skip
     """Train in place; how many samples of each task were drawn by this process.
 
-    In `out` lies the state of every hundredth part of the training, from which `resume` goes on; it is gone at the end.
+    In `out` lies the state of every hundredth part of the training, from which `resume` goes on. It stays until whoever
+    keeps the weights deletes it, so that a stop before they are written loses nothing.
 
     Raises:
-        InputError: for a state that is not there.
+        InputError: for a state that is not there, or one in the way.
+        StoppedError: when SIGTERM or SIGINT ends it.
         TrackSiftError: for a loss that is not finite.
     """
     state = out / STATE
     if resume and not state.exists():
         raise InputError(f"--resume: expected {state} of an earlier training, got nothing there")
+    if not resume and state.exists():
+        raise InputError(f"--out: expected a folder without a stopped training, got {state}; add --resume or delete it")
     if resume:
         batches.first = settings.accumulate * int(
             torch.load(state, map_location="cpu", weights_only=True)["global_step"]
         )
     module = GrounderModule(grounder, settings, tell)
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
-    with warnings.catch_warnings():
+    with told_of_signals(out, lambda: _kept(state)), warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # Lightning's advice on workers and loggers
         warnings.simplefilter("ignore", FutureWarning)  # the name that transformers 5.17 knows, and 5.23 deprecates
         if settings.checkpointing:
@@ -204,9 +143,13 @@ def train_grounder(
         trainer = make_trainer(settings, spread, out, progress)
         loader = DataLoader(batches, batch_size=None, num_workers=0)
         trainer.fit(module, loader, ckpt_path=str(state) if resume else None, weights_only=True)
-    if trainer.is_global_zero:
-        state.unlink(missing_ok=True)
     return module.seen
+
+
+def _kept(state: Path) -> str:
+    if state.exists():
+        return "--resume goes on from its last state"
+    return "no state was written, and the same command starts anew"
 
 
 def make_trainer(settings: TrainingSettings, spread: Spread, out: Path, progress: Progress | None) -> Any:

@@ -29,7 +29,8 @@ from llm_grounder.compressors import count_tokens
 from llm_grounder.types import Task
 from miniature.eval_grounder import BLIND, GROUNDER, held_out, measure
 from miniature.grounder_training.films import Film, Order, Sight, Studio
-from miniature.grounder_training.trainer import FULL, SMOKE, Settings, Trainer
+from miniature.grounder_training.settings import FULL, SMOKE, Settings
+from miniature.grounder_training.trainer import Trainer
 from miniature.sam2_training.schedule import Clock
 from miniature.training_run import check_loss
 from tracksift.models import WEIGHTS

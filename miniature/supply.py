@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 import multiprocessing
 import os
+import signal
 import tempfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -40,7 +41,9 @@ class Supply(Generic[Item]):
         self._executor: ProcessPoolExecutor | None = None
         if workers:
             one_thread_each()
-            self._executor = ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"))
+            self._executor = ProcessPoolExecutor(
+                workers, mp_context=multiprocessing.get_context("spawn"), initializer=_leave_interrupts
+            )
             self._ask()
 
     def first(self) -> Iterator[Item]:
@@ -74,6 +77,11 @@ class Supply(Generic[Item]):
         while len(self._waiting) < self._most:
             path = Path(self._folder.name) / f"{next(self._made)}.npy"
             self._waiting.add(self._executor.submit(_make_into, self._make, next(self._orders), self._array, path))
+
+
+def _leave_interrupts() -> None:
+    """A terminal's Ctrl-C reaches every process; the first one decides what becomes of the workers."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _make_into(make: Callable[..., Item], order: tuple[Any, ...], array: str, path: Path) -> tuple[Path, Item]:

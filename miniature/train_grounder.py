@@ -34,11 +34,13 @@ from miniature import training_run
 from miniature.eval_grounder import GROUNDER, held_out, measure
 from miniature.grounder_training.figures import Figures
 from miniature.grounder_training.films import FIRST_SEED, Film, Order, Sight, Studio
-from miniature.grounder_training.trainer import FULL, SMALL, SMOKE, Settings, Trainer, read_state
+from miniature.grounder_training.settings import FULL, SMALL, SMOKE, Settings
+from miniature.grounder_training.trainer import Trainer, read_state
 from miniature.sam2_training.schedule import Clock
-from miniature.training_run import check, check_loss, prepare
+from miniature.training_run import check, check_loss, named_signals, prepare, stopped
 from tracksift.clips import Inputs
 from tracksift.models import WEIGHTS
+from tracksift.scheduling.stopping import Stop
 
 LOG_EVERY = 20
 MEASURE_EVERY = 180.0  # seconds
@@ -61,11 +63,15 @@ class Run(training_run.Run):
 
 
 def train(
-    trainer: Trainer, studio: Studio, clock: Clock, sight: Sight, run: Run, tell: Progress, until: float = 1.0
+    trainer: Trainer, studio: Studio, clock: Clock, sight: Sight, run: Run, tell: Progress, stop: Stop,
+    until: float = 1.0,
 ) -> Figures:  # fmt: skip
     """Steps until the clock says so; logs, measures and saves on the way. The figures at the end.
 
+    stop: asked after every step.
+
     Raises:
+        StoppedError: when a signal asked to stop; the state to go on from is written.
         TrackSiftError: when the loss is no longer a finite number.
     """
     every = LOG_EVERY if clock.steps is None else min(LOG_EVERY, max(1, clock.steps // 4))
@@ -73,6 +79,10 @@ def train(
     while (progress := clock.progress(trainer.step)) < until:
         trainer.progress = progress
         losses = trainer.advance(studio)
+        if stop.asked():  # before anything is asked of workers, whom the signal may have ended too
+            trainer.drawn = before + studio.drawn
+            save(trainer, run)
+            raise stopped(run.out, stop.signal, f"--resume goes on from step {trainer.step}")
         # While the pool fills, take all there is; afterwards no more than keeps the steps waiting for nothing.
         studio.take(trainer.settings.refresh if studio.filled == studio.size else 1 + 4 * trainer.settings.refresh)
         trainer.drawn = before + studio.drawn
@@ -92,9 +102,14 @@ def train(
 
 def keep(trainer: Trainer, run: Run, sight: Sight) -> Path:
     """Write the state to go on from, and the grounder as it is now; the grounder's folder."""
+    save(trainer, run)
+    return finish(trainer, run, sight)
+
+
+def save(trainer: Trainer, run: Run) -> None:
+    """Write the state to go on from."""
     trainer.settle()
     trainer.save(run.state)
-    return finish(trainer, run, sight)
 
 
 def watch(trainer: Trainer, run: Run) -> Figures:
@@ -173,7 +188,10 @@ def main(
     sight = Sight(load_image_encoder(str(WEIGHTS / "clip"), place), settings.grid, settings.tiles)
     drawn = int(read_state(out / training_run.STATE)["drawn"]) if resume else 0
     like = Order(0, 0, seconds=settings.seconds, most=settings.most)
-    with closing(Studio(settings.pool, sight, workers=workers, skip=drawn, like=like, short=settings.short)) as studio:
+    with (
+        named_signals(out),
+        closing(Studio(settings.pool, sight, workers=workers, skip=drawn, like=like, short=settings.short)) as studio,
+    ):
         trainer = Trainer(settings, place)
         seen = held_out("valid", videos, sight, workers=0, seconds=settings.seconds)
         run = Run(out, began, MEASURE_EVERY, list(track(seen, "held-out films", videos)))
@@ -181,8 +199,8 @@ def main(
         left = 60 * minutes - (time.monotonic() - began)  # for this part of the training, of which the clock wants all
         whole = left * (1 - trainer.progress) / max(until - trainer.progress, 1e-9)
         clock = Clock(trainer.progress, steps, whole, time.monotonic, time.monotonic())
-        with run.bar("training, thousandths", 1000) as tell:
-            figures = train(trainer, studio, clock, sight, run, tell, until)
+        with run.bar("training, thousandths", 1000) as tell, named_signals(out, _wait) as stop:
+            figures = train(trainer, studio, clock, sight, run, tell, stop, until)
     folder = finish(trainer, run, sight)  # once more, with the last figures in its record
     rows = [(name, f"{value:.3f}") for name, value in figures.items()]
     print_table(f"miniature grounder after {trainer.step} steps, {videos} videos of valid", ("figure", "value"), rows)
@@ -190,6 +208,10 @@ def main(
         figures | {"steps": trainer.step, "films": trainer.drawn},
         {"seed": seed, "minutes": minutes, "size": size, "grounder": str(folder)},
     )
+
+
+def _wait() -> None:
+    typer.echo("stopping after the step at hand; once more ends at once", err=True)
 
 
 def choose_settings(size: str, *, mixture: Mapping[Task, float] | None, **values: Any) -> Settings:

@@ -1,22 +1,24 @@
-"""What the long trainings of the miniature share: a folder with a state and a log, a pool that fills, one loss check.
+"""What the long trainings of the miniature share: a folder with a state and a log, a pool that fills, how they end.
 
-Knows files, the clock and what a trainer and its pool are asked to do. Does not know models, data or losses.
+Knows files, the clock, signals and what a trainer and its pool are asked to do. Does not know models, data or losses.
 """
 
 from __future__ import annotations
 
 import json
 import math
+import signal
 import time
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from core.atomic import check_folder
-from core.errors import InputError, TrackSiftError
+from core.errors import InputError, StoppedError, TrackSiftError
 from core.reporting import Progress, progress_bar
+from tracksift.scheduling.stopping import Stop, stop_on_signals
 
 STATE = "state.pt"
 LOG = "log.jsonl"
@@ -120,6 +122,33 @@ def prepare(trainer: Trainer[P], pool: P, run: Run, *, items: str, resume: bool)
     settings = asdict(trainer.settings)
     begin = {"resumed": resume, "step": trainer.step, "captured": trainer.capture, items: pool.filled}
     run.log(begin=True, **begin, settings=settings)
+
+
+@contextmanager
+def named_signals(out: Path, on_first: Callable[[], None] | None = None) -> Iterator[Stop]:
+    """What signals asked for, inside the block; those that end the training at once do so with a sentence.
+
+    on_first: says that the first one waits for the step at hand; None where it waits for nothing.
+
+    Raises:
+        StoppedError: from the signal that waits for nothing.
+    """
+    with stop_on_signals(on_first) as stop:
+        try:
+            yield stop
+        except KeyboardInterrupt:
+            there = (out / STATE).exists()
+            how = (
+                "--resume goes on from its last state"
+                if there
+                else "nothing was kept, and the same command starts anew"
+            )
+            raise stopped(out, stop.signal, how) from None
+
+
+def stopped(out: Path, number: int, how: str) -> StoppedError:
+    """The error of a training in `out` that a signal ended.   how: it goes on."""
+    return StoppedError(f"{out}: training ended by {signal.Signals(number).name}; {how}", number)
 
 
 def check_loss(total: float, step: int) -> None:

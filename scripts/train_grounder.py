@@ -69,8 +69,9 @@ def main(
     from core.images import load_image_encoder
     from llm_grounder.backbone import LoraSettings
     from llm_grounder.grounder import Grounder
+    from llm_grounder.optimiser import TrainingSettings
     from llm_grounder.settings import GrounderSettings
-    from llm_grounder.training import Spread, StrategyName, TrainingSettings
+    from llm_grounder.training import Spread, StrategyName
     from tracksift.clips import Inputs
     from tracksift.grounder_training import gather, make_backbone, train
     from tracksift.models import Models

@@ -7,6 +7,7 @@ know command lines, and shows progress only through a callback.
 
 from __future__ import annotations
 
+import functools
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
@@ -112,11 +113,13 @@ def generate_one(
     on_frames: Progress | None = None,
 ) -> JobResult:
     """As `generate`, for one job."""
+    known = functools.cache(lambda: _provenance(job))
     try:
         return _generate(
             job,
             tracker,
-            settings_before(job, tracker, settings) if keep_settings else settings,
+            settings_before(known(), tracker, settings) if keep_settings else settings,
+            known,
             image_encoder,
             extra or Extra(),
             keep_more,
@@ -128,9 +131,8 @@ def generate_one(
         return JobResult(job.video_id, "failed", cause=str(error), fault=_fault(error))
 
 
-def settings_before(job: Job, tracker: LoadedTracker, settings: ProposalSettings) -> ProposalSettings:
-    """The settings that the job's file was made with, where by this tracker, but with the sources of `settings`."""
-    known = _provenance(job)
+def settings_before(known: Mapping[str, Any], tracker: LoadedTracker, settings: ProposalSettings) -> ProposalSettings:
+    """The settings of a file's provenance `known`, where of this tracker, but with the sources of `settings`."""
     before = settings_of(known.get("settings")) if known.get("tracker_sha256") == tracker.sha256 else None
     return settings if before is None else replace(before, sources=settings.sources)
 
@@ -151,6 +153,7 @@ def _generate(
     job: Job,
     tracker: LoadedTracker,
     settings: ProposalSettings,
+    known: Callable[[], Mapping[str, Any]],
     image_encoder: ImageEncoder | None,
     extra: Extra,
     keep_more: bool,
@@ -165,14 +168,14 @@ def _generate(
         prompts = None if told is None else decoded(told, reader.meta.size)
         facts = provenance(reader.meta, tracker, settings, prompts) | {"labels_sha256": _masks_sha256(masks)}
         facts |= extra_facts(job, reader.meta, extra)
-        facts = including(_provenance(job), facts) if keep_more else facts
+        facts = including(known(), facts) if keep_more else facts
         if not overwrite and is_current(job.cache, facts | look_facts(image_encoder)):
             return JobResult(job.video_id, "kept", frames=reader.meta.frames)
         if dry_run:
             return JobResult(job.video_id, "planned", frames=reader.meta.frames)
         check_folder(job.cache.parent)
         start = time.perf_counter()
-        held, keep = (None, ()) if overwrite else _held(job, facts)
+        held, keep = (None, ()) if overwrite else _held(job, known(), facts)
         missing = replace(settings, sources=left) if (left := _without(settings.sources, keep)) else None
         passes, detections = 0.0, dict[str, int]()
         if held is not None and missing is None and set(keep) == set(held.provenance["settings"]["sources"]):
@@ -233,10 +236,12 @@ def _provenance(job: Job) -> dict[str, Any]:
         return {}
 
 
-def _held(job: Job, facts: Mapping[str, object]) -> tuple[CacheFile | None, tuple[Source, ...]]:
+def _held(
+    job: Job, known: Mapping[str, Any], facts: Mapping[str, object]
+) -> tuple[CacheFile | None, tuple[Source, ...]]:
     """The job's whole file and the sources whose tracks in it are wanted and made as now; None where there are none."""
     try:
-        keep = keepable(_provenance(job), facts)
+        keep = keepable(known, facts)
         return (verify_cache(job.cache), keep) if keep else (None, ())
     except CacheError:
         return None, ()

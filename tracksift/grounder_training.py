@@ -20,8 +20,9 @@ from llm_grounder.backbone import Backbone, LoraSettings, TinyShape, make_tokeni
 from llm_grounder.checkpoints import save_grounder
 from llm_grounder.grounder import Grounder
 from llm_grounder.mixture import Mixture, Source
+from llm_grounder.optimiser import TrainingSettings
 from llm_grounder.settings import GrounderSettings
-from llm_grounder.training import Spread, TrainingSettings, train_grounder
+from llm_grounder.training import STATE, Spread, train_grounder
 from llm_grounder.types import Clip
 from tracksift.annotations import Examples, read_examples
 from tracksift.clips import Inputs, read_clip
@@ -94,6 +95,8 @@ def train(
     """Train and write OUT/grounder and OUT/log.jsonl; how many samples of each task this process drew.
 
     Raises:
+        InputError: with a stopped training in OUT that is not to be resumed, or none that is.
+        StoppedError: when a signal ends it.
         TrackSiftError: for a loss that is not finite, or a file that cannot be used.
     """
     out.mkdir(parents=True, exist_ok=True)
@@ -106,6 +109,7 @@ def train(
     )
     if rank == 0:
         save_grounder(out / FOLDER, grounder, make_record(name, recipe, material, inputs, training, seen))
+        (out / STATE).unlink(missing_ok=True)
     return seen
 
 

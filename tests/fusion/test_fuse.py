@@ -71,6 +71,22 @@ def test_both_thresholds_come_from_the_settings():
     assert [t.index for t in fuse(tracks, low, ASKED, FusionSettings(0.9, no_target_threshold=0.7)).tracks] == [0]
 
 
+def test_a_shut_gate_selects_nothing_and_says_so():
+    tracks, rule = make_track_set(2), FusionSettings(0.5, 0.5, gate=0.6)
+    answer = fuse(tracks, scores([0.9, 0.1], presence=0.25), ASKED, rule)
+    assert answer.no_target
+    assert answer.why["rule"] == "No target has probability 0.75 (at least 0.60), so no track is selected."
+    first, second = (row["reason"] for row in answer.why["ranking"])
+    assert first == "Not selected: 0.900 is above 0.50, but no target is too likely."
+    assert second == "Not selected: 0.100 is not above 0.50."
+    assert (answer.why["threshold"], answer.why["weights"]["rule"]["gate"]) == (0.5, 0.6)
+    assert fuse(tracks, scores([0.9, 0.1], presence=0.41), ASKED, rule).why["rule"] == "1 of 2 tracks score above 0.50."
+    for presence in (0.0, 0.25):
+        open_ = fuse(tracks, scores([0.9, 0.1], presence=presence), ASKED)
+        assert not open_.no_target
+        assert "gate" not in open_.why["weights"]["rule"]
+
+
 @pytest.mark.parametrize("changes", [{"threshold": 1.5}, {"no_target_threshold": -0.1}, {"threshold": float("nan")}])
 def test_thresholds_outside_0_to_1_are_refused(changes):
     with pytest.raises(InputError, match="expected probabilities"):

@@ -15,6 +15,17 @@ def test_weights_come_back_as_they_were_written(tmp_path):
     assert read_weights(tmp_path / "w.json") == WEIGHTS
 
 
+def test_a_gate_is_written_only_where_it_can_shut(tmp_path):
+    write_weights(tmp_path / "w.json", WEIGHTS)
+    assert "gate" not in json.loads((tmp_path / "w.json").read_text())["rule"]
+    gated = Weights(rule=FusionSettings(gate=0.7))
+    write_weights(tmp_path / "g.json", gated)
+    assert read_weights(tmp_path / "g.json") == gated
+    assert gated.sha256 != Weights().sha256
+    assert [gated.rule.shut(presence) for presence in (0.31, 0.29)] == [False, True]
+    assert not FusionSettings().shut(0.0)
+
+
 def test_the_hash_names_mode_and_numbers_and_not_how_they_were_found():
     assert Weights("dtos").sha256 != Weights("gated").sha256
     assert Weights().sha256 != Weights(rule=FusionSettings(0.6)).sha256

@@ -1,14 +1,17 @@
 """Batches follow from their number, keep to their tokens, and a training that goes wrong says where."""
 
+import os
+import signal
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
-from core.errors import InputError, TrackSiftError
+from core.errors import InputError, StoppedError, TrackSiftError
 from llm_grounder.mixture import Mixture, Source, drawn, length_of
-from llm_grounder.training import Spread, TrainingSettings, make_optimizer, share_at, train_grounder
+from llm_grounder.optimiser import TrainingSettings, make_optimizer, share_at
+from llm_grounder.training import Spread, train_grounder
 from tests.llm_grounder.tiny_grounder import SETTINGS, make_sample, tiny_grounder
 
 FAST = TrainingSettings(steps=4, most=2, tokens=400)
@@ -78,24 +81,39 @@ def test_a_grounder_learns_and_tells_what_it_drew(tmp_path):
     assert [line["step"] for line in lines] == [0, 3]
     assert lines[-1]["drawn"] == dict(seen)
     assert any(not torch.equal(a, b) for a, b in zip(before, grounder.parameters(), strict=True))
-    assert not list(tmp_path.iterdir())
 
 
-def test_a_stopped_training_goes_on_to_the_same_weights(tmp_path):
-    settings = replace(FAST, steps=6, warm_up=0.0)
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGINT"])
+def test_a_signal_ends_a_training_with_a_sentence_and_its_code_and_it_goes_on_to_the_same_weights(name, tmp_path):
+    settings, number = replace(FAST, steps=6, warm_up=0.0), getattr(signal, name)
     whole, halted = tiny_grounder(), tiny_grounder()
     train_grounder(whole, mixture(), settings, Spread(), tmp_path / "whole")
 
-    def stop(**line):
-        if line["step"] == 5:
-            raise KeyboardInterrupt
+    def stop(done, total):
+        if done == 4:
+            os.kill(os.getpid(), number)
 
-    with pytest.raises((KeyboardInterrupt, SystemExit)):
-        train_grounder(halted, mixture(), settings, Spread(), tmp_path / "part", tell=stop)
+    before = signal.getsignal(number)
+    sentence = f"part: training ended by {name}; --resume goes on from its last state$"
+    with pytest.raises(StoppedError, match=sentence) as stopped:
+        train_grounder(halted, mixture(), settings, Spread(), tmp_path / "part", progress=stop)
+    assert stopped.value.signal == number
+    assert signal.getsignal(number) == before
+    with pytest.raises(InputError, match="expected a folder without a stopped training"):
+        train_grounder(halted, mixture(), settings, Spread(), tmp_path / "part")
     resumed = tiny_grounder(seed=3)
     train_grounder(resumed, mixture(), settings, Spread(), tmp_path / "part", resume=True)
     for (name, a), b in zip(whole.named_parameters(), resumed.parameters(), strict=True):
         torch.testing.assert_close(a, b, msg=name)
+
+
+def test_a_training_ended_before_its_first_state_says_so(tmp_path):
+    settings = replace(FAST, steps=300)  # a state every third step
+    with pytest.raises(StoppedError, match="ended by SIGTERM; no state was written, and the same command starts"):
+        train_grounder(
+            tiny_grounder(), mixture(), settings, Spread(), tmp_path,
+            progress=lambda *_: os.kill(os.getpid(), signal.SIGTERM),
+        )  # fmt: skip
 
 
 def test_nothing_is_swallowed(tmp_path):

@@ -1,18 +1,21 @@
 """The miniature grounder's training: what it leaves, how it goes on, and what it refuses."""
 
 import json
+import os
+import signal
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
-from core.errors import InputError
+from core.errors import InputError, StoppedError
 from core.images import load_image_encoder
 from llm_grounder.checkpoints import load_grounder
 from miniature import eval_grounder, train_grounder
 from miniature.grounder_training.films import Film, Order, Sight, Studio
-from miniature.grounder_training.trainer import SMOKE, Trainer
+from miniature.grounder_training.settings import SMOKE
+from miniature.grounder_training.trainer import Trainer, read_state
 from miniature.training_steps import rate_at
 from tracksift.clips import read_inputs
 from tracksift.models import Models
@@ -79,6 +82,42 @@ def test_a_training_stops_at_its_share_and_goes_on(train, tmp_path):
     lines = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
     assert [line["progress"] for line in lines if "held_out" in line] == [0.5, 1.0]
     assert whole.figures["films"] > half.figures["films"]
+
+
+@pytest.fixture
+def short(monkeypatch):
+    """A training of short stories, whose figures take no time."""
+    small = Order(0, 0, seconds=8, most=4)
+    monkeypatch.setitem(train_grounder.SIZES, "smoke", replace(SMOKE, seconds=8, most=4, pool=2, first=2, short=None))
+    monkeypatch.setattr(train_grounder, "held_out", lambda *args, **values: iter([small]))
+    monkeypatch.setattr(train_grounder, "watch", lambda trainer, run: {})
+
+
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGINT"])
+def test_a_signal_ends_a_training_after_its_step_and_it_goes_on(train, short, tmp_path, monkeypatch, name):
+    number, plain = getattr(signal, name), Trainer.advance
+
+    def advance(trainer, studio):
+        if trainer.step == 1:
+            os.kill(os.getpid(), number)
+        return plain(trainer, studio)
+
+    words = ("--out", tmp_path / "run", "--size", "smoke", "--steps", 4, *QUICK[4:], "--tasks", "moments")
+    before = signal.getsignal(number)
+    with monkeypatch.context() as patch:
+        patch.setattr(Trainer, "advance", advance)
+        with pytest.raises(StoppedError, match=f"run: training ended by {name}; --resume goes on from step 2$") as end:
+            train(*words)
+    assert (end.value.signal, signal.getsignal(number)) == (number, before)
+    assert int(read_state(tmp_path / "run" / "state.pt")["drawn"]) == 2
+    whole = train(*words, "--resume")
+    assert (whole.code, whole.figures["steps"]) == (0, 4), whole.err
+
+
+def test_a_training_ended_before_its_first_step_says_that_nothing_was_kept(train, short, tmp_path, monkeypatch):
+    monkeypatch.setattr(train_grounder, "prepare", lambda *args, **values: os.kill(os.getpid(), signal.SIGTERM))
+    with pytest.raises(StoppedError, match="ended by SIGTERM; nothing was kept, and the same command starts anew"):
+        train("--out", tmp_path / "run", *QUICK)
 
 
 def test_a_step_takes_short_films_at_first_and_long_ones_at_last():

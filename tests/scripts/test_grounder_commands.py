@@ -1,15 +1,20 @@
 """train-grounder and predict-moments on a made-up split of QVHighlights, and on a rendered one of MeViS's layout."""
 
 import json
+import os
 import shutil
+import signal
 
 import numpy as np
 import pytest
 
 from cache import FrameFeatures, cache_path, write_cache, write_frames
+from core.errors import StoppedError
 from core.images import load_image_encoder
 from core.scores import read_scores
 from core.types import TrackSet, VideoMeta
+from llm_grounder.training import STATE
+from tracksift import grounder_training
 from tracksift.models import Models
 
 SHORT = ("--steps", 2, "--most", 2, "--device", "cpu")
@@ -59,6 +64,28 @@ def test_a_grounder_is_trained_and_its_moments_are_scored(command, split, recipe
         "evaluate", "--dataset", "qvhighlights", "--data", split, "--split", "val", "--predictions", split / "m.jsonl"
     )
     assert figures.code == 0, figures.err
+
+
+@pytest.mark.parametrize("where", ["train_grounder", "save_grounder"])
+def test_a_stopped_training_ends_with_the_signal_s_code_and_goes_on(command, split, monkeypatch, where):
+    whole = getattr(grounder_training, where)
+
+    def stopped(*args, **values):
+        if where == "train_grounder":
+            values["progress"] = lambda *_: os.kill(os.getpid(), signal.SIGTERM)
+            return whole(*args, **values)
+        raise StoppedError("stopped while weights are written", signal.SIGTERM)
+
+    run = (*words(split), "--out", split / "run", *SHORT)
+    with monkeypatch.context() as patch:
+        patch.setattr(grounder_training, where, stopped)
+        ended = command("train-grounder", *run)
+    assert (ended.code, "stopped: " in ended.err) == (128 + signal.SIGTERM, True), ended.err
+    again = command("train-grounder", *run)
+    assert (again.code, "add --resume" in again.err) == (2, True), again.err
+    resumed = command("train-grounder", *run, "--resume")
+    assert resumed.code == 0, resumed.err
+    assert not (split / "run" / STATE).exists()
 
 
 def test_a_dry_run_writes_nothing(command, split):

@@ -50,6 +50,20 @@ def test_the_whole_answer_with_its_masks_is_that_of_the_pipeline(index, caches, 
     assert (answer.masks, answer.why) == (expected.masks, expected.why)
 
 
+def test_a_shut_gate_answers_no_target_for_its_own_reason_in_both(caches, pipeline):
+    shut, plain = Pipeline(device="cpu"), pipeline.selector
+    never = replace(plain.calibration, threshold=0.0, no_target_threshold=0.0, gate=1e-9)
+    vars(shut).update(text_encoder=pipeline.text_encoder, selector=replace(plain, calibration=never))
+    path = caches / "mevis" / "valid" / f"{VIDEOS[0]}.h5"
+    ((one,),) = Index(path, shut).query(["the shape that moves"])
+    (answer,) = shut.answer(path, [one.expression])
+    assert one.tracks == answer.tracks == ()
+    assert answer.why["rule"].startswith("No target has probability ")
+    assert answer.why["rule"].endswith(" (at least 0.00), so no track is selected.")
+    assert answer.why["threshold"] == 0.0
+    assert "no target is too likely" in answer.why["ranking"][0]["reason"]
+
+
 def test_a_batch_scores_as_one_expression_at_a_time(index):
     many = index.query(TEXTS * 100)
     assert len(many) == 300

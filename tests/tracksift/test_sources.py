@@ -233,6 +233,15 @@ def test_whoever_takes_what_is_there_keeps_tracks_of_other_settings_and_adds_to_
     assert run(GRID)[1] == [(Source.GRID,)]
 
 
+@pytest.mark.parametrize("settings", [GRID, BOTH])
+def test_what_a_file_was_made_with_is_read_from_it_once(run, monkeypatch, settings):
+    run(GRID)
+    opened = []
+    monkeypatch.setattr(module, "open_cache", lambda path: opened.append(path) or open_cache(path))
+    run(settings, *(["red"] if settings is BOTH else []), keep_more=True, keep_settings=True)
+    assert len(opened) == 1
+
+
 def test_tracks_of_another_tracker_are_made_again_with_the_settings_that_are_asked_for(run, tracker):
     run(replace(GRID, order="area"))
     object.__setattr__(tracker, "sha256", "1" * 64)

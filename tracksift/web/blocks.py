@@ -15,6 +15,7 @@ from core.errors import InputError
 from tracksift.web.events import Events, Order, Reply
 from tracksift.web.guard import owner_of
 
+SCRIPT = ("state", "films", "player", "answers", "line", "boxes", "talking", "wires")
 _WIRE = "tracksift.wire({name}, order => trigger('submit', order), () => props.value, watch);"
 
 
@@ -51,7 +52,13 @@ def build_blocks(events: Events, visitors: int) -> gr.Blocks:
 def head() -> str:
     """Style and script of the page, with the functions that all our pages share."""
     shared = (Path(__file__).parents[1] / "shared.html").read_text(encoding="utf-8")
-    return (_here("style.html") + shared.partition("</style>")[2] + _here("script.html")).strip()
+    return (_here("style.html") + shared.partition("</style>")[2] + script()).strip()
+
+
+def script() -> str:
+    """The parts of the page's script in one scope: each knows the others' names, and gradio's page none but `wire`."""
+    parts = "".join(_here(f"script/{name}.js") for name in SCRIPT)
+    return f'<script>\n"use strict";\nwindow.tracksift = (() => {{\n{parts}return {{ wire }};\n}})();\n</script>\n'
 
 
 def markup() -> str:

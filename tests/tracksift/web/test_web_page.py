@@ -2,15 +2,18 @@
 
 import os
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+from core.types import TimeSpan
 from tests.browser import chromium
 from tests.tracksift.web.conftest import listening
 from tests.tracksift.web.visiting import write_video
 from tests.tracksift.web.watching import write_grounder
 from tracksift.models import WEIGHTS
+from tracksift.web.grounders import Remark, Task
 
 pytest.importorskip("gradio")
 playwright = pytest.importorskip("playwright.sync_api")
@@ -41,6 +44,12 @@ INSIDE = """async () => {
   return [(x1 + x2) / 512, (y1 + y2) / 512];
 }"""
 """The middle of track 1's box on a picture of 256 x 256, as shares."""
+SHOWN = """() => {
+  const all = name => [...document.querySelectorAll(name)], marks = all("#ts-line .on i");
+  const shown = told => told.map(one => !one.hidden);
+  return [shown(all("#ts-remarks li")), shown(marks), marks.map(mark => Math.round(parseFloat(mark.style.left)))];
+}"""
+"""Which remarks are listed, which are marked on the time line, and where, in hundredths of it."""
 WAIT = 60_000  # milliseconds; far more than it takes, for busy machines
 
 
@@ -72,11 +81,13 @@ def pictures(request):
 
 
 @pytest.fixture
-def visit(browser, site):
-    """Opens the page as another browser each time; in the end nothing was complained of and nobody else was asked."""
+def visitors(browser):
+    """Of a site, what opens its page as another browser each time; in the end nothing was complained of and nobody else
+    was asked.
+    """
     contexts, troubles = [], []
 
-    def open_page(**options):
+    def open_page(site, **options):
         context = browser.new_context(viewport={"width": 1440, "height": 1000}, accept_downloads=True, **options)
         contexts.append(context)
         page = context.new_page()
@@ -90,10 +101,25 @@ def visit(browser, site):
         page.wait_for_selector("#ts-samples button")
         return page
 
-    yield open_page
+    yield lambda site: partial(open_page, site)
     for context in contexts:
         context.close()
     assert not troubles
+
+
+@pytest.fixture
+def visit(visitors, site):
+    return visitors(site)
+
+
+class Speaker:
+    """Says at once all that a duet about six seconds says."""
+
+    name, tasks = "speaker", frozenset({Task.DUET})
+
+    def remarks(self, request):
+        yield Remark("first", TimeSpan(0.0, 0.5))
+        yield Remark("last", TimeSpan(5.0, 5.5))
 
 
 def track_upload(page, path):
@@ -238,6 +264,20 @@ def test_the_grounder_answers_in_every_panel_and_marks_the_time_line(visit, tiny
     assert len(shown) == len(said)
     assert all(line[0].isdigit() for line in shown)  # each with its time
     page.screenshot(path=pictures / "12_duet.png", full_page=True)
+
+
+def test_while_a_duet_plays_a_remark_is_marked_when_the_film_comes_to_it(visitors, application, tmp_path):
+    with application(Speaker()) as (app, root), listening(app) as address:
+        page = visitors((address, root))()
+        track_upload(page, write_video(tmp_path / "slow.mp4", frames=12, fps=2))
+        page.click("#ts-play")  # to a halt
+        page.evaluate("const bar = document.getElementById('ts-scrub'); bar.value = 0; bar.oninput({ target: bar })")
+        page.click("#ts-tasks button:has-text('Duet')")
+        page.click("#ts-talk-form button")
+        page.wait_for_function("document.querySelectorAll('#ts-remarks li').length === 2")
+        assert page.evaluate(SHOWN) == [[True, False], [True, False], [0, 83]]
+        page.wait_for_function("document.getElementById('ts-scrub').value >= 10")
+        assert page.evaluate(SHOWN)[:2] == [[True, True], [True, True]]
 
 
 def test_two_visitors_do_not_see_each_other(visit, tiny_video, site, pictures):

@@ -1,0 +1,87 @@
+"""Sizes and rates of a training of the miniature grounder, and the three that are used.
+
+Knows the grounder's own settings, its language model's shape and the manner of asking. Does not know films or steps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from llm_grounder.backbone import TinyShape
+from llm_grounder.settings import GrounderSettings
+from llm_grounder.types import Task
+from miniature.grounder_training.lessons import MIXTURE
+from tracksift.grounding import Manner
+
+PATCH_WIDTH = 192  # of the miniature's image tower
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Sizes and rates of a training.
+
+    grid, tiles: how films are seen.   pool, first: films, and those drawn before the first step.   films, asks: of a
+    step, and requests a film.   refresh: films taken a step at most, once the pool is full.   seconds, most: of a
+    story, and of its moments, questions and expressions.   short, short_share: seconds of every second story, and the
+    share of steps at first that take these, several times as many; it falls to nothing at the end.   patch_frames,
+    patch_weight: frames a step from which the front end learns what patches show, and what that weighs.
+    average: of the weights kept.   manner: of asking and answering.   mixture: of tasks.
+    """
+
+    seed: int = 0
+    grounder: GrounderSettings = field(
+        default_factory=lambda: GrounderSettings(
+            feature_width=2 * PATCH_WIDTH,
+            patches=256,
+            patch_width=128,
+            patch_layers=3,
+            patch_past=4,
+            compressor="guided",
+            visual_tokens=6,
+            spans=10,
+        )
+    )
+    shape: TinyShape = field(default_factory=TinyShape)
+    grid: int = 16
+    tiles: int = 2
+    motion: bool = True
+    pool: int = 1536
+    first: int = 128
+    films: int = 8
+    asks: int = 4
+    refresh: int = 1
+    seconds: int | None = None
+    most: int | None = 40
+    short: int | None = 40
+    short_share: float = 0.9
+    patch_frames: int = 512
+    patch_weight: float = 0.5
+    rate: float = 1e-3
+    warm_up: int = 300
+    weight_decay: float = 0.05
+    average: float = 0.998
+    manner: Manner = field(default_factory=lambda: Manner(events=True))
+    mixture: Mapping[Task, float] = field(default_factory=lambda: dict(MIXTURE))
+
+
+FULL = Settings()
+"""About ten minutes of one GPU. Its pool takes 40 GB of the GPU's memory."""
+SMOKE = Settings(
+    grounder=GrounderSettings(
+        feature_width=2 * PATCH_WIDTH, patches=16, patch_width=32, patch_layers=1, patch_past=2, compressor="guided",
+        visual_tokens=4, spans=4,
+    ),
+    shape=TinyShape(64, 2, 2, 128, 400), grid=4, tiles=1, pool=3, first=3, films=2, asks=2, refresh=0, seconds=24,
+    most=8, short=16, patch_frames=16, warm_up=10,
+)  # fmt: skip
+"""To see that everything runs."""
+SMALL = Settings(
+    grounder=GrounderSettings(
+        feature_width=2 * PATCH_WIDTH, patches=64, patch_width=48, patch_layers=2, patch_past=4, compressor="guided",
+        visual_tokens=3, spans=4,
+    ),
+    shape=TinyShape(64, 2, 4, 160, 400), grid=8, tiles=1, pool=96, first=32, films=3, refresh=0, seconds=24, most=12,
+    short=None, patch_frames=96, warm_up=30, rate=3e-3, average=0.98,
+)  # fmt: skip
+"""Short stories and a small model: something is learnt in minutes on a CPU."""
