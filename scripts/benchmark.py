@@ -47,7 +47,7 @@ def main(
         typer.Option(help="With --row: prompts; 64 if not given, and 1, 16 and 64 for memory.", min=1, max=1024),
     ] = None,
     compiled: Annotated[bool, typer.Option(help="With --row: compile our parts.")] = True,
-    replayed: Annotated[bool, typer.Option(help="With --row: small batches as CUDA graphs.")] = False,
+    replayed: Annotated[bool, typer.Option(help="With --row, compiled: small batches as CUDA graphs.")] = True,
     alone: Annotated[bool, typer.Option("--alone", help="With --row: ours only (memory, long clips).")] = False,
     feature_gib: Annotated[
         float | None,

@@ -3,8 +3,11 @@
 Knows flags and tables. Does not know what is timed.
 """
 
+import json
 from collections.abc import Mapping
 from typing import Any, NamedTuple
+
+import typer
 
 from core import reporting
 from core.errors import InputError
@@ -35,7 +38,7 @@ class RowChoice(NamedTuple):
         device = self.feature_gib if self.feature_gib is not None else (0.5 if small else 16)
         host = self.host_gib if self.host_gib is not None else (1 if small else 16)
         return Resources(
-            encoder_batch=16, compiled=compiled, replayed=self.replayed, feature_bytes=int(device * 2**30),
+            encoder_batch=16, compiled=compiled, replayed=self.replayed and compiled, feature_bytes=int(device * 2**30),
             host_bytes=int(host * 2**30),
         )  # fmt: skip
 
@@ -83,8 +86,13 @@ def _time_memory(choice: RowChoice, resources: Any, device: Any, settings: dict[
 
     lengths = (choice.frames,) if choice.frames else LENGTHS
     crowds = (choice.objects,) if choice.objects else CROWDS
+
+    def told(row: Mapping[str, Any]) -> None:
+        """Each row as it is there, since all of them take long."""
+        typer.echo(json.dumps(row), err=True)
+
     with reporting.progress_bar("memory", len(lengths) * len(crowds)) as bar:
-        rows = run_grid(choice.size, lengths, crowds, resources, device, bar)
+        rows = run_grid(choice.size, lengths, crowds, resources, device, bar, told)
     reporting.print_table(f"memory: {choice.size}, random weights", list(rows[0]), [list(row.values()) for row in rows])
     figures = {f"{row['objects']}x{row['frames']}_{key}": value for row in rows for key, value in row.items()}
     reporting.emit(figures, settings)

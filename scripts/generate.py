@@ -82,8 +82,8 @@ def main(
     together: Annotated[
         int,
         typer.Option(
-            help="Videos that one process tracks at once, their steps shared: meant for small trackers on a GPU, where "
-            "no gain is measured yet (proposals/PROFILE.md).",
+            help="Videos that one process tracks at once, their steps shared: for small trackers on a GPU, such as "
+            "four workers of 16 videos each (proposals/PROFILE.md); no gain elsewhere.",
             min=1,
         ),
     ] = 1,

@@ -67,7 +67,7 @@ class Pipeline:
     def tracker(self) -> LoadedTracker:
         """The tracker; CheckpointError when its weights cannot be used."""
         tracker = load_tracker(self.models.tracker_spec, self.device)
-        return replace(tracker, resources=Resources(compiled=self.compiled))
+        return replace(tracker, resources=Resources(compiled=self.compiled, replayed=self.compiled))
 
     @cached_property
     def image_encoder(self) -> ImageEncoder | None:

@@ -13,7 +13,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -166,9 +166,12 @@ def follow(tracker: Tracker[Any], reader: VideoReader, prompts: Sequence[MaskPro
 
 def run_grid(
     size: str, lengths: Sequence[int], crowds: Sequence[int], resources: Resources, device: torch.device,
-    progress: Progress,
+    progress: Progress, told: Callable[[Row], None] = lambda row: None,
 ) -> list[Row]:  # fmt: skip
-    """Peaks of a SAM 2.1 of random weights for every length and number of objects, in one process."""
+    """Peaks of a SAM 2.1 of random weights for every length and number of objects, in one process.
+
+    told: called with each row as it is there.
+    """
     model = random_sam2(size, device)
     rows = []
     with tempfile.TemporaryDirectory() as name:
@@ -182,6 +185,7 @@ def run_grid(
                 course = follow(tracker, reader, make_prompts(objects, births(frames)), resources)
                 if frames != WARM or WARM in lengths:
                     rows.append(course.whole)
+                    told(course.whole)
                 progress(len(rows), len(crowds) * len(lengths))
     return rows
 
