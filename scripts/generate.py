@@ -83,7 +83,7 @@ def main(
         int,
         typer.Option(
             help="Videos that one process tracks at once, their steps shared: for small trackers on a GPU, such as "
-            "four workers of 16 videos each (proposals/PROFILE.md); no gain elsewhere.",
+            "four processes (--shard 0/4 ...) of 16 videos each (proposals/PROFILE.md); no gain elsewhere.",
             min=1,
         ),
     ] = 1,

@@ -1,0 +1,168 @@
+"""`python -m miniature.track_world`: all splits rendered and tracked by several processes, for selectors to learn from.
+
+The training split is rendered in blocks and becomes a split without pixels, since its caches hold all that a selector
+reads; the others are whole. What is there is kept: the same command goes on. Knows flags and folders.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from cache import SUFFIX, fresh_pack, write_pack
+from core import cli, reporting
+from core.atomic import atomic_folder
+from core.devices import pick_device
+from core.errors import CacheError, InputError, StoppedError
+from miniature.splits import SPLITS, Split, find_split
+from miniature.tracking_crew import Block, Crew, Place
+from miniature.world.layout import MASKS, META
+from tracksift.scheduling.stopping import stop_on_signals
+
+DATASET = "mevis"
+PACKED = ("train", "valid", "calib")
+EPILOG = (
+    "Examples: [bold]python -m miniature.track_world --work runs/world --processes 4 --together 16 --minutes 8[/]  |  "
+    "[bold]python -m miniature.track_world --work runs/world --train 200 --device cpu --processes 2[/]  |  "
+    "[bold]python -m miniature.track_world --work runs/world --splits valid --train 0 --dry-run[/]"
+)
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="rich")
+
+
+@app.command(epilog=EPILOG)
+def main(
+    work: Annotated[Path, typer.Option(help="WORK/world, WORK/caches and WORK/logs are made.")] = Path("runs/world"),
+    splits: Annotated[str, typer.Option(help="Splits beside train, with commas between; '' for none.")] = ",".join(
+        name for name in SPLITS if name != "train"
+    ),
+    train: Annotated[int, typer.Option(help="Clips of the training split, from its first seed on.", min=0)] = 3000,
+    block: Annotated[int, typer.Option(help="Training clips that a process takes at a time.", min=1)] = 96,
+    processes: Annotated[int, typer.Option(help="That track: on each GPU, or on the CPU.", min=1)] = 4,
+    together: Annotated[int, typer.Option(help="Clips that each is at, on a GPU; 1 on a CPU.", min=1)] = 16,
+    renderers: Annotated[int, typer.Option(help="Processes that render.", min=1)] = 4,
+    minutes: Annotated[float | None, typer.Option(help="Stop tracking after so many.", min=0)] = None,
+    tracker: Annotated[str, typer.Option(help="As generate's.")] = "miniature",
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda (all GPUs that are visible).")] = "auto",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be tracked, and where.")] = False,
+) -> None:
+    """Render and track the miniature's splits; then merge and pack what selectors learn from."""
+    began = time.monotonic()
+    blocks = plan(work, [name for name in splits.split(",") if name], train, block)
+    places = find_places(pick_device(device).type, processes)
+    together = together if places[0].environment.get("CUDA_VISIBLE_DEVICES") else 1
+    if dry_run:
+        rows = [(b.name, b.split.count, str(b.data)) for b in blocks]
+        reporting.print_table(f"would track, in {len(places)} processes", ["block", "clips", "folder"], rows)
+        reporting.emit({"clips": sum(b.split.count for b in blocks), "processes": len(places)}, {"work": str(work)})
+        return
+    caches = work / "caches" / DATASET
+    wanted = sum(b.split.count for b in blocks)
+    before = count_caches(caches, blocks)
+    arguments = ["--cache", str(work / "caches"), "--tracker", tracker, "--together", str(together)]
+
+    def command(part: Block, place: Place) -> list[str]:
+        kind = "cuda" if place.environment.get("CUDA_VISIBLE_DEVICES") else "cpu"
+        told = ["--data", str(part.data), "--split", part.split.name, "--device", kind, *arguments]
+        return [sys.executable, "-m", "scripts", "generate", *told]
+
+    crew = Crew(command, places, work / "logs", None if minutes is None else began + 60 * minutes)
+    with reporting.progress_bar("tracking", wanted) as bar:
+        try:
+            with stop_on_signals(None) as stop:
+                whole = crew.run(blocks, renderers, lambda: bar(count_caches(caches, blocks), wanted))
+        except KeyboardInterrupt:
+            raise StoppedError(f"{work}: tracking ended; the same command goes on", stop.signal) from None
+    seconds = time.monotonic() - began
+    merge(work, [b for b in blocks if b.split.name == "train"])
+    pack(caches)
+    names = dict.fromkeys(b.split.name for b in blocks)
+    parts = {name: [b for b in blocks if b.split.name == name] for name in names}
+    counts = [(name, count_caches(caches, own), sum(b.split.count for b in own)) for name, own in parts.items()]
+    reporting.print_table("miniature: tracked", ["split", "clips", "of"], counts)
+    made = count_caches(caches, blocks) - before
+    figures = {"clips": made, "seconds": seconds, "clips_per_second": made / seconds, "left": wanted - made - before}
+    reporting.emit(figures | {"whole": int(whole)}, {"processes": len(places), "together": together, "work": str(work)})
+
+
+def plan(work: Path, names: Sequence[str], train: int, block: int) -> list[Block]:
+    """The splits in one block each, then `train` clips of the training split in blocks.
+
+    Raises:
+        InputError: for an unknown split, train among `names`, or a training split that was rendered whole.
+    """
+    if "train" in names:
+        raise InputError("--splits: expected splits beside train, which --train says the clips of, got train")
+    whole = [find_split(name) for name in names]
+    if (work / "world" / "train" / "JPEGImages").exists():
+        raise InputError(f"--work: expected a folder without a rendered training split, got {work / 'world' / 'train'}")
+    seeds = find_split("train")
+    parts = [
+        replace(seeds, first_seed=seeds.first_seed + first, count=min(block, train - first))
+        for first in range(0, train, block)
+    ]
+    return [Block(split, work / "world") for split in whole] + [Block(p, work / "parts" / _folder(p)) for p in parts]
+
+
+def find_places(kind: str, processes: int) -> list[Place]:
+    """So many processes on each visible GPU, or on the CPU; each has one thread, since small steps gain by no more."""
+    threads = {"OMP_NUM_THREADS": "1"}
+    if kind != "cuda":
+        return [Place(f"cpu {i}", threads | {"CUDA_VISIBLE_DEVICES": ""}) for i in range(processes)]
+    import torch
+
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    cards = visible.split(",") if visible else [str(i) for i in range(torch.cuda.device_count())]
+    return [
+        Place(f"GPU {card}, {i}", threads | {"CUDA_VISIBLE_DEVICES": card}) for i in range(processes) for card in cards
+    ]
+
+
+def count_caches(caches: Path, blocks: Sequence[Block]) -> int:
+    """Cache files that there are of the blocks' splits, without others of the training split's folder."""
+    found = 0
+    for name in {b.split.name for b in blocks}:
+        wanted = sum(b.split.count for b in blocks if b.split.name == name)
+        found += min(wanted, sum(1 for _ in (caches / name).glob(f"*{SUFFIX}")))
+    return found
+
+
+def merge(work: Path, blocks: Sequence[Block]) -> None:
+    """WORK/world/train from the blocks' annotations, of clips that have a cache: a split without pixels and masks."""
+    videos: dict[str, Any] = {}
+    for part in blocks:
+        meta = part.data / "train" / META
+        if meta.is_file():
+            videos |= json.loads(meta.read_text(encoding="utf-8"))["videos"]
+    caches = work / "caches" / DATASET / "train"
+    videos = {name: video for name, video in videos.items() if (caches / f"{name}{SUFFIX}").is_file()}
+    if videos:
+        with atomic_folder(work / "world" / "train") as folder:
+            (folder / META).write_text(json.dumps({"videos": videos}), encoding="utf-8")
+            (folder / MASKS).write_text("{}", encoding="utf-8")
+
+
+def pack(caches: Path) -> None:
+    """Write the packs that training reads, where they are not fresh."""
+    for name in PACKED:
+        folder = caches / name
+        if folder.is_dir() and any(folder.glob(f"*{SUFFIX}")):
+            try:
+                fresh_pack(folder)
+            except CacheError:  # missing, or of other caches
+                write_pack(folder)
+
+
+def _folder(part: Split) -> str:
+    return f"{part.first_seed:06d}-{part.count}"
+
+
+if __name__ == "__main__":
+    cli.run(app)
