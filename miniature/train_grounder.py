@@ -88,7 +88,8 @@ def train(
         trainer.drawn = before + studio.drawn
         if trainer.step % every == 0:
             values = {name: round(float(value), 4) for name, value in losses.items()}
-            run.log(step=trainer.step, progress=round(progress, 4), films=trainer.drawn, losses=values)
+            pace = {"films": trainer.drawn, "ms": trainer.pace(every)}
+            run.log(step=trainer.step, progress=round(progress, 4), **pace, losses=values)
             check_loss(values["total"], trainer.step)
             tell(round(1000 * progress), 1000)
         if run.due():

@@ -6,6 +6,7 @@ several things of each, since seeing is what costs most.
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -52,7 +53,7 @@ class _Step:
 
 class Trainer:
     """A grounder under training. `step` counts optimiser steps, `progress` is 0..1, `drawn` the films seen, `asked` the
-    samples of each task.
+    samples of each task, `spent` seconds: of steps, of waiting for their samples, of handing their work to the device.
     """
 
     capture = False  # sequences differ in length, so that no step is like another
@@ -65,6 +66,8 @@ class Trainer:
         self.average = deepcopy(self.grounder).eval().requires_grad_(False)
         self.step, self.progress, self.drawn = 0, 0.0, 0
         self.asked: Counter[str] = Counter()
+        self.spent = dict.fromkeys(("step", "samples", "launch"), 0.0)
+        self._before: float | None = None
         recipe = TrainingSettings(
             rate=settings.rate, head_rate=settings.rate, weight_decay=settings.weight_decay, seed=settings.seed
         )
@@ -81,7 +84,9 @@ class Trainer:
 
         On a GPU the next step's samples are made meanwhile, while this one waits for the device.
         """
+        begun = time.perf_counter()
         step = self._next.result() if self._next is not None else self._prepare(studio.films)
+        ready = time.perf_counter()
         for group in self.optimizer.param_groups:
             group["lr"] = rate_at(self.settings, self.step, self.progress)
         self.step += 1
@@ -96,7 +101,20 @@ class Trainer:
         self.optimizer.zero_grad(set_to_none=True)
         self.asked.update(sample.request.task.value for sample in step.samples)
         follow(self._kept, [p.detach() for p in self._learnt], self.settings.average, self.step)
+        self.spent["samples"] += ready - begun
+        self.spent["launch"] += time.perf_counter() - ready
+        self.spent["step"] += begun - (begun if self._before is None else self._before)
+        self._before = begun
         return {name: value.detach() for name, value in losses.items()}
+
+    def pace(self, steps: int) -> dict[str, float]:
+        """Milliseconds a step of each of `spent` over the last `steps`, which it forgets.
+
+        Where samples and launch make up the step, the host is what is waited for; else the device.
+        """
+        told = {name: round(1000 * seconds / steps, 1) for name, seconds in self.spent.items()}
+        self.spent = dict.fromkeys(self.spent, 0.0)
+        return told
 
     def settle(self) -> None:
         """Wait for the samples that are being made: tokenizers do not serve two threads."""

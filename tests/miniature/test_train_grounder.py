@@ -39,6 +39,10 @@ def test_a_training_leaves_a_grounder_that_is_measured(train, command, tmp_path)
     assert {"held_out"} <= record["curve"][-1].keys()
     lines = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
     assert [line["step"] for line in lines if "losses" in line] == [1, 2]
+    paces = [line["ms"] for line in lines if "losses" in line]
+    assert all(set(pace) == {"step", "samples", "launch"} for pace in paces)
+    assert all(min(pace["samples"], pace["launch"]) > 0 for pace in paces)
+    assert paces[1]["step"] >= paces[0]["launch"]  # from the first step's begin to the second's
     with pytest.raises(InputError, match="expected a folder without a training"):
         train("--out", tmp_path / "run", *QUICK)
     part = ("--tasks", "moments", "--videos", 1, "--workers", 0, "--device", "cpu", "--out", tmp_path / "f.json")
