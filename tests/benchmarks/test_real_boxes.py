@@ -163,6 +163,19 @@ def test_real_lines_of_got10k_are_read(tmp_path):
     assert truth.corners().tolist() == [[346, 442, 775, 714]]
 
 
+def test_sequences_of_got10k_whose_labels_say_that_nothing_is_ever_seen_count_for_nothing(tmp_path):
+    covers = {"GOT-10k_Train_000001": "8\n8\n0\n", "GOT-10k_Train_000385": "0\n0\n0\n"}  # the second is so
+    write(tmp_path / "train" / "list.txt", "".join(f"{name}\n" for name in covers))
+    for name, cover in covers.items():
+        write(tmp_path / "train" / name / "groundtruth.txt", "347.0000,443.0000,429.0000,272.0000\n" * 3)
+        write(tmp_path / "train" / name / "cover.label", cover)
+        write(tmp_path / "train" / name / "meta_info.ini", META_INFO)
+        write(tmp_path / "said" / f"{name}.txt", "347,443,429,272\n" * 3)
+    report = DATASETS["got10k"].evaluate(tmp_path, "train", tmp_path / "said", Choices(), silent)
+    assert (report.failures, report.rows[RESULT]["ao"], report.rows[RESULT]["n"]) == ((), 1, 1)
+    assert DATASETS["got10k"].check(tmp_path, "train", None, silent).counts["boxes"] == 6
+
+
 def test_a_real_line_of_elysium_track_is_read_and_scores_as_itself(tmp_path):
     data = REAL / "elysium_track"
     reader = DATASETS["elysium_track"].open(data)

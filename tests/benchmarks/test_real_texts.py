@@ -225,10 +225,10 @@ def test_summaries_of_the_real_shapes_and_keys_are_read_and_score_as_themselves(
     assert report.rows[RESULT]["f1"] == report.rows[TRUTH]["f1"]
 
 
-# Two moments of HiREST's training split, put under the keys of MMDuetIT's loader, which calls its file as here.
+# Two moments of HiREST that learners of grounding are given, under the keys of MMDuetIT's loader and its file's name.
 GROUNDED = [
-    {"video_uid": "8GiBcvkNYsU.mp4", "query": "Make Sweet Gherkin Pickles", "timestamps": [[193, 243]]},
-    {"video_uid": "F31PGWDyX6M.mp4", "query": "Knit Buttonholes", "timestamps": [[51, 199]]},
+    {"video_uid": "d1iOnCn2ZAQ.mp4", "query": "Make a Plaster Mask", "timestamps": [[93, 320]]},
+    {"video_uid": "x2AMc5GMmtY.mp4", "query": "Apply Glitter with Double Sided Tape", "timestamps": [[99, 224]]},
 ]
 
 
@@ -236,12 +236,12 @@ def test_groundings_of_mmduet_it_are_found_under_their_name_and_read_by_the_keys
     data = write(tmp_path / "hirest_grounding" / "annotations" / "train.json", GROUNDED).parent
     queries = list(DATASETS["mmduet_grounding"].open(data).queries())
     assert [(q.video_id, q.text, q.windows.tolist(), q.duration) for q in queries] == [
-        ("8GiBcvkNYsU.mp4", "Make Sweet Gherkin Pickles", [[193, 243]], None),
-        ("F31PGWDyX6M.mp4", "Knit Buttonholes", [[51, 199]], None),
+        ("d1iOnCn2ZAQ.mp4", "Make a Plaster Mask", [[93, 320]], None),
+        ("x2AMc5GMmtY.mp4", "Apply Glitter with Double Sided Tape", [[99, 224]], None),
     ]
     found = DATASETS["mmduet_grounding"].check(data, None, None, silent)
     assert (found.good, found.counts["windows"], found.faults()[Fault.ODD]) == (True, 2, 0)
-    video = write(tmp_path / "videos" / "8GiBcvkNYsU.mp4", "")  # named with its suffix, as the loader's list of lengths
+    video = write(tmp_path / "videos" / "d1iOnCn2ZAQ.mp4", "")  # named with its suffix, as the loader's list of lengths
     assert find_file(tmp_path / "videos", queries[0].video_id) == video
 
 
