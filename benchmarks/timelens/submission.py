@@ -1,7 +1,8 @@
 """TimeLens results, `{"VIDEO.mp4>>>QUERY>>>[START, END]": {"timestamps": [[start, end]], "answers": text}}`.
 
-Written, read and checked. A key names the query by its true span, as TimeLens's evaluator wants; its numbers are
-written as the annotation's JSON has them, whole or not, and read either way. Does not know how results are scored.
+Written, read and checked. A key names the query by its true span, as TimeLens's evaluator wants. The authors' keys have
+its numbers as the annotation's JSON does, [25, 30] in the benchmark, ours [25.0, 30.0]; both are read. Does not know
+how results are scored.
 """
 
 from __future__ import annotations

@@ -1,14 +1,15 @@
-"""Real annotations of OTB, GOT-10k and ElysiumTrack, and the names of MeViS's files: sources in `real/SOURCES.md`."""
+"""Real annotations of OTB, GOT-10k and ElysiumTrack, names and expressions of MeViS: sources in `real/SOURCES.md`."""
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
 from benchmarks.evaluation.report import RESULT, TRUTH, Choices
 from benchmarks.registry import DATASETS
 from core import rle
-from tests.benchmarks.tiny_datasets import SIZE, mevis, pictures, rle_json, square, write
+from tests.benchmarks.tiny_datasets import SIZE, mevis, pictures, png, rle_json, square, write
 
 REAL = Path(__file__).parent / "real"
 MARKS = (",", "\t", " ")
@@ -93,6 +94,33 @@ def test_real_boxes_of_otb_are_read_and_score_as_themselves(tmp_path):
     }  # fmt: skip
 
 
+# Lines 5 to 9 of 659 as two copies of the file have them, and the first five and the last of 307.
+CAR4 = (
+    "70\t51\t107\t87\n70\t51\t105\t87\n70\t51\t105\t87\n70\t51\t103\t87\n68\t53\t103\t82\n",
+    "70,51,107,87\n70,51,105,87\n70,51,105,87\n70,51,103,87\n68,53,103,82\n",
+)
+JOGGING_1 = "111,98,25,101\n112,100,23,99\n112,103,25,100\n113,104,21,100\n110,102,23,103\n93,118,31,132"
+
+
+@pytest.mark.parametrize("car4", CAR4)
+def test_real_lines_of_otb_are_read_with_the_marks_that_stand_between_them(car4, tmp_path):
+    data, said = tmp_path / "otb", tmp_path / "said"
+    write(data / "Car4" / "groundtruth_rect.txt", car4)
+    write(data / "jogging" / "groundtruth_rect.1.txt", JOGGING_1)
+    write(data / "jogging" / "groundtruth_rect.2.txt", JOGGING_1)  # made up
+    write(data / "Basketball" / "groundtruth_rect.txt", "198,214,34,81")
+    reader = DATASETS["otb"].open(data)
+    read = {video.id: reader.truth(video).boxes.tolist() for video in reader.videos()}
+    assert read["Car4"] == [[70, 51, 107, 87], *[[70, 51, 105, 87]] * 2, [70, 51, 103, 87], [68, 53, 103, 82]]
+    assert (len(read["jogging.1"]), read["jogging.1"][-1]) == (6, [93, 118, 31, 132])
+    assert read["Basketball"] == [[198, 214, 34, 81]]
+    for name, listed in read.items():
+        write(said / f"{name}.txt", "".join(",".join(map(str, box)) + "\n" for box in listed))
+    report = DATASETS["otb"].evaluate(data, None, said, Choices(), silent)
+    assert (report.failures, report.rows[RESULT]["precision"]) == ((), 1)
+    assert report.rows[RESULT] == report.rows[TRUTH]
+
+
 def test_otb_boxes_that_leave_the_picture_or_have_no_area_are_no_fault(tmp_path):
     for name, boxes in (
         ("Trellis", "268,60,60,83\n"), ("Twinnings", "125,162,74,55\n0,0,0,0\n"), ("Biker", "348,-10,32,35\n"),
@@ -133,6 +161,19 @@ def test_real_lines_of_got10k_are_read(tmp_path):
     truth = reader.truth(first)
     assert (truth.boxes.tolist(), truth.size) == ([[347, 443, 429, 272]], (1920, 1080))
     assert truth.corners().tolist() == [[346, 442, 775, 714]]
+
+
+def test_sequences_of_got10k_whose_labels_say_that_nothing_is_ever_seen_count_for_nothing(tmp_path):
+    covers = {"GOT-10k_Train_000001": "8\n8\n0\n", "GOT-10k_Train_000385": "0\n0\n0\n"}  # the second is so
+    write(tmp_path / "train" / "list.txt", "".join(f"{name}\n" for name in covers))
+    for name, cover in covers.items():
+        write(tmp_path / "train" / name / "groundtruth.txt", "347.0000,443.0000,429.0000,272.0000\n" * 3)
+        write(tmp_path / "train" / name / "cover.label", cover)
+        write(tmp_path / "train" / name / "meta_info.ini", META_INFO)
+        write(tmp_path / "said" / f"{name}.txt", "347,443,429,272\n" * 3)
+    report = DATASETS["got10k"].evaluate(tmp_path, "train", tmp_path / "said", Choices(), silent)
+    assert (report.failures, report.rows[RESULT]["ao"], report.rows[RESULT]["n"]) == ((), 1, 1)
+    assert DATASETS["got10k"].check(tmp_path, "train", None, silent).counts["boxes"] == 6
 
 
 def test_a_real_line_of_elysium_track_is_read_and_scores_as_itself(tmp_path):
@@ -182,6 +223,45 @@ def test_the_hidden_split_of_mevis_v2_ships_masks_of_no_expression(tmp_path):
     assert (video.expressions[0].target_ids, video.object_ids) == (None, ())
     found = DATASETS["mevis"].check(tmp_path, "valid", None, silent)
     assert (found.good, found.counts["hidden"], found.counts["masks"]) == (True, 1, 0)
+
+
+# Two videos of `valid_u`: number and text of an expression, and how many it means; ids of objects and masks made up.
+MOVING = {
+    "2fbec459efc2": {"3": {"exp": "white car move and turn left", "obj_id": [2], "anno_id": [31]}},
+    "3dde46eaaf53": {
+        "22": {
+            "exp": "The two monkeys in a crouched position on the left without any movement.",
+            "obj_id": [1, 2],
+            "anno_id": [41, 42],
+        }
+    },
+}
+
+
+def test_real_expressions_of_mevis_are_read_and_score_as_themselves(tmp_path):
+    frames, said = ["00004", "00005"], tmp_path / "said"
+    split = tmp_path / "valid_u"
+    for video, expressions in MOVING.items():
+        pictures(split / "JPEGImages" / video, *(f"{name}.jpg" for name in frames))
+        for i, name in enumerate(frames):
+            (expression,) = expressions
+            both = square(i) if video == "2fbec459efc2" else np.maximum(square(i), square(i)[::-1])
+            png(said / video / expression / f"{name}.png", both * 255)
+    videos = {video: {"frames": frames, "expressions": expressions} for video, expressions in MOVING.items()}
+    write(split / "meta_expressions.json", {"videos": videos})
+    upright, turned = ([rle_json(m) for m in (square(0)[::s], square(1)[::s])] for s in (1, -1))
+    write(split / "mask_dict.json", {"31": upright, "41": upright, "42": turned})
+    reader = DATASETS["mevis"].open(tmp_path)
+    _, monkeys = reader.videos()
+    (expression,) = monkeys.expressions
+    assert (monkeys.id, expression.id, expression.target_ids) == ("3dde46eaaf53", "22", ("41", "42"))
+    assert expression.text == MOVING["3dde46eaaf53"]["22"]["exp"]
+    assert {i: rle.areas(m, SIZE).tolist() for i, m in reader.masks(monkeys).items()} == {
+        "41": [16, 16],
+        "42": [16, 16],
+    }
+    report = DATASETS["mevis"].evaluate(tmp_path, None, said, Choices(), silent)
+    assert (report.failures, report.rows[RESULT]["jf"]) == ((), 1)
 
 
 def test_masks_of_mevis_stand_in_the_order_of_the_names_of_frames(tmp_path):

@@ -1,14 +1,18 @@
-"""Real lines of VTG-IT and TimeLens, and TVSum, SumMe and MMDuetIT in their real form: sources in `real/SOURCES.md`."""
+"""Real lines of VTG-IT, TimeLens, TVSum and SumMe, and MMDuetIT in its real form: sources in `real/SOURCES.md`."""
+
+import json
 
 import h5py
 import numpy as np
 import pytest
 
 from benchmarks.data_checks.inventory import Fault
+from benchmarks.data_checks.texts import find_file
 from benchmarks.evaluation.report import RESULT, TRUTH, Choices
 from benchmarks.instructions.dialogue import Role, Turn
+from benchmarks.moment_scores import MomentPrediction
 from benchmarks.registry import DATASETS
-from benchmarks.timelens.submission import check_results
+from benchmarks.timelens.submission import check_results, write_results
 from core.errors import AnnotationError
 from tests.benchmarks.tiny_datasets import write
 
@@ -66,6 +70,86 @@ def test_the_results_that_timelens_shows_are_scored_against_the_window_that_they
     assert check_results(said, DATASETS["timelens"].open(tmp_path, "activitynet-timelens").queries()).problems == ()
 
 
+# The first two of Charades, and of the training file a shortened first line and two events of two other lines.
+TIMELENS_BENCH = {
+    "3MSZA": {
+        "duration": 31.0,
+        "spans": [[25, 30], [1, 24], [0, 1], [23, 24]],
+        "queries": [
+            "A woman is repeatedly flipping the switch on the wall.",
+            "A woman is eating chips.",
+            "A woman holding chips leans against the door frame.",
+            "The woman stands up straight from leaning on the door frame.",
+        ],
+    },
+    "AMT7R": {
+        "duration": 30.11241970021413,
+        "spans": [[5, 30]],
+        "queries": ["A person is putting clothes into a washing machine."],
+    },
+}
+TIMELENS_100K = [
+    {
+        "source": "cosmo_cap",
+        "video_path": "cosmo_cap/BVs52yd-RUQ.mp4",
+        "duration": 117.42,
+        "events": [
+            {"query": "When does the speaker introduce himself and the company?", "span": [[0.0, 5.0]]},
+            {"query": "Show me a close-up shot of the macadamia nut oil bottle.", "span": [[8.0, 12.0]]},
+        ],
+    },
+    {
+        "source": "didemo",
+        "video_path": "didemo/53819037@N00_8893941905_0a957d015a.mp4",
+        "duration": 180.5,
+        "events": [
+            {"query": "When can we see a woman in a green jacket speaking into a megaphone?", "span": [[169.0, 179.0]]},
+            {"query": "Show the scene where people are holding a large white banner.", "span": [[0.0, 5.0]]},
+        ],
+    },
+]
+
+
+def test_real_videos_of_timelens_bench_are_read_and_score_as_themselves(tmp_path):
+    write(tmp_path / "charades-timelens.json", TIMELENS_BENCH)
+    queries = list(DATASETS["timelens"].open(tmp_path).queries())
+    assert [(q.id, q.windows.tolist(), q.duration) for q in queries] == [
+        ("3MSZA_0", [[25, 30]], 31), ("3MSZA_1", [[1, 24]], 31), ("3MSZA_2", [[0, 1]], 31), ("3MSZA_3", [[23, 24]], 31),
+        ("AMT7R_0", [[5, 30]], 30.11241970021413),
+    ]  # fmt: skip
+    assert queries[1].text == "A woman is eating chips"
+    found = DATASETS["timelens"].check(tmp_path, None, None, silent)
+    assert (found.good, found.counts["queries"], found.faults()[Fault.ODD]) == (True, 5, 0)
+    # as the authors' evaluation names them, whose keys have the annotation's numbers
+    said = {
+        f"{video}.mp4>>>{query.rstrip('.')}>>>{span}": {"timestamps": [span], "answers": ""}
+        for video, entry in TIMELENS_BENCH.items()
+        for query, span in zip(entry["queries"], entry["spans"], strict=True)
+    }
+    report = scored("timelens", tmp_path, write(tmp_path / "said.json", said))
+    assert (report.failures, report.rows[RESULT]["miou"], report.rows[RESULT]["n"]) == ((), 1, 5)
+    ours = tmp_path / "ours.json"
+    write_results(ours, queries, {q.id: MomentPrediction(q.id, q.windows) for q in queries})
+    assert scored("timelens", tmp_path, ours).rows == report.rows
+    assert "3MSZA.mp4>>>A woman is eating chips>>>[1.0, 24.0]" in json.loads(ours.read_text())
+
+
+def test_real_lines_of_timelens_100k_are_read_and_their_videos_found(tmp_path):
+    write(tmp_path / "timelens-100k.jsonl", TIMELENS_100K)
+    queries = list(DATASETS["timelens"].open(tmp_path, "timelens-100k").queries())
+    assert [(q.id, q.windows.tolist()) for q in queries] == [
+        ("cosmo_cap/BVs52yd-RUQ_0", [[0, 5]]),
+        ("cosmo_cap/BVs52yd-RUQ_1", [[8, 12]]),
+        ("didemo/53819037@N00_8893941905_0a957d015a_0", [[169, 179]]),
+        ("didemo/53819037@N00_8893941905_0a957d015a_1", [[0, 5]]),
+    ]
+    assert [q.text[-4:] for q in queries] == ["any?", "ttle", "one?", "nner"]
+    for line in TIMELENS_100K:
+        video = tmp_path / "video_shards" / line["video_path"]
+        write(video, "")
+        assert find_file(tmp_path / "video_shards", line["video_path"].removesuffix(".mp4")) == video
+
+
 def test_a_query_named_twice_in_two_ways_is_refused(tmp_path):
     one = {"timestamps": [[0.0, 5.0]], "answers": ""}
     said = write(tmp_path / "said.json", {"a.mp4>>>a>>>[0, 4]": one, "a.mp4>>>a>>>[0.0, 4.0]": one})
@@ -96,11 +180,36 @@ def summaries(path, videos):
                 group["video_name"] = np.bytes_(name)
 
 
+# What one person kept: the last of 17 of SumMe's "St Maarten Landing", the last of 20 of TVSum's iVt07TCkFM0.
+KEPT = {"summe": (1751, [(1143, 1359)]), "tvsum": (2500, [(961, 1125), (1625, 1795), (2468, 2500)])}
+
+
+@pytest.mark.parametrize("name", KEPT)
+def test_what_a_real_person_kept_is_read_and_scores_as_itself(name, tmp_path):
+    frames, spans = KEPT[name]
+    kept = np.zeros((1, frames), dtype=np.float32)
+    for start, end in spans:
+        kept[:, start:end] = 1
+    starts = np.array(sorted({0, *(t for span in spans for t in span)} - {frames}), dtype=np.int32)
+    with h5py.File(tmp_path / f"eccv16_dataset_{name}_google_pool5.h5", "w") as handle:
+        group = handle.create_group("video_1")
+        group["user_summary"] = kept
+        group["change_points"] = np.stack([starts, np.append(starts[1:], frames) - 1], axis=1)
+        group["n_frames"] = np.array(frames)
+        group["picks"] = np.arange(0, frames, 15, dtype=np.int32)
+    (video,) = DATASETS[name].open(tmp_path).videos()
+    assert (video.frames, int(video.people.sum()), len(video.picks)) == (frames, kept.sum(), -(-frames // 15))
+    assert kept.sum() <= 0.15 * frames  # as summaries of this field are cut
+    said = write(tmp_path / "said.json", {"video_1": kept[0].tolist()})
+    report = scored(name, tmp_path, said)
+    assert (report.failures, report.rows[RESULT]["f1"], report.rows[TRUTH]["f1"]) == ((), 1, 1)
+
+
 @pytest.mark.parametrize(
     ("name", "videos"),
     [
         ("summe", {"video_1": (15, 4494), "video_12": (15, 950), "video_19": (17, 1751), "video_2": (18, 4729)}),
-        ("tvsum", {"video_1": (20, 1000)}),
+        ("tvsum", {"video_1": (20, 10597), "video_10": (20, 3995)}),
     ],
 )
 def test_summaries_of_the_real_shapes_and_keys_are_read_and_score_as_themselves(name, videos, tmp_path):
@@ -114,6 +223,33 @@ def test_summaries_of_the_real_shapes_and_keys_are_read_and_score_as_themselves(
     report = scored(name, tmp_path, write(tmp_path / "said.json", said))
     assert (report.failures, report.rows[RESULT]["f1"]) == ((), pytest.approx(1))
     assert report.rows[RESULT]["f1"] == report.rows[TRUTH]["f1"]
+
+
+# Two moments of HiREST that learners of grounding are given, under the keys of MMDuetIT's loader and its file's name.
+GROUNDED = [
+    {"video_uid": "d1iOnCn2ZAQ.mp4", "query": "Make a Plaster Mask", "timestamps": [[93, 320]]},
+    {"video_uid": "x2AMc5GMmtY.mp4", "query": "Apply Glitter with Double Sided Tape", "timestamps": [[99, 224]]},
+]
+
+
+def test_groundings_of_mmduet_it_are_found_under_their_name_and_read_by_the_keys_of_its_loader(tmp_path):
+    data = write(tmp_path / "hirest_grounding" / "annotations" / "train.json", GROUNDED).parent
+    queries = list(DATASETS["mmduet_grounding"].open(data).queries())
+    assert [(q.video_id, q.text, q.windows.tolist(), q.duration) for q in queries] == [
+        ("d1iOnCn2ZAQ.mp4", "Make a Plaster Mask", [[93, 320]], None),
+        ("x2AMc5GMmtY.mp4", "Apply Glitter with Double Sided Tape", [[99, 224]], None),
+    ]
+    found = DATASETS["mmduet_grounding"].check(data, None, None, silent)
+    assert (found.good, found.counts["windows"], found.faults()[Fault.ODD]) == (True, 2, 0)
+    video = write(tmp_path / "videos" / "d1iOnCn2ZAQ.mp4", "")  # named with its suffix, as the loader's list of lengths
+    assert find_file(tmp_path / "videos", queries[0].video_id) == video
+
+
+def test_groundings_may_hold_as_many_windows_as_the_loader_walks_through(tmp_path):
+    windows = [[2.5, 4.0], [4.0, 6.2], [30, 42]]  # it cuts the video at them, one after another
+    write(tmp_path / "train.json", [{**GROUNDED[0], "timestamps": windows}])
+    (query,) = DATASETS["mmduet_grounding"].open(tmp_path).queries()
+    assert query.windows.tolist() == windows
 
 
 SAID = {"text": "A man walks.", "time": 4.5, "timespan": [0, 9], "learn": False}
