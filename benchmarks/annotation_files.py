@@ -111,10 +111,11 @@ def entries(path: Path, kind: type[dict[str, Any]] | type[list[Any]], *keys: str
     return value
 
 
-def check_window(window: list[float], place: str) -> None:
-    """Refuse a window that ends before it starts or lasts no time."""
-    if not window[0] < window[1]:
-        raise AnnotationError(f"{place}: expected start < end in seconds, got {window[0]}..{window[1]}")
+def check_window(window: list[float], place: str, *, instant: bool = False) -> None:
+    """Refuse a window that ends before it starts or, unless `instant`, lasts no time."""
+    if not (window[0] < window[1] or (instant and window[0] == window[1])):
+        sign = "<=" if instant else "<"
+        raise AnnotationError(f"{place}: expected start {sign} end in seconds, got {window[0]}..{window[1]}")
 
 
 def check_name(name: str, place: str) -> None:

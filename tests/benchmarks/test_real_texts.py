@@ -15,6 +15,7 @@ from benchmarks.registry import DATASETS
 from benchmarks.timelens.submission import check_results, write_results
 from core.errors import AnnotationError
 from tests.benchmarks.tiny_datasets import write
+from tests.real_data import real_data
 
 
 def silent(done, total):
@@ -252,13 +253,24 @@ def test_groundings_may_hold_as_many_windows_as_the_loader_walks_through(tmp_pat
     assert query.windows.tolist() == windows
 
 
-SAID = {"text": "A man walks.", "time": 4.5, "timespan": [0, 9], "learn": False}
-ASKED = {"role": "user", "content": "What happens?", "time": 0.5}
-ANSWERED = {"role": "assistant", "content": "A man walks.", "time": 4.5, "timespan": [0, 9]}
+# Narrations of YouCook2, and a question of MAGQA with its true answer, under the keys of MMDuetIT's loaders; the times
+# of the question are put here.
+SAID = [
+    {"text": "pick the ends off the verdalago", "time": 53.5, "timespan": [47, 60]},
+    {"text": "combine lemon juice sumac garlic salt and oil in a bowl", "time": 78.0, "timespan": [67, 89]},
+    {"text": "chop lettuce and place it in a bowl", "time": 94.5, "timespan": [91, 98], "learn": False},
+]
+ASKED = {"role": "user", "content": "What is shown about the black car?", "time": 0.5}
+ANSWERED = {
+    "role": "assistant",
+    "content": "At night a black car is parked in the open space with its headlights on. The lights are very dazzling.",
+    "time": 94.5,
+    "timespan": [91, 98],
+}
 MMDUET = {
     "mmduet_narration": {
-        "dvc_train-human_anno-0.25_0.5_earlier.json": {"a": {"0": [SAID], "1": []}},
-        "train-0.25_0.5_earlier-120s_240s.json": {"a": {"0": [SAID]}},
+        "dvc_train-human_anno-0.25_0.5_earlier.json": {"xHr8X2Wpmno.mp4": {"0": SAID, "1": []}},
+        "train-0.25_0.5_earlier-120s_240s.json": {"xHr8X2Wpmno.mp4": {"0": SAID}},
     },
     "mmduet_dialogue": {
         "magqa_train-0.25_0.5-earlier.json": [{"video_uid": "a", "conversation": [ASKED, ANSWERED]}],
@@ -273,5 +285,19 @@ def test_mmduet_it_is_found_under_its_names_and_read_by_the_keys_of_its_loader(n
     found = DATASETS[name].check(tmp_path, None, None, silent)
     assert (found.good, found.counts["dialogues"]) == (True, 1)
     (dialogue,) = DATASETS[name].open(tmp_path).dialogues()
-    assert (dialogue.turns[-1].time, dialogue.turns[-1].span) == (4.5, (0, 9))
+    assert (dialogue.turns[-1].time, dialogue.turns[-1].span) == (94.5, (91, 98))
+    if name == "mmduet_narration":
+        told = json.loads(real_data("youcook2/yc2_val.json").read_text())["v_xHr8X2Wpmno"]
+        assert [turn.text for turn in dialogue.turns] == told["sentences"][:3]
+        assert [list(turn.span) for turn in dialogue.turns] == told["timestamps"][:3]
+        assert [turn.learn for turn in dialogue.turns] == [True, True, False]
     assert found.faults()[Fault.ODD] == 0
+
+
+def test_a_narration_of_an_instant_is_read_as_the_loader_reads_it(tmp_path):
+    write(tmp_path / "dvc_train-a.json", {"a.mp4": {"0": [{**SAID[0], "timespan": [47, 47]}]}})
+    (dialogue,) = DATASETS["mmduet_narration"].open(tmp_path).dialogues()
+    assert dialogue.turns[0].span == (47, 47)
+    write(tmp_path / "dvc_train-a.json", {"a.mp4": {"0": [{**SAID[0], "timespan": [60, 47]}]}})
+    with pytest.raises(AnnotationError, match="expected start <= end in seconds"):
+        list(DATASETS["mmduet_narration"].open(tmp_path).dialogues())
