@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 import multiprocessing
+import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
@@ -27,6 +28,7 @@ FIRST_SEED = 10_000
 """Training seeds lie between those of the long world's splits `train` and `calib`: no story of any split comes up."""
 SEEDS = 90_000
 FRAMES_AT_ONCE = 1024
+PAUSE = 0.01  # seconds between looks for films
 
 
 @dataclass(frozen=True)
@@ -103,16 +105,18 @@ def shoot_many(orders: Sequence[Order], *, workers: int) -> Iterator[Footage]:
 class Studio:
     """A ring of `size` films on the encoder's device, refilled by workers while a training goes on.
 
-    `filled` films are there, `drawn` were there at any time. The oldest gives way to the newest.
+    `filled` films are there, `drawn` were there at any time. The oldest gives way to the newest. Once the first are
+    there, those for a GPU are developed by a thread on a stream of its own: reading and encoding a film takes as long
+    as a step of the training.
     """
 
     def __init__(
         self, size: int, sight: Sight, *, workers: int, skip: int = 0, like: Order | None = None,
-        short: int | None = None,
+        short: int | None = None, apart: bool | None = None,
     ) -> None:  # fmt: skip
         """Workers start at once. skip: films of an earlier part of the training.   like: all but seed and side.
 
-        short: seconds of every second story.
+        short: seconds of every second story.   apart: develop in a thread; by default for a GPU, where workers draw.
         """
         self._sight = sight
         self.films: list[Film] = []
@@ -124,6 +128,13 @@ class Studio:
             for i in itertools.count(skip)
         )
         self._supply = Supply(shoot, orders, array="frames", workers=workers, ahead=3)
+        on_gpu = sight.encoder.device.type == "cuda"
+        self._stream = torch.cuda.Stream(sight.encoder.device) if on_gpu else None  # type: ignore[no-untyped-call]
+        self._apart = bool(workers) and on_gpu if apart is None else apart
+        self._thread: threading.Thread | None = None
+        self._fault: BaseException | None = None
+        self._closed = threading.Event()
+        self._told = self._allowed = 0
 
     @property
     def filled(self) -> int:
@@ -138,18 +149,53 @@ class Studio:
             yield self.filled
 
     def take(self, most: int) -> int:
-        """Store up to `most` films that have arrived, without waiting; how many they were."""
-        before = self.drawn
-        for footage in self._supply.ready(most):
-            self._store(footage)
-        return self.drawn - before
+        """Store up to `most` films that have arrived, without waiting; how many came since it was asked before.
+
+        Where a thread develops, it may store as many until it is asked again.
+
+        Raises:
+            BaseException: what stopped that thread.
+        """
+        self._allowed = most
+        if self._apart and self._thread is None:
+            self._thread = threading.Thread(target=self._develop, name="films", daemon=True)
+            self._thread.start()
+        if self._fault is not None:
+            raise self._fault
+        if not self._apart:
+            for footage in self._supply.ready(most):
+                self._store(footage)
+        before, self._told = self._told, self.drawn
+        return self._told - before
 
     def close(self) -> None:
         """Stop the workers and delete their files."""
+        self._closed.set()
+        if self._thread is not None:
+            self._thread.join()
         self._supply.close()
+
+    def _develop(self) -> None:
+        """Store what arrives, until the studio is closed."""
+        try:
+            with torch.cuda.stream(self._stream):
+                while not self._closed.is_set():
+                    before = self.drawn
+                    for footage in self._supply.ready(min(1, self._allowed)):
+                        self._store(footage)
+                        self._allowed -= 1
+                    if self.drawn == before:
+                        self._closed.wait(PAUSE)
+        except BaseException as fault:  # noqa: BLE001  raised by `take`
+            self._fault = fault
 
     def _store(self, footage: Footage) -> None:
         film = develop(footage, self._sight)
+        if self._stream is not None:
+            stream = torch.cuda.current_stream(self._sight.encoder.device)
+            stream.synchronize()  # whoever finds the film may read it on any stream
+            # Its memory is not given to the next film before the training's work on it has ended.
+            film.patches.record_stream(torch.cuda.default_stream(self._sight.encoder.device))
         if self.filled < self.size:
             self.films.append(film)
         else:

@@ -1,11 +1,16 @@
 """What is asked of stories, what trivial answers and an oracle earn by every task's metric, and how films are seen."""
 
+import time
+from contextlib import closing
+
 import numpy as np
 import pytest
+import torch
 
 from core.images import load_image_encoder
 from llm_grounder.types import Task
 from miniature.eval_grounder import bars, held_out
+from miniature.grounder_training import films as films_module
 from miniature.grounder_training.answers import blind, oracle, shuffled
 from miniature.grounder_training.attributes import read_attributes
 from miniature.grounder_training.figures import score
@@ -107,6 +112,32 @@ def test_a_studio_goes_on_behind_what_was_drawn(sight):
     assert first.films[1].story.seed == later.films[0].story.seed
     seeds = {seed for split in LONG_SPLITS.values() for seed in split.seeds}
     assert not seeds & {film.story.seed for film in first.films + later.films}
+
+
+def test_films_developed_by_a_thread_are_as_many_as_are_asked_for_and_its_faults_are_told(sight, monkeypatch):
+    studio = Studio(2, sight, workers=1, like=Order(0, 0, seconds=8, most=4), apart=True)
+    with closing(studio):
+        assert list(studio.wait_for(1))[-1] >= 1
+        begin = studio.drawn
+        assert studio.take(0) == begin
+        assert taken(studio, 1) == 1
+        time.sleep(0.2)
+        assert studio.drawn == begin + 1  # it waits to be asked
+        order = Order(studio.films[begin % 2].story.seed, sight.side, seconds=8, most=4)
+        assert torch.equal(develop(shoot(order), sight).patches, studio.films[begin % 2].patches)
+        monkeypatch.setattr(films_module, "develop", lambda footage, sight: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            taken(studio, 1)
+
+
+def taken(studio, most):
+    """How many films a studio takes of so many, within a minute."""
+    before, end = studio.drawn, time.monotonic() + 60
+    studio.take(most)
+    while studio.drawn < before + most and time.monotonic() < end:
+        time.sleep(0.05)
+        studio.take(most - (studio.drawn - before))
+    return studio.drawn - before
 
 
 def test_all_words_of_the_vocabulary_are_the_worlds():
