@@ -13,6 +13,7 @@ from miniature import track_world, tracking_crew
 from miniature.splits import SPLITS, Split
 from miniature.tracking_crew import Block, Crew, Place
 from miniature.world.layout import MASKS, META
+from tracksift.scheduling.stopping import stop_on_signals
 
 PLACES = [Place(f"place {i}", {"WHERE": str(i)}) for i in range(2)]
 
@@ -86,7 +87,7 @@ def test_an_interrupt_stops_the_commands_and_is_passed_on(blocks, tmp_path):
         if (tmp_path / "out" / "begun").exists():
             signal.raise_signal(signal.SIGINT)
 
-    with pytest.raises(KeyboardInterrupt):
+    with stop_on_signals(None), pytest.raises(KeyboardInterrupt):  # as the command does, whatever SIGINT does outside
         crew(tmp_path, ENDLESS).run(blocks, 1, interrupt)
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("place")]
     assert any(path.read_text() == "asked" for path in (tmp_path / "out").iterdir())
