@@ -86,6 +86,8 @@ def main(
     names = dict.fromkeys(b.split.name for b in blocks)
     parts = {name: [b for b in blocks if b.split.name == name] for name in names}
     counts = [(name, count_caches(caches, own), sum(b.split.count for b in own)) for name, own in parts.items()]
+    if not whole:
+        typer.echo("time is up; the same command goes on", err=True)
     reporting.print_table("miniature: tracked", ["split", "clips", "of"], counts)
     made = count_caches(caches, blocks) - before
     figures = {"clips": made, "seconds": seconds, "clips_per_second": made / seconds, "left": wanted - made - before}
