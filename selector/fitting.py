@@ -8,7 +8,6 @@ from __future__ import annotations
 import logging
 import os
 import shutil
-import signal
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,11 +18,11 @@ from typing import Any, cast
 import lightning
 import torch
 from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
-from lightning.pytorch.utilities.exceptions import SIGTERMException
 from torch import Tensor
 
 from core.atomic import atomic_path
-from core.errors import InputError, StoppedError
+from core.errors import InputError
+from core.training_signals import told_of_signals
 from selector.learner import SelectorModule
 from selector.loading import SelectorDataModule
 
@@ -117,7 +116,7 @@ def fit(
         enable_progress_bar=False,
         enable_model_summary=False,
     )
-    with _tensor_cores(device), _told_of_signals(state), warnings.catch_warnings():
+    with _tensor_cores(device), told_of_signals(state.parent, lambda: _kept(state)), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Checkpoint directory .* exists")  # it does when a training goes on
         warnings.filterwarnings("ignore", message=".*LeafSpec")  # the library's own use of torch
         warnings.filterwarnings("ignore", message=".*does not have many workers")  # nothing is read while training
@@ -140,24 +139,10 @@ def _tensor_cores(device: torch.device) -> Iterator[None]:
         torch.set_float32_matmul_precision(before)
 
 
-@contextmanager
-def _told_of_signals(state: Path) -> Iterator[None]:
-    """Lightning leaves with exit code 0 at SIGTERM and with 1 at SIGINT, and says nothing: here both are named."""
-    try:
-        yield
-    except SystemExit as left:
-        if isinstance(left, SIGTERMException):
-            number = signal.SIGTERM
-        elif isinstance(left.__context__, KeyboardInterrupt):
-            number = signal.SIGINT
-        else:
-            raise
-        kept = (
-            "the same command goes on from its last epoch"
-            if (state / CHECKPOINTS / "last.ckpt").exists()
-            else ("no epoch was done, and the same command starts anew")
-        )
-        raise StoppedError(f"{state.parent}: training ended by {number.name}; {kept}", number) from None
+def _kept(state: Path) -> str:
+    if (state / CHECKPOINTS / "last.ckpt").exists():
+        return "the same command goes on from its last epoch"
+    return "no epoch was done, and the same command starts anew"
 
 
 def model_state(checkpoint: dict[str, Tensor]) -> dict[str, Any]:
