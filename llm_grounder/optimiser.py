@@ -16,7 +16,8 @@ from core.errors import InputError
 
 @dataclass(frozen=True)
 class TrainingSettings:
-    """steps: optimiser's steps in all.   tokens, most: of a batch, see `Mixture`.   accumulate: batches a step.
+    """steps: optimiser's steps in all.   tokens, most: of a batch, see `Mixture`.   accumulate: batches a step,
+    of each process.
 
     rate: of the language model's weights or LoRA's.   head_rate: of all that is new.   warm_up: share of the steps.
     weight_decay: of matrices.   clip: of the gradient's norm.   checkpointing: forget layers' states and compute them

@@ -6,7 +6,6 @@ Knows devices, processes, checkpoints and folders. Does not know losses, recipes
 from __future__ import annotations
 
 import logging
-import os
 import shutil
 import warnings
 from collections.abc import Iterator
@@ -22,6 +21,7 @@ from torch import Tensor
 
 from core.atomic import atomic_path
 from core.errors import InputError
+from core.processes import local_rank_of, rank_of
 from core.training_signals import told_of_signals
 from selector.learner import SelectorModule
 from selector.loading import SelectorDataModule
@@ -56,19 +56,12 @@ class Spread:
     @property
     def rank(self) -> int:
         """Which of all processes this is; 0 for the one that starts the others."""
-        if self.processes == 1:
-            return 0
-        for name in ("RANK", "SLURM_PROCID"):  # torchrun's, SLURM's
-            if name in os.environ:
-                return int(os.environ[name])
-        return int(os.environ.get("NODE_RANK", "0")) * self.devices + self.local_rank
+        return rank_of(self.devices, self.nodes)
 
     @property
     def local_rank(self) -> int:
         """Which of this machine's processes this is."""
-        if self.processes == 1:
-            return 0
-        return int(os.environ.get("LOCAL_RANK", os.environ.get("SLURM_LOCALID", "0")))
+        return local_rank_of(self.devices, self.nodes)
 
     def place(self, device: torch.device) -> torch.device:
         """This process' own device; InputError where there are too few, or none that records graphs."""
