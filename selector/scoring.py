@@ -70,6 +70,11 @@ class Selector:
         """Fusion's threshold on the probability of no target."""
         return self.calibration.no_target_threshold
 
+    @property
+    def gate(self) -> float:
+        """The probability of no target from which on fusion selects nothing; 1 for never."""
+        return self.calibration.gate
+
     def score(
         self,
         source: CacheFile | TrackSet,
