@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.distributed.fsdp import FullyShardedDataParallel
 
 from core.errors import TrackSiftError
-from llm_grounder.optimiser import TrainingSettings, make_optimizer, share_at
+from llm_grounder.optimiser import TrainingSettings, decaying, make_optimizer, share_at
 from llm_grounder.types import Sample
 
 LOG_EVERY = 10
@@ -47,6 +47,7 @@ class GrounderModule(lightning.LightningModule):  # type: ignore[misc]  # the li
         """
         super().__init__()
         self.grounder, self.recipe, self.tell = grounder, settings, tell
+        self.decay = decaying(grounder)
         self.begun = time.monotonic()
         self.seen: Counter[str] = Counter()
         self.learnt = Learnt(Counter(), {})
@@ -125,6 +126,6 @@ class GrounderModule(lightning.LightningModule):  # type: ignore[misc]  # the li
 
     def configure_optimizers(self) -> dict[str, Any]:
         """AdamW and its schedule."""
-        optimizer = make_optimizer(self.grounder, self.recipe)
+        optimizer = make_optimizer(self.grounder, self.recipe, decay=self.decay)
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: share_at(step, self.recipe))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}

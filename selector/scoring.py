@@ -56,11 +56,6 @@ class Selector:
         """Where the weights are."""
         return next(self.model.parameters()).device
 
-    @property
-    def threshold(self) -> float:
-        """Fusion's threshold on a track's probability, where all expressions have the same."""
-        return self.calibration.threshold
-
     def limit(self, scores: TrackScores) -> float:
         """Fusion's threshold on a track's probability for the expression that the scores are of."""
         return self.calibration.limit(scores.probability, scores.presence)

@@ -36,8 +36,8 @@ def same_weights(one, other, bound):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("strategy", "bound"), [("ddp", 1e-5), ("fsdp", 5e-4)])
-def test_two_processes_follow_the_curve_of_one_that_takes_both_their_batches(alone, tmp_path, strategy, bound):
+@pytest.mark.parametrize("strategy", ["ddp", "fsdp"])
+def test_two_processes_follow_the_curve_of_one_that_takes_both_their_batches(alone, tmp_path, strategy):
     done = run(tmp_path, strategy)
     assert done.returncode == 0, done.stderr[-3000:]
     (one, record), (two, other) = alone, load_grounder(tmp_path / "grounder")
@@ -45,9 +45,10 @@ def test_two_processes_follow_the_curve_of_one_that_takes_both_their_batches(alo
     assert other["drawn"] == record["drawn"]
     for a, b in zip(record["lines"], other["lines"], strict=True):
         assert b["drawn"] == a["drawn"]
-        assert b["total"] == pytest.approx(a["total"], rel=1e-4)
+        assert b["total"] == pytest.approx(a["total"], abs=1e-4)
     assert record["lines"][-1]["total"] < 0.9 * record["lines"][0]["total"]
-    same_weights(one, two, bound)
+    # What a softmax cancels has a gradient of nothing but rounding, which FSDP sums in another order.
+    same_weights(one, two, 1e-5 if strategy == "ddp" else 3e-4)
 
 
 @pytest.mark.slow
