@@ -22,7 +22,7 @@ from torch.utils.data import DataLoader
 from core.errors import InputError
 from core.processes import rank_of
 from core.reporting import Progress
-from core.training_signals import told_of_signals
+from core.training_signals import AgreedStop, told_of_signals
 from llm_grounder.mixture import Mixture
 from llm_grounder.optimiser import TrainingSettings
 from llm_grounder.training_module import GrounderModule, Learnt, Teller
@@ -125,7 +125,8 @@ def make_trainer(settings: TrainingSettings, spread: Spread, out: Path, progress
         devices=[spread.device.index or 0] if spread.device.type == "cuda" and spread.devices == 1 else spread.devices,
         num_nodes=spread.nodes, strategy=_strategy(spread.strategy, precision), precision=precision,
         max_steps=settings.steps, max_epochs=-1, accumulate_grad_batches=settings.accumulate,
-        gradient_clip_val=settings.clip, callbacks=[keep, _Bar(settings.steps, progress)], logger=False,
+        gradient_clip_val=settings.clip, logger=False,
+        callbacks=[keep, _Bar(settings.steps, progress), AgreedStop()],
         enable_progress_bar=False, enable_model_summary=False,
         use_distributed_sampler=False,
     )  # fmt: skip
