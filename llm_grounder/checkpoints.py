@@ -36,11 +36,14 @@ RECORD: Final = "grounder.json"
 FORMAT: Final = 1
 
 
-def save_grounder(folder: Path, grounder: Grounder, record: Mapping[str, Any], dtype: torch.dtype | None = None) -> str:
+def save_grounder(
+    folder: Path, grounder: Grounder, record: Mapping[str, Any], dtype: torch.dtype | None = None,
+    state: Mapping[str, Tensor] | None = None,
+) -> str:  # fmt: skip
     """Write a grounder into `folder`, whole or not at all; returns the hash of its weights.
 
     record: JSON-able facts (encoder, training), kept under their own names.   dtype: of the floating weights in the
-    file, as they are by default.
+    file, as they are by default.   state: all weights by name, where the grounder's own are spread over processes.
 
     Raises:
         InputError: when the record uses a name that is taken, or holds what JSON does not.
@@ -54,12 +57,12 @@ def save_grounder(folder: Path, grounder: Grounder, record: Mapping[str, Any], d
     }
     if taken := set(record) & set(own):
         raise InputError(f"grounder's record: expected names other than {sorted(own)}, got {sorted(taken)}")
-    state = {
+    kept = {
         name: (value.to(dtype) if dtype and value.is_floating_point() else value).detach().cpu().contiguous().clone()
-        for name, value in kept_state(grounder).items()
+        for name, value in kept_state(grounder, state).items()
     }
     with atomic_folder(folder) as temporary:
-        save_file(state, temporary / WEIGHTS)
+        save_file(kept, temporary / WEIGHTS)
         own["weights_sha256"] = file_sha256(temporary / WEIGHTS)
         try:
             text = json.dumps({**own, **record}, indent=2, allow_nan=False)
@@ -96,13 +99,16 @@ def load_grounder(folder: Path, device: str | torch.device = "cpu") -> tuple[Gro
     return grounder.to(device).eval(), record
 
 
-def kept_state(grounder: Grounder) -> dict[str, Tensor]:
-    """The tensors that a checkpoint holds: all but those of a pretrained language model that are not trained."""
+def kept_state(grounder: Grounder, state: Mapping[str, Tensor] | None = None) -> dict[str, Tensor]:
+    """The tensors that a checkpoint holds: all but those of a pretrained language model that are not trained.
+
+    state: as in `save_grounder`.
+    """
     pretrained = grounder.backbone.facts["kind"] == "pretrained"
     head = "backbone.lm.lm_head.weight"  # the same tensor as the embeddings of a tiny model, kept once
     return {
         name: value
-        for name, value in grounder.state_dict().items()
+        for name, value in (grounder.state_dict() if state is None else state).items()
         if (name != head if not pretrained else not name.startswith("backbone.lm.") or "lora_" in name)
     }
 

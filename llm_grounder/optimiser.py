@@ -16,7 +16,8 @@ from core.errors import InputError
 
 @dataclass(frozen=True)
 class TrainingSettings:
-    """steps: optimiser's steps in all.   tokens, most: of a batch, see `Mixture`.   accumulate: batches a step.
+    """steps: optimiser's steps in all.   tokens, most: of a batch, see `Mixture`.   accumulate: batches a step,
+    of each process.
 
     rate: of the language model's weights or LoRA's.   head_rate: of all that is new.   warm_up: share of the steps.
     weight_decay: of matrices.   clip: of the gradient's norm.   checkpointing: forget layers' states and compute them
@@ -51,20 +52,28 @@ def share_at(step: int, settings: TrainingSettings) -> float:
     return 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(1.0, (step - warm) / max(1, settings.steps - warm))))
 
 
-def make_optimizer(grounder: nn.Module, settings: TrainingSettings, *, fused: bool = False) -> torch.optim.AdamW:
-    """AdamW over all that is trained: matrices decay, vectors and embeddings of the grounder's tokens do not.
+def decaying(grounder: nn.Module) -> frozenset[str]:
+    """Names of the weights that decay: matrices, and neither vectors nor embeddings of the grounder's tokens."""
+    return frozenset(name for name, weight in grounder.named_parameters() if weight.ndim > 1 and "rows" not in name)
 
-    fused: one kernel for all weights of a GPU.
+
+def make_optimizer(
+    grounder: nn.Module, settings: TrainingSettings, *, fused: bool = False, decay: frozenset[str] | None = None
+) -> torch.optim.AdamW:
+    """AdamW over all that is trained.
+
+    fused: one kernel for all weights of a GPU.   decay: what was `decaying` before weights were spread over processes,
+    after which all are vectors.
 
     Raises:
         InputError: where nothing is to be trained.
     """
+    decay = decaying(grounder) if decay is None else decay
     groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
     for name, parameter in grounder.named_parameters():
         if parameter.requires_grad:
             inside = name.startswith("backbone.lm.")
-            decays = parameter.ndim > 1 and "rows" not in name
-            groups.setdefault((inside, decays), []).append(parameter)
+            groups.setdefault((inside, name in decay), []).append(parameter)
     if not groups:
         raise InputError("training: expected weights to train, got a grounder that is all frozen")
     return torch.optim.AdamW(

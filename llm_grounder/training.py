@@ -1,17 +1,13 @@
 """Trains a grounder with Lightning: rates, precision, processes, gradient checkpointing, a state to go on from.
 
-Knows the grounder, its losses and batches of samples. Does not know datasets, caches or commands. Nothing is caught and
-nothing is dropped: an error of one sample ends the training, with the sample's name in it.
+Knows processes, states and batches of samples. Does not know losses, datasets, caches or commands. Nothing is caught
+and nothing is dropped: an error of one sample ends the training, with the sample's name in it.
 """
 
 from __future__ import annotations
 
 import logging
-import math
-import time
 import warnings
-from collections import Counter
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -19,28 +15,30 @@ from typing import Any, Literal, get_args
 import lightning
 import torch
 from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.plugins.precision import FSDPPrecision
 from lightning.pytorch.strategies import DDPStrategy, FSDPStrategy
-from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from core.errors import InputError, TrackSiftError
+from core.errors import InputError
+from core.processes import rank_of
 from core.reporting import Progress
-from core.training_signals import told_of_signals
+from core.training_signals import AgreedStop, told_of_signals
 from llm_grounder.mixture import Mixture
-from llm_grounder.optimiser import TrainingSettings, make_optimizer, share_at
-from llm_grounder.types import Sample
+from llm_grounder.optimiser import TrainingSettings
+from llm_grounder.training_module import GrounderModule, Learnt, Teller
 
 StrategyName = Literal["single", "ddp", "fsdp"]
+Precision = Literal["bf16-mixed", "32-true"]
 STATE = "grounder.training.ckpt"
-LOG_EVERY = 10
-Teller = Callable[..., None]
-"""Takes a line of a log by its names."""
 
 
 @dataclass(frozen=True)
 class Spread:
-    """How a training is spread. devices: GPUs of each of so many nodes.   strategy: `ddp` copies the model, `fsdp`
-    spreads its weights.   bf16: None for bfloat16 on a GPU and float32 on a CPU.   workers: processes that read.
+    """How a training is spread. devices: processes, one a GPU, of each of so many nodes.   strategy: `ddp` copies the
+    model, `fsdp` spreads its weights.   bf16: None for bfloat16 on a GPU and float32 on a CPU.   workers: processes
+    that read.
+
+    Every process takes batches of its own, so that a step is that of one process which accumulates as many more.
     """
 
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
@@ -54,67 +52,29 @@ class Spread:
         """Refuse several processes without a strategy."""
         if self.strategy not in get_args(StrategyName):
             raise InputError(f"--strategy: expected one of {get_args(StrategyName)}, got {self.strategy!r}")
-        if self.devices * self.nodes > 1 and self.strategy == "single":
-            raise InputError(f"--strategy: expected ddp or fsdp with {self.devices * self.nodes} processes, got single")
+        if self.processes > 1 and self.strategy == "single":
+            raise InputError(f"--strategy: expected ddp or fsdp with {self.processes} processes, got single")
         if self.strategy == "fsdp" and self.device.type != "cuda":
             raise InputError("--strategy: expected GPUs with fsdp, got a CPU")
 
+    @property
+    def processes(self) -> int:
+        """Of all machines."""
+        return self.devices * self.nodes
 
-class GrounderModule(lightning.LightningModule):  # type: ignore[misc]  # the library is untyped
-    """A grounder, whose forward pass gives its losses by name, under AdamW with warm-up and half a cosine."""
-
-    def __init__(self, grounder: nn.Module, settings: TrainingSettings, tell: Teller | None = None) -> None:
-        """tell: called with a line of the log (step, seconds, losses and what was drawn) every few steps."""
-        super().__init__()
-        self.grounder, self.recipe, self.tell = grounder, settings, tell
-        self.begun = time.monotonic()
-        self.seen: Counter[str] = Counter()
-
-    def training_step(self, batch: list[Sample], index: int) -> Tensor:
-        """The total loss of a batch.
-
-        Raises:
-            TrackSiftError: where it is not a finite number.
-        """
-        losses: Mapping[str, Tensor] = self.grounder(batch)
-        total = losses["total"]
-        self.seen.update(sample.request.task.value for sample in batch)
-        if self.global_step % LOG_EVERY == 0 or self.global_step + 1 == self.recipe.steps:
-            values = {name: round(float(value.detach()), 5) for name, value in losses.items()}
-            if not math.isfinite(values["total"]):
-                clips = [sample.clip.id for sample in batch]
-                raise TrackSiftError(
-                    f"training: expected a finite loss, got {values} at step {self.global_step} on clips {clips}"
-                )
-            if self.tell is not None and self.trainer.is_global_zero:
-                seconds = round(time.monotonic() - self.begun, 2)
-                self.tell(step=self.global_step, seconds=seconds, drawn=dict(self.seen), **values)
-        return total
-
-    def transfer_batch_to_device(self, batch: list[Sample], device: torch.device, dataloader_idx: int) -> list[Sample]:
-        """Samples stay where they are: the grounder takes of them what it needs."""
-        return batch
-
-    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """What was drawn goes on after a stop."""
-        checkpoint["seen"] = dict(self.seen)
-
-    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """See `on_save_checkpoint`."""
-        self.seen = Counter(checkpoint["seen"])
-
-    def configure_optimizers(self) -> dict[str, Any]:
-        """AdamW and its schedule."""
-        optimizer = make_optimizer(self.grounder, self.recipe)
-        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: share_at(step, self.recipe))
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+    @property
+    def rank(self) -> int:
+        """Which of all processes this is; 0 for the one that starts the others, and alone writes."""
+        return rank_of(self.devices, self.nodes)
 
 
 def train_grounder(
     grounder: Any, batches: Mixture, settings: TrainingSettings, spread: Spread, out: Path, *,
     resume: bool = False, tell: Teller | None = None, progress: Progress | None = None,
-) -> Counter[str]:  # fmt: skip
-    """Train in place; how many samples of each task were drawn by this process.
+) -> Learnt:  # fmt: skip
+    """Train in place.
+
+    batches: of this process; processes together take `settings.accumulate` batches each a step.
 
     In `out` lies the state of every hundredth part of the training, from which `resume` goes on. It stays until whoever
     keeps the weights deletes it, so that a stop before they are written loses nothing.
@@ -143,7 +103,7 @@ def train_grounder(
         trainer = make_trainer(settings, spread, out, progress)
         loader = DataLoader(batches, batch_size=None, num_workers=0)
         trainer.fit(module, loader, ckpt_path=str(state) if resume else None, weights_only=True)
-    return module.seen
+    return module.learnt
 
 
 def _kept(state: Path) -> str:
@@ -155,6 +115,7 @@ def _kept(state: Path) -> str:
 def make_trainer(settings: TrainingSettings, spread: Spread, out: Path, progress: Progress | None) -> Any:
     """Lightning, with a state every hundredth part and one progress bar of ours."""
     bf16 = spread.device.type == "cuda" if spread.bf16 is None else spread.bf16
+    precision: Precision = "bf16-mixed" if bf16 else "32-true"
     keep = ModelCheckpoint(
         dirpath=out, filename=STATE.removesuffix(".ckpt"), every_n_train_steps=max(1, settings.steps // 100),
         save_top_k=1, enable_version_counter=False,
@@ -162,20 +123,31 @@ def make_trainer(settings: TrainingSettings, spread: Spread, out: Path, progress
     return lightning.Trainer(
         accelerator="gpu" if spread.device.type == "cuda" else "cpu",
         devices=[spread.device.index or 0] if spread.device.type == "cuda" and spread.devices == 1 else spread.devices,
-        num_nodes=spread.nodes, strategy=_strategy(spread.strategy), precision="bf16-mixed" if bf16 else "32-true",
+        num_nodes=spread.nodes, strategy=_strategy(spread.strategy, precision), precision=precision,
         max_steps=settings.steps, max_epochs=-1, accumulate_grad_batches=settings.accumulate,
-        gradient_clip_val=settings.clip, callbacks=[keep, _Bar(settings.steps, progress)], logger=False,
+        gradient_clip_val=settings.clip, logger=False,
+        callbacks=[keep, _Bar(settings.steps, progress), AgreedStop()],
         enable_progress_bar=False, enable_model_summary=False,
         use_distributed_sampler=False,
     )  # fmt: skip
 
 
-def _strategy(name: StrategyName) -> Any:
+def _strategy(name: StrategyName, precision: Precision) -> Any:
     if name == "ddp":
         # A batch of captions gives the boxes' head no gradient.
         return DDPStrategy(find_unused_parameters=True)
-    # LoRA's small trained weights and the large frozen ones lie together.
-    return FSDPStrategy(use_orig_params=True, state_dict_type="full") if name == "fsdp" else "auto"
+    if name == "fsdp":
+        # LoRA's small trained weights and the large frozen ones lie together.
+        return FSDPStrategy(use_orig_params=True, state_dict_type="full", precision_plugin=_Untouched(precision))
+    return "auto"
+
+
+class _Untouched(FSDPPrecision):  # type: ignore[misc]  # the library is untyped
+    """FSDP's precision, with samples as they are: the grounder takes of them what it needs."""
+
+    def convert_input(self, data: Any) -> Any:
+        """See Lightning."""
+        return data
 
 
 class _Bar(lightning.Callback):  # type: ignore[misc]  # the library is untyped

@@ -38,6 +38,7 @@ from miniature.clip_training.evaluate import retrieval
 from miniature.clip_training.views import ClipViews, render_all
 from miniature.clip_training.vocabulary import count_words, learn_merges, vocabulary_size, write_merges
 from miniature.splits import SPLITS
+from miniature.training_run import named_signals
 
 IMAGE_SIZE = 64
 WIDTH = 128  # of the joint space and of the text tower
@@ -239,7 +240,8 @@ def main(
         plan = {"out": out, "device": pick_device(device), **asdict(settings)}
         print_table("would train", ["setting", "value"], [[name, str(value)] for name, value in plan.items()])
         return
-    figures = train(out, settings, pick_device(device), workers)
+    with named_signals(out):  # minutes of work, of which no state is kept
+        figures = train(out, settings, pick_device(device), workers)
     print_table("Miniature open_clip, valid: caption to crop", list(figures), [list(figures.values())])
     emit({f"clip_{name}": value for name, value in figures.items()}, settings=asdict(settings))
 

@@ -42,9 +42,10 @@ from miniature.detector_training.pool import FIRST_SEED, Pool
 from miniature.detector_training.trainer import SMOKE, TERMS, Settings, Trainer, read_state
 from miniature.detector_training.vocabulary import make_tokenizer
 from miniature.sam2_training.schedule import Clock
-from miniature.training_run import check, check_loss, prepare
+from miniature.training_run import check, check_loss, named_signals, prepare, say_waiting, stopped
 from miniature.world.spec import SIDE
 from proposals.detector import Detector, load_detector, quiet
+from tracksift.scheduling.stopping import Stop
 
 LOG_EVERY = 50
 MEASURED = ("valid", "shifted_dev")
@@ -61,23 +62,28 @@ class Run(training_run.Run):
     frames: Sequence[HeldOut]
 
 
-def train(trainer: Trainer, pool: Pool, clock: Clock, run: Run, tell: Progress) -> None:
-    """Steps until the clock says 1; logs, measures and saves on the way.
+def train(trainer: Trainer, pool: Pool, clock: Clock, run: Run, tell: Progress, stop: Stop) -> None:
+    """Steps until the clock says 1; logs, measures and saves on the way.   stop: asked after every step.
 
     Raises:
+        StoppedError: when a signal asked to stop; the state to go on from is written.
         TrackSiftError: when the loss is no longer a finite number.
     """
     every = LOG_EVERY if clock.steps is None else min(LOG_EVERY, max(1, clock.steps // 4))
-    run.measured = time.monotonic()
+    run.measured, before = time.monotonic(), trainer.drawn
     while (progress := clock.progress(trainer.step)) < 1:
         trainer.progress = progress
         told = trainer.advance(pool)
+        if stop.asked():  # before anything is asked of workers, whom the signal may have ended too
+            trainer.drawn = before + pool.drawn
+            trainer.save(run.state)
+            raise stopped(run.out, stop.signal, f"--resume goes on from step {trainer.step}")
         # While the pool fills, take all there is; afterwards no more than keeps the steps waiting for nothing.
         pool.take(trainer.settings.refresh if pool.filled == pool.size else 8 * trainer.settings.refresh)
-        trainer.drawn = pool.drawn
+        trainer.drawn = before + pool.drawn
         if trainer.step % every == 0:
             values = {name: round(value, 4) for name, value in zip(TERMS, told.tolist(), strict=True)}
-            run.log(step=trainer.step, progress=round(progress, 4), scenes=pool.drawn, **values)
+            run.log(step=trainer.step, progress=round(progress, 4), scenes=trainer.drawn, **values)
             check_loss(values["total"], trainer.step)
             tell(round(1000 * progress), 1000)
         if run.due():
@@ -193,15 +199,16 @@ def main(
     torch.backends.cudnn.benchmark = place.type == "cuda"
     out.mkdir(parents=True, exist_ok=True)
     drawn = int(read_state(out / training_run.STATE)["drawn"]) if resume else 0
-    with closing(Pool(settings.pool, place, workers=workers, skip=drawn)) as pool:
+    with named_signals(out), closing(Pool(settings.pool, place, workers=workers, skip=drawn)) as pool:
         trainer = Trainer(settings, place, capture=capture and place.type == "cuda")
         run = Run(out, began, 60.0, list(held_out("valid", 1 if smoke else 12)))
         prepare(trainer, pool, run, items="scenes", resume=resume)
         left = 60 * minutes - (time.monotonic() - began)
         clock = Clock(trainer.progress, steps, left, time.monotonic, time.monotonic())
-        with run.bar("training, thousandths", 1000) as tell:
-            train(trainer, pool, clock, run, tell)
-    measured = finish(trainer, run, clips=clips, workers=workers)
+        with run.bar("training, thousandths", 1000) as tell, named_signals(out, say_waiting) as stop:
+            train(trainer, pool, clock, run, tell, stop)
+    with named_signals(out):
+        measured = finish(trainer, run, clips=clips, workers=workers)
     print_figures(f"miniature GroundingDINO after {trainer.step} steps, attribute expressions", measured)
     emit(flat(measured) | {"steps": trainer.step}, {"seed": seed, "minutes": minutes, "size": asdict(settings.size)})
 

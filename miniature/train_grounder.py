@@ -37,7 +37,7 @@ from miniature.grounder_training.films import FIRST_SEED, Film, Order, Sight, St
 from miniature.grounder_training.settings import FULL, SMALL, SMOKE, Settings
 from miniature.grounder_training.trainer import Trainer, read_state
 from miniature.sam2_training.schedule import Clock
-from miniature.training_run import check, check_loss, named_signals, prepare, stopped
+from miniature.training_run import check, check_loss, named_signals, prepare, say_waiting, stopped
 from tracksift.clips import Inputs
 from tracksift.models import WEIGHTS
 from tracksift.scheduling.stopping import Stop
@@ -200,7 +200,7 @@ def main(
         left = 60 * minutes - (time.monotonic() - began)  # for this part of the training, of which the clock wants all
         whole = left * (1 - trainer.progress) / max(until - trainer.progress, 1e-9)
         clock = Clock(trainer.progress, steps, whole, time.monotonic, time.monotonic())
-        with run.bar("training, thousandths", 1000) as tell, named_signals(out, _wait) as stop:
+        with run.bar("training, thousandths", 1000) as tell, named_signals(out, say_waiting) as stop:
             figures = train(trainer, studio, clock, sight, run, tell, stop, until)
     folder = finish(trainer, run, sight)  # once more, with the last figures in its record
     rows = [(name, f"{value:.3f}") for name, value in figures.items()]
@@ -209,10 +209,6 @@ def main(
         figures | {"steps": trainer.step, "films": trainer.drawn},
         {"seed": seed, "minutes": minutes, "size": size, "grounder": str(folder)},
     )
-
-
-def _wait() -> None:
-    typer.echo("stopping after the step at hand; once more ends at once", err=True)
 
 
 def choose_settings(size: str, *, mixture: Mapping[Task, float] | None, **values: Any) -> Settings:

@@ -36,8 +36,9 @@ from miniature.sam2_training.schedule import Clock, stage_at
 from miniature.sam2_training.steps import compiled_parts, plain_parts
 from miniature.sam2_training.team import join
 from miniature.sam2_training.trainer import SMOKE, Settings, Trainer
-from miniature.training_run import check, check_loss, prepare
+from miniature.training_run import check, check_loss, named_signals, prepare, say_waiting, stopped
 from proposals.checkpoints import build_sam2, load_sam2
+from tracksift.scheduling.stopping import Stop
 
 LOG_EVERY = 20
 MEASURED = ("valid", "shifted_dev", CUTOUTS)
@@ -57,26 +58,35 @@ class Run(training_run.Run):
     init: str | None = None
 
 
-def train(trainer: Trainer, pool: Pool, clock: Clock, run: Run, tell: Progress) -> None:
+def train(trainer: Trainer, pool: Pool, clock: Clock, run: Run, tell: Progress, stop: Stop) -> None:
     """Steps until the clock says 1; logs, measures and saves on the way.
 
+    stop: asked after every step; what one process of a team is asked ends all of them.
+
     Raises:
+        StoppedError: when a signal asked to stop; the state to go on from is written.
         TrackSiftError: when the loss is no longer a finite number.
     """
     last = LOG_EVERY if clock.steps is None else min(LOG_EVERY, max(1, clock.steps // 4))
-    run.measured = time.monotonic()
+    run.measured, before = time.monotonic(), used_up(trainer.rendered, trainer.settings)
     team = trainer.team
     while (progress := team.agree(clock.progress(trainer.step), trainer.device)) < 1:
         trainer.progress = progress
         stage = stage_at(progress)
         losses = trainer.advance(pool, stage)
+        if number := team.most(stop.signal, trainer.device):  # before workers are asked, whom it may have ended too
+            trainer.rendered = before + pool.rendered
+            if run.leads:
+                trainer.save(run.state)
+            team.part()  # else torchrun would end the one that writes when the first of the others is gone
+            raise stopped(run.out, number, f"--resume goes on from step {trainer.step}")
         # While the pool fills, take all there is; afterwards no more than keeps the steps waiting for nothing.
         full = pool.filled == len(pool.area)
         pool.take(trainer.settings.refresh if full else 4 * trainer.settings.refresh)
-        trainer.rendered = pool.rendered
+        trainer.rendered = before + pool.rendered
         if trainer.step % last == 0:
             values = {name: round(float(value.detach()), 5) for name, value in vars(losses).items()}
-            run.log(step=trainer.step, stage=stage.name, progress=round(progress, 4), clips=pool.rendered, **values)
+            run.log(step=trainer.step, stage=stage.name, progress=round(progress, 4), clips=trainer.rendered, **values)
             check_loss(values["total"], trainer.step)
             tell(round(1000 * progress), 1000)
         if run.due():
@@ -165,18 +175,22 @@ def main(
     model = model.to(place)
     trainer = Trainer(model, compiled_parts(model) if fast else plain_parts(model), settings, capture=fast, team=team)
     done = saved_clips(out / training_run.STATE, settings) if resume else 0
-    with closing(Pool(settings.pool, place, workers=workers, skip=done, cutouts=cutouts, rank=team.rank)) as pool:
+    with (
+        named_signals(out),
+        closing(Pool(settings.pool, place, workers=workers, skip=done, cutouts=cutouts, rank=team.rank)) as pool,
+    ):
         held_out = held_out_clips(1 if smoke else 8) if team.leads else {}
         run = Run(out, began, 60.0, held_out, build_sam2(CONFIG).to(place), source, leads=team.leads)
         prepare(trainer, pool, run, items="clips", resume=resume)
         left = 60 * minutes - (time.monotonic() - began)
         clock = Clock(trainer.progress, steps, left, time.monotonic, time.monotonic())
-        with run.bar("training, thousandths", 1000) as tell:
-            train(trainer, pool, clock, run, tell)
+        with run.bar("training, thousandths", 1000) as tell, named_signals(out, say_waiting) as stop:
+            train(trainer, pool, clock, run, tell, stop)
     team.part()
     if not team.leads:
         return
-    measured = finish(trainer, run, clips=clips, workers=workers)
+    with named_signals(out):
+        measured = finish(trainer, run, clips=clips, workers=workers)
     table = [row for split, figures in zip(MEASURED, measured, strict=True) for row in rows(split, figures)]
     print_table(f"miniature SAM2 after {trainer.step} steps, {clips} clips a split", COLUMNS, table)
     emit(json.loads((out / "sam2.json").read_text())["figures"], {"seed": seed, "steps": trainer.step})
@@ -202,7 +216,12 @@ def check_init(init: Path | None, *, resume: bool) -> None:
 def saved_clips(state: Path, settings: Settings) -> int:
     """How many seeds an earlier training has used up, so that a refreshed pool goes on behind them."""
     saved = torch.load(state, map_location="cpu", weights_only=True)
-    return max(0, int(saved["rendered"]) - settings.pool)
+    return used_up(int(saved["rendered"]), settings)
+
+
+def used_up(rendered: int, settings: Settings) -> int:
+    """How many of the clips that ever arrived are no longer in the pool."""
+    return max(0, rendered - settings.pool)
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import math
 import signal
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -144,6 +145,11 @@ def named_signals(out: Path, on_first: Callable[[], None] | None = None) -> Iter
                 else "nothing was kept, and the same command starts anew"
             )
             raise stopped(out, stop.signal, how) from None
+
+
+def say_waiting() -> None:
+    """What the first signal answers, to be given to `named_signals`, where a step is at hand."""
+    sys.stderr.write("stopping after the step at hand; once more ends at once\n")
 
 
 def stopped(out: Path, number: int, how: str) -> StoppedError:

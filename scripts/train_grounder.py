@@ -3,6 +3,7 @@
 Knows flags and tables. Does not know how a grounder is trained.
 """
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, cast
 
@@ -43,12 +44,14 @@ def main(
     steps: Annotated[int, typer.Option(help="Optimiser's steps.", min=1)] = 2000,
     tokens: Annotated[int, typer.Option(help="Tokens of a batch, which is filled up to them.", min=1)] = 16_384,
     most: Annotated[int, typer.Option(help="Samples of a batch at most.", min=1)] = 32,
-    accumulate: Annotated[int, typer.Option(help="Batches a step.", min=1)] = 1,
+    accumulate: Annotated[int, typer.Option(help="Batches a step, of each process.", min=1)] = 1,
     rate: Annotated[float, typer.Option(help="Learning rate of the LM or of LoRA.")] = 2e-4,
     head_rate: Annotated[float, typer.Option(help="Learning rate of all that is new.")] = 5e-4,
     checkpointing: Annotated[bool, typer.Option("--checkpointing", help="Recompute layers, for less memory.")] = False,
     device: options.Device = "auto",
-    devices: Annotated[int, typer.Option(help="Processes on this machine, one a GPU.", min=1)] = 1,
+    devices: Annotated[
+        int, typer.Option(help="Processes on this machine, one a GPU, with batches of their own.", min=1)
+    ] = 1,
     nodes: Annotated[int, typer.Option(help="Machines; start this command on each, as Lightning says.", min=1)] = 1,
     strategy: Annotated[str, typer.Option(help="single, ddp (copies the model) or fsdp (spreads it).")] = "single",
     bf16: Annotated[bool | None, typer.Option(help="bfloat16; by default on a GPU and not on a CPU.")] = None,
@@ -91,7 +94,9 @@ def main(
         material.width, material.patches, visual_tokens=visual, patch_width=patch_width, patch_layers=patch_layers,
         **changes,
     )  # fmt: skip
-    show(material.splits, material.counts)
+    leads = spread.rank == 0  # of several processes, which all run this command, the one that speaks
+    if leads:
+        show(material.splits, material.counts)
     settings = {"recipe": recipe, "lm": lm, "data": data, "steps": steps, "out": out, "dry_run": dry_run}
     figures = {"examples": sum(material.counts.values()), "videos": len(material.caches)}
     if dry_run:
@@ -102,9 +107,10 @@ def main(
     torch.manual_seed(seed)
     lora = LoraSettings(lora_rank, 2 * lora_rank) if lora_rank else None
     grounder = Grounder(shape, make_backbone(lm, material, shape, lora))
-    with reporting.progress_bar("steps", steps) as bar:
+    with reporting.progress_bar("steps", steps) if leads else nullcontext() as bar:
         drawn = train(grounder, material, found, recipe, inputs, training, spread, out, resume=resume, progress=bar)
-    reporting.emit({**figures, **{f"drawn_{task}": count for task, count in drawn.items()}}, settings)
+    if leads:
+        reporting.emit({**figures, **{f"drawn_{task}": count for task, count in drawn.items()}}, settings)
 
 
 def show(splits: "tuple[Examples, ...]", counts: dict[str, int]) -> None:

@@ -82,11 +82,9 @@ class Calibration:
     def limit(self, probability: NDArray[np.floating], presence: float) -> float:
         """What a track's probability has to exceed here, which is fusion's threshold for this one expression.
 
-        `threshold`, or `share` of the best of `probability` [N] where that is less, unless the answer is no target;
-        1, which no track exceeds, from the gate on.
+        `threshold`, or `share` of the best of `probability` [N] where that is less, unless the answer is no target. The
+        gate is `choose`'s business.
         """
-        if len(probability) and 1 - presence >= self.gate:
-            return 1.0
         if self.share >= 1 or not len(probability):
             return self.threshold
         best = float(probability.max())
@@ -111,9 +109,11 @@ def sigmoid(x: NDArray[np.float64] | np.float64) -> NDArray[np.float64]:
 
 
 def choose(
-    probability: NDArray[np.float64], presence: float, threshold: float, no_target_threshold: float
+    probability: NDArray[np.float64], presence: float, threshold: float, no_target_threshold: float, gate: float = 1.0
 ) -> NDArray[np.bool_]:
     """Fusion's rule on competing tracks: [N] bool."""
+    if gate < 1 and 1 - presence >= gate:
+        return np.zeros(len(probability), dtype=np.bool_)
     chosen = np.asarray(probability > threshold)
     if not chosen.any() and len(chosen) and 1 - presence < no_target_threshold:
         chosen[int(np.argmax(probability))] = True
@@ -126,7 +126,7 @@ def mean_score(scored: Sequence[Scored], calibration: Calibration) -> float:
     for item in scored:
         probability, presence = calibration.probability(item.logits), calibration.presence(item.logits)
         limit = calibration.limit(probability, presence)
-        chosen = choose(probability, presence, limit, calibration.no_target_threshold)
+        chosen = choose(probability, presence, limit, calibration.no_target_threshold, calibration.gate)
         scores.append(overlap_score(item.labels, item.expression, chosen))
     return float(np.mean(scores))
 

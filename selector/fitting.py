@@ -6,9 +6,7 @@ Knows devices, processes, checkpoints and folders. Does not know losses, recipes
 from __future__ import annotations
 
 import logging
-import os
 import shutil
-import signal
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,11 +17,12 @@ from typing import Any, cast
 import lightning
 import torch
 from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
-from lightning.pytorch.utilities.exceptions import SIGTERMException
 from torch import Tensor
 
 from core.atomic import atomic_path
-from core.errors import InputError, StoppedError
+from core.errors import InputError
+from core.processes import local_rank_of, rank_of
+from core.training_signals import told_of_signals
 from selector.learner import SelectorModule
 from selector.loading import SelectorDataModule
 
@@ -57,19 +56,12 @@ class Spread:
     @property
     def rank(self) -> int:
         """Which of all processes this is; 0 for the one that starts the others."""
-        if self.processes == 1:
-            return 0
-        for name in ("RANK", "SLURM_PROCID"):  # torchrun's, SLURM's
-            if name in os.environ:
-                return int(os.environ[name])
-        return int(os.environ.get("NODE_RANK", "0")) * self.devices + self.local_rank
+        return rank_of(self.devices, self.nodes)
 
     @property
     def local_rank(self) -> int:
         """Which of this machine's processes this is."""
-        if self.processes == 1:
-            return 0
-        return int(os.environ.get("LOCAL_RANK", os.environ.get("SLURM_LOCALID", "0")))
+        return local_rank_of(self.devices, self.nodes)
 
     def place(self, device: torch.device) -> torch.device:
         """This process' own device; InputError where there are too few, or none that records graphs."""
@@ -117,7 +109,7 @@ def fit(
         enable_progress_bar=False,
         enable_model_summary=False,
     )
-    with _tensor_cores(device), _told_of_signals(state), warnings.catch_warnings():
+    with _tensor_cores(device), told_of_signals(state.parent, lambda: _kept(state)), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Checkpoint directory .* exists")  # it does when a training goes on
         warnings.filterwarnings("ignore", message=".*LeafSpec")  # the library's own use of torch
         warnings.filterwarnings("ignore", message=".*does not have many workers")  # nothing is read while training
@@ -140,24 +132,10 @@ def _tensor_cores(device: torch.device) -> Iterator[None]:
         torch.set_float32_matmul_precision(before)
 
 
-@contextmanager
-def _told_of_signals(state: Path) -> Iterator[None]:
-    """Lightning leaves with exit code 0 at SIGTERM and with 1 at SIGINT, and says nothing: here both are named."""
-    try:
-        yield
-    except SystemExit as left:
-        if isinstance(left, SIGTERMException):
-            number = signal.SIGTERM
-        elif isinstance(left.__context__, KeyboardInterrupt):
-            number = signal.SIGINT
-        else:
-            raise
-        kept = (
-            "the same command goes on from its last epoch"
-            if (state / CHECKPOINTS / "last.ckpt").exists()
-            else ("no epoch was done, and the same command starts anew")
-        )
-        raise StoppedError(f"{state.parent}: training ended by {number.name}; {kept}", number) from None
+def _kept(state: Path) -> str:
+    if (state / CHECKPOINTS / "last.ckpt").exists():
+        return "the same command goes on from its last epoch"
+    return "no epoch was done, and the same command starts anew"
 
 
 def model_state(checkpoint: dict[str, Tensor]) -> dict[str, Any]:

@@ -56,11 +56,6 @@ class Selector:
         """Where the weights are."""
         return next(self.model.parameters()).device
 
-    @property
-    def threshold(self) -> float:
-        """Fusion's threshold on a track's probability, where all expressions have the same."""
-        return self.calibration.threshold
-
     def limit(self, scores: TrackScores) -> float:
         """Fusion's threshold on a track's probability for the expression that the scores are of."""
         return self.calibration.limit(scores.probability, scores.presence)
@@ -69,6 +64,11 @@ class Selector:
     def no_target_threshold(self) -> float:
         """Fusion's threshold on the probability of no target."""
         return self.calibration.no_target_threshold
+
+    @property
+    def gate(self) -> float:
+        """The probability of no target from which on fusion selects nothing; 1 for never."""
+        return self.calibration.gate
 
     def score(
         self,

@@ -70,6 +70,7 @@ class ZeroShotSelector:
     settings: ZeroShotSettings = field(default_factory=ZeroShotSettings)
     threshold: float = 0.5
     no_target_threshold: float = 1.0
+    gate: float = 1.0
 
     @property
     def sha256(self) -> str:

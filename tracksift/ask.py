@@ -128,10 +128,7 @@ class Pipeline:
     def fusion(self, scores: TrackScores) -> FusionSettings:
         """The thresholds that the selector was calibrated for, for the expression that the scores are of."""
         selector = self.selector
-        rule = FusionSettings(selector.threshold, selector.no_target_threshold)
-        if isinstance(selector, Selector):
-            rule = replace(rule, gate=selector.calibration.gate)
-        return rule if rule.shut(scores.presence) else replace(rule, threshold=selector.limit(scores))
+        return FusionSettings(selector.limit(scores), selector.no_target_threshold, gate=selector.gate)
 
     def answer(self, cache: Path, expressions: Sequence[Expression]) -> list[Answer]:
         """Answers from a cache file, one an expression, in order.

@@ -90,9 +90,9 @@ def make_backbone(spec: str, material: Material, settings: GrounderSettings, lor
 
 def train(
     grounder: Grounder, material: Material, recipe: Recipe, name: str, inputs: Inputs, training: TrainingSettings,
-    spread: Spread, out: Path, *, rank: int = 0, resume: bool = False, progress: Progress | None = None,
+    spread: Spread, out: Path, *, resume: bool = False, progress: Progress | None = None,
 ) -> Counter[str]:  # fmt: skip
-    """Train and write OUT/grounder and OUT/log.jsonl; how many samples of each task this process drew.
+    """Train, and in the first process write OUT/grounder and OUT/log.jsonl; how many samples of each task were drawn.
 
     Raises:
         InputError: with a stopped training in OUT that is not to be resumed, or none that is.
@@ -102,15 +102,16 @@ def train(
     out.mkdir(parents=True, exist_ok=True)
     batches = Mixture(
         sources_of(material, recipe, inputs), grounder.settings, tokens=training.tokens, most=training.most,
-        seed=training.seed, rank=rank, processes=spread.devices * spread.nodes,
+        seed=training.seed, rank=spread.rank, processes=spread.processes,
     )  # fmt: skip
-    seen = train_grounder(
+    learnt = train_grounder(
         grounder, batches, training, spread, out, resume=resume, tell=_teller(out / LOG), progress=progress
     )
-    if rank == 0:
-        save_grounder(out / FOLDER, grounder, make_record(name, recipe, material, inputs, training, seen))
+    if spread.rank == 0:
+        record = make_record(name, recipe, material, inputs, training, spread, learnt.drawn)
+        save_grounder(out / FOLDER, grounder, record, state=learnt.state)
         (out / STATE).unlink(missing_ok=True)
-    return seen
+    return learnt.drawn
 
 
 def sources_of(material: Material, recipe: Recipe, inputs: Inputs) -> list[Source]:
@@ -131,13 +132,15 @@ def sources_of(material: Material, recipe: Recipe, inputs: Inputs) -> list[Sourc
 
 
 def make_record(
-    name: str, recipe: Recipe, material: Material, inputs: Inputs, training: TrainingSettings, seen: Counter[str]
-) -> dict[str, Any]:
+    name: str, recipe: Recipe, material: Material, inputs: Inputs, training: TrainingSettings, spread: Spread,
+    drawn: Counter[str],
+) -> dict[str, Any]:  # fmt: skip
     """What was trained, on what and how."""
     left_out = {f"{s.name} {s.split}": dict(s.left_out) for s in material.splits}
     return {
         "recipe": name, "inputs": inputs.record(), "manner": asdict(recipe.manner), "examples": dict(material.counts),
-        "left_out": left_out, "drawn": dict(seen), "training": asdict(training), "environment": environment(),
+        "left_out": left_out, "drawn": dict(drawn), "training": asdict(training), "processes": spread.processes,
+        "environment": environment(),
     }  # fmt: skip
 
 

@@ -204,8 +204,7 @@ class Index:
         order = able[np.lexsort((able, -scores.probability[able]))]
         settings = self.pipeline.fusion(scores)
         probability = scores.probability[order]
-        chosen = choose(probability, scores.presence, settings.threshold, settings.no_target_threshold)
-        chosen &= not settings.shut(scores.presence)
+        chosen = choose(probability, scores.presence, settings.threshold, settings.no_target_threshold, settings.gate)
         ranking, tracks = (tuple(int(i) for i in indices) for indices in (order, order[chosen]))
         return Found(held.file.video, expression, scores, ranking, tracks)
 

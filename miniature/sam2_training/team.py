@@ -46,6 +46,14 @@ class Team:
         distributed.broadcast(told, src=0)
         return float(told)
 
+    def most(self, value: int, device: torch.device) -> int:
+        """The greatest of all processes' values, in every process."""
+        if self.size == 1:
+            return value
+        told = torch.tensor([value], device=device)
+        distributed.all_reduce(told, distributed.ReduceOp.MAX)
+        return int(told)
+
     def part(self) -> None:
         """Wait for one another, then each process is on its own."""
         if self.size > 1:

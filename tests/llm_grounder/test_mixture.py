@@ -77,9 +77,9 @@ def test_the_rate_rises_and_falls():
 def test_a_grounder_learns_and_tells_what_it_drew(tmp_path):
     grounder, lines = tiny_grounder(), []
     before = [p.clone() for p in grounder.parameters()]
-    seen = train_grounder(grounder, mixture(), FAST, Spread(), tmp_path, tell=lambda **line: lines.append(line))
+    learnt = train_grounder(grounder, mixture(), FAST, Spread(), tmp_path, tell=lambda **line: lines.append(line))
     assert [line["step"] for line in lines] == [0, 3]
-    assert lines[-1]["drawn"] == dict(seen)
+    assert lines[-1]["drawn"] == dict(learnt.drawn)
     assert any(not torch.equal(a, b) for a, b in zip(before, grounder.parameters(), strict=True))
 
 

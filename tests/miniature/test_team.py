@@ -16,8 +16,9 @@ SCRIPT = textwrap.dedent("""
     gradients = [torch.full((2, 3), float(team.rank)), torch.tensor([10.0 * team.rank])]
     team.average(gradients)
     told = team.agree(0.25 + team.rank, place)
+    most = team.most(15 * team.rank, place)
     team.part()
-    print(json.dumps([team.leads, told, [g.flatten().tolist() for g in gradients]]))
+    print(json.dumps([team.leads, told, most, [g.flatten().tolist() for g in gradients]]))
 """)
 
 
@@ -27,7 +28,7 @@ def free_port():
         return listener.getsockname()[1]
 
 
-def test_two_processes_average_gradients_and_hear_the_leader():
+def test_two_processes_average_gradients_and_hear_one_another():
     port = str(free_port())
     ranks = [
         subprocess.Popen(
@@ -39,9 +40,9 @@ def test_two_processes_average_gradients_and_hear_the_leader():
         for rank in range(2)
     ]
     replies = [json.loads(process.communicate(timeout=120)[0].splitlines()[-1]) for process in ranks]
-    assert [leads for leads, _, _ in replies] == [True, False]
-    for _, told, gradients in replies:
-        assert told == 0.25
+    assert [leads for leads, *_ in replies] == [True, False]
+    for _, told, most, gradients in replies:
+        assert (told, most) == (0.25, 15)
         assert gradients == [[0.5] * 6, [5.0]]
 
 
@@ -52,4 +53,4 @@ def test_without_a_launcher_a_process_is_alone(monkeypatch):
     gradient = torch.ones(2)
     team.average([gradient])
     assert gradient.tolist() == [1, 1]
-    assert team.agree(0.5, place) == 0.5
+    assert (team.agree(0.5, place), team.most(15, place)) == (0.5, 15)

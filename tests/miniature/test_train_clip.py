@@ -1,4 +1,6 @@
 import json
+import os
+import signal
 
 import numpy as np
 import pytest
@@ -6,6 +8,7 @@ import torch
 from open_clip.tokenizer import SimpleTokenizer
 from typer.testing import CliRunner
 
+from core import cli
 from core.errors import InputError, OutputError
 from core.open_clip_folder import load_open_clip
 from core.text import load_text_encoder
@@ -270,6 +273,15 @@ def test_the_command_ends_with_its_figures_as_json(tmp_path):
     assert result.exit_code == 0, result.output
     line = json.loads(result.stdout.splitlines()[-1])
     assert {"clip_r1", "clip_chance", "clip_n", "clip_gallery", "device", "versions"} <= set(line)
+
+
+def test_a_signal_is_named_and_leaves_nothing(command, tmp_path, monkeypatch):
+    monkeypatch.setattr(train_clip, "optimise", lambda *args: os.kill(os.getpid(), signal.SIGTERM))
+    words = ("--out", tmp_path / "o", "--smoke", "--workers", 0, "--device", "cpu")
+    ended = command(*words, app=lambda: cli.run(train_clip.app), name="train_clip")
+    assert ended.code == 128 + signal.SIGTERM
+    assert "o: training ended by SIGTERM; nothing was kept, and the same command starts anew" in ended.err
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,6 @@
 import json
+import os
+import signal
 from dataclasses import asdict, replace
 
 import numpy as np
@@ -7,13 +9,15 @@ import torch
 import transformers
 from torch import nn
 
+from core import cli
 from core.errors import CheckpointError, InputError
+from miniature import train_detector
 from miniature.detector_training import evaluate, forward, losses, phrases, pool
 from miniature.detector_training import vocabulary as words
 from miniature.detector_training.batches import GROUPS, SHOWN, draw_batch, jitter, turn
 from miniature.detector_training.evaluate import Answered, Asked
 from miniature.detector_training.model import Size, freeze, frozen_state, make_model
-from miniature.detector_training.trainer import SMOKE, TERMS, Trainer
+from miniature.detector_training.trainer import SMOKE, TERMS, Trainer, read_state
 from miniature.train_detector import app, choose_settings, make_processor
 from miniature.training_steps import rate_at
 from proposals.detector import Detector, load_detector
@@ -483,6 +487,37 @@ def test_a_training_goes_on_where_it_was(command, tmp_path):
     assert (again.code, again.figures["steps"]) == (0, 6)
     lines = (tmp_path / "run" / "log.jsonl").read_text().splitlines()
     assert [json.loads(line)["resumed"] for line in lines if "resumed" in line] == [False, True]
+
+
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGINT"])
+def test_a_signal_ends_a_training_after_its_step_and_it_goes_on(command, tmp_path, monkeypatch, name):
+    number, plain = getattr(signal, name), Trainer.advance
+
+    def advance(trainer, scenes):
+        if trainer.step == 1:
+            os.kill(os.getpid(), number)
+        return plain(trainer, scenes)
+
+    flags = ("--out", tmp_path / "run", "--smoke", "--device", "cpu")
+    before = signal.getsignal(number)
+    monkeypatch.setattr(train_detector, "finish", lambda *args, **values: {})
+    with monkeypatch.context() as patch:
+        patch.setattr(Trainer, "advance", advance)
+        ended = command(*flags, app=lambda: cli.run(app), name="train")
+    assert (ended.code, signal.getsignal(number)) == (128 + number, before)
+    assert f"stopped: {tmp_path / 'run'}: training ended by {name}; --resume goes on from step 2\n" in ended.err
+    assert int(read_state(tmp_path / "run" / "state.pt")["drawn"]) == 3
+    whole = command(*flags, "--resume", app=lambda: cli.run(app), name="train")
+    assert (whole.code, whole.figures["steps"]) == (0, 4), whole.err
+    assert int(read_state(tmp_path / "run" / "state.pt")["drawn"]) == 6
+
+
+def test_a_training_ended_before_its_first_step_says_that_nothing_was_kept(command, tmp_path, monkeypatch):
+    monkeypatch.setattr(train_detector, "prepare", lambda *args, **values: os.kill(os.getpid(), signal.SIGTERM))
+    flags = ("--out", tmp_path / "run", "--smoke", "--device", "cpu")
+    ended = command(*flags, app=lambda: cli.run(app), name="train")
+    assert ended.code == 128 + signal.SIGTERM
+    assert "ended by SIGTERM; nothing was kept, and the same command starts anew" in ended.err
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,8 @@
 
 import json
 import math
+import os
+import signal
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,12 +13,14 @@ import torch
 from torch.nn import functional as F
 from typer.testing import CliRunner
 
+from core import cli
 from core.errors import CheckpointError, InputError, TrackSiftError
 from miniature import train_sam2
 from miniature.sam2_training import batches, losses, pool, schedule, steps
 from miniature.sam2_training.forward import encode, normalise
 from miniature.sam2_training.trainer import SMOKE, Settings, Trainer
 from proposals.checkpoints import build_sam2, load_sam2
+from tracksift.scheduling.stopping import Stop
 
 CONFIG = Path(train_sam2.CONFIG)
 CPU = torch.device("cpu")
@@ -409,6 +413,50 @@ def test_the_command_trains_writes_a_record_and_resumes(tmp_path):
     assert "--resume" in str(again.exception)
 
 
+def test_a_signal_ends_a_training_after_its_step_and_it_goes_on(command, tmp_path, monkeypatch):
+    number, plain, out = signal.SIGTERM, Trainer.advance, tmp_path / "run"
+
+    def advance(trainer, clips, stage):
+        os.kill(os.getpid(), number)
+        return plain(trainer, clips, stage)
+
+    def finish(trainer, run, **values):
+        (out / "sam2.json").write_text('{"figures": {}}')
+        return [{}] * len(train_sam2.MEASURED)
+
+    words = ("--out", out, "--smoke", "--steps", 2, "--device", "cpu")
+    before = signal.getsignal(number)
+    monkeypatch.setattr(train_sam2, "finish", finish)
+    monkeypatch.setattr(train_sam2, "held_out_clips", lambda count: {})
+    with monkeypatch.context() as patch:
+        patch.setattr(Trainer, "advance", advance)
+        ended = command(*words, app=lambda: cli.run(train_sam2.app), name="train_sam2")
+    assert (ended.code, signal.getsignal(number)) == (128 + number, before)
+    assert f"stopped: {out}: training ended by SIGTERM; --resume goes on from step 1\n" in ended.err
+    assert train_sam2.saved_clips(out / "state.pt", SMOKE) == 0
+    whole = command(*words, "--resume", app=lambda: cli.run(train_sam2.app), name="train_sam2")
+    assert (whole.code, torch.load(out / "state.pt", weights_only=True)["step"]) == (0, 2), whole.err
+
+
+def test_a_training_ended_before_its_first_step_says_that_nothing_was_kept(command, tmp_path, monkeypatch):
+    monkeypatch.setattr(train_sam2, "prepare", lambda *args, **values: os.kill(os.getpid(), signal.SIGTERM))
+    monkeypatch.setattr(train_sam2, "held_out_clips", lambda count: {})
+    words = ("--out", tmp_path / "run", "--smoke", "--device", "cpu")
+    ended = command(*words, app=lambda: cli.run(train_sam2.app), name="train_sam2")
+    assert ended.code == 128 + signal.SIGTERM
+    assert "ended by SIGTERM; nothing was kept, and the same command starts anew" in ended.err
+
+
+def test_clips_of_a_training_that_goes_on_twice_are_counted_on(tmp_path, clips):
+    """Else the third part would see the clips of the first one again."""
+    model = build_sam2(CONFIG)
+    made = Trainer(model, steps.plain_parts(model), replace(SMOKE, pool=2, first=2))
+    made.rendered = 10
+    run, clock = train_sam2.Run(tmp_path, 0.0, 1e9, {}, model), schedule.Clock(0.0, 1, 0.0, lambda: 0.0, 0.0)
+    train_sam2.train(made, clips, clock, run, lambda done, total: None, Stop())
+    assert made.rendered == 8 + clips.rendered
+
+
 def test_a_training_goes_on_from_given_weights(tmp_path):
     made = build_sam2(CONFIG)
     path = train_sam2.write_weights(made, tmp_path)
@@ -429,7 +477,7 @@ def test_a_loss_that_is_not_finite_stops_the_training(tmp_path, clips):
     run = train_sam2.Run(tmp_path, 0.0, 1e9, [], model)
     clock = schedule.Clock(0.0, 4, 0.0, lambda: 0.0, 0.0)
     with pytest.raises(TrackSiftError, match="finite loss"):
-        train_sam2.train(trainer, clips, clock, run, lambda done, total: None)
+        train_sam2.train(trainer, clips, clock, run, lambda done, total: None, Stop())
 
 
 def test_a_dry_run_writes_nothing(tmp_path):

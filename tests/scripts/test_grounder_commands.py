@@ -4,6 +4,8 @@ import json
 import os
 import shutil
 import signal
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -13,7 +15,9 @@ from core.errors import StoppedError
 from core.images import load_image_encoder
 from core.scores import read_scores
 from core.types import TrackSet, VideoMeta
+from llm_grounder.checkpoints import load_grounder
 from llm_grounder.training import STATE
+from tests.documented import ROOT
 from tracksift import grounder_training
 from tracksift.models import Models
 
@@ -86,6 +90,31 @@ def test_a_stopped_training_ends_with_the_signal_s_code_and_goes_on(command, spl
     resumed = command("train-grounder", *run, "--resume")
     assert resumed.code == 0, resumed.err
     assert not (split / "run" / STATE).exists()
+
+
+@pytest.mark.slow
+def test_two_processes_learn_what_one_does_and_one_of_them_speaks_and_writes(split):
+    for out, more in (("one", ("--accumulate", 2)), ("two", ("--devices", 2, "--strategy", "ddp"))):
+        program = [sys.executable, "-m", "scripts", "train-grounder", *words(split), *SHORT[2:], *more]
+        done = subprocess.run(
+            [*map(str, program), "--steps", "12", "--out", str(split / out)],
+            cwd=ROOT, capture_output=True, text=True, timeout=300, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr[-3000:]
+        assert [done.stdout.count(word) for word in ("learns from", '"drawn_moments": 48')] == [1, 1]
+        assert done.stderr.count("steps: 12") <= 1
+        assert {path.name for path in (split / out).iterdir()} == {"grounder", "log.jsonl"}
+    one, two = (
+        [json.loads(line) for line in (split / out / "log.jsonl").read_text().splitlines()] for out in ("one", "two")
+    )
+    assert [line["step"] for line in two] == [0, 10, 11]
+    for a, b in zip(one, two, strict=True):
+        assert b.pop("drawn") == a.pop("drawn")
+        assert {**b, "seconds": 0} == pytest.approx({**a, "seconds": 0}, abs=1e-4)
+    (a, _), (b, record) = (load_grounder(split / out / "grounder") for out in ("one", "two"))
+    assert (record["processes"], record["drawn"]) == (2, {"moments": 48})
+    for (name, mine), others in zip(a.state_dict().items(), b.state_dict().values(), strict=True):
+        np.testing.assert_allclose(others.float(), mine.float(), atol=1e-4, err_msg=name)
 
 
 def test_a_dry_run_writes_nothing(command, split):

@@ -192,10 +192,12 @@ def test_a_gate_lets_a_second_track_be_less_sure_than_any_must_be():
 def test_the_gate_closes_for_every_track_and_only_where_it_is_reached():
     gated = Calibration(threshold=0.3, no_target_threshold=0.5, gate=0.6)
     probability = np.array([0.9, 0.4])
-    assert gated.limit(probability, 0.5) == 0.3
-    assert gated.limit(probability, 0.39) == 1.0
-    assert not choose(probability, 0.39, gated.limit(probability, 0.39), gated.no_target_threshold).any()
-    assert gated.limit(np.zeros(0), 0.0) == 0.3
+    for presence, chosen in ((0.5, [True, True]), (0.39, [False, False])):
+        limit = gated.limit(probability, presence)
+        assert limit == 0.3
+        assert choose(probability, presence, limit, gated.no_target_threshold, gated.gate).tolist() == chosen
+    assert choose(probability, 0.0, 0.3, 0.5).all()  # a gate of 1 never closes
+    assert choose(np.zeros(0), 0.0, 0.3, 0.5, 0.6).tolist() == []
 
 
 @pytest.mark.parametrize("seed", [0, 1, 2])

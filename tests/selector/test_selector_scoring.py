@@ -38,7 +38,7 @@ def folder(tmp_path):
 def test_a_selector_comes_back_as_it_was_saved(folder):
     selector = load_selector(folder)
     assert selector.calibration == CALIBRATION
-    assert (selector.threshold, selector.no_target_threshold) == (0.4, 0.7)
+    assert (selector.no_target_threshold, selector.gate) == (0.7, 1.0)
     assert load_selector(folder / WEIGHTS).sha256 == selector.sha256
     assert selector.record["note"] == 7
     assert not selector.model.training
