@@ -50,6 +50,7 @@ def main(
     renderers: Annotated[int, typer.Option(help="Processes that render.", min=1)] = 4,
     minutes: Annotated[float | None, typer.Option(help="Stop tracking after so many.", min=0)] = None,
     tracker: Annotated[str, typer.Option(help="As generate's.")] = "miniature",
+    bin_size: Annotated[int | None, typer.Option(help="As generate's: grid prompts every so many frames.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda (all GPUs that are visible).")] = "auto",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be tracked, and where.")] = False,
 ) -> None:
@@ -67,6 +68,7 @@ def main(
     wanted = sum(b.split.count for b in blocks)
     before = count_caches(caches, blocks)
     arguments = ["--cache", str(work / "caches"), "--tracker", tracker, "--together", str(together)]
+    arguments += [] if bin_size is None else ["--bin-size", str(bin_size)]
 
     def command(part: Block, place: Place) -> list[str]:
         kind = "cuda" if place.environment.get("CUDA_VISIBLE_DEVICES") else "cpu"

@@ -43,7 +43,10 @@ def main(
     source: Annotated[
         list[str], typer.Option(help="Prompts: grid, grounding_dino, user, ground_truth (training). Repeatable.")
     ] = ["grid"],  # noqa: B006
-    bin_size: Annotated[int, typer.Option(help="Grid prompts every so many frames; 0: first and middle frame.")] = 0,
+    bin_size: Annotated[
+        int | None,
+        typer.Option(help="Grid prompts every so many frames; 0, the default: first and middle frame."),
+    ] = None,
     looks: options.Looks = None,
     points: Annotated[int | None, typer.Option(help="Grid points a side; default 16 (miniature) or 32.")] = None,
     preset: Annotated[
@@ -130,7 +133,8 @@ def main(
     sources = _sources([*source, *([Source.USER.value] if user else [])])
     changes = {"box_threshold": box_threshold, "text_threshold": text_threshold, "bin_size": detector_bin_size}
     extra = _extra(pipeline, sources, expression, user, changes, one=video is not None)
-    grid = replace(pipeline.proposals.grid, bin_size=bin_size)
+    grid = pipeline.proposals.grid
+    grid = grid if bin_size is None else replace(grid, bin_size=bin_size)
     grid = grid if points is None else replace(grid, points_per_side=points)
     settings = with_preset(replace(pipeline.proposals, sources=sources, grid=grid), preset)
     settings = settings if order is None else replace(settings, order=read_order(order))
