@@ -27,6 +27,7 @@ ADDED = {
     "python -m miniature.train_sam2": "--dry-run",
     "python -m miniature.train_clip": "--dry-run --clips 1",
     "python -m miniature.report": "--dry-run",
+    "python -m miniature.track_world": "--splits calib,valid --train 1 --processes 1 --renderers 1 --device cpu",
 }
 """What would take minutes on a GPU is asked for little, or for what it would do."""
 HUB = "facebook/sam2.1-hiera-large"
