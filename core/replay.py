@@ -76,7 +76,7 @@ class Replay:
 
         # Streams are of the current device, wherever the tensors lie.
         with torch.cuda.device_of(tensors[0]):  # type: ignore[no-untyped-call]
-            again = captured_or_warned(lambda: self._capture(work, self._pool), "tracking: a small batch")
+            again = captured_or_warned(lambda: self._capture(work, self._pool), "a small batch")
         if again is None:
             self._numbers = 0
             return False
