@@ -46,6 +46,7 @@ def main(
     train: Annotated[int, typer.Option(help="Clips of the training split, from its first seed on.", min=0)] = 3000,
     block: Annotated[int, typer.Option(help="Training clips that a process takes at a time.", min=1)] = 96,
     processes: Annotated[int, typer.Option(help="That track: on each GPU, or on the CPU.", min=1)] = 4,
+    beside: Annotated[int, typer.Option(help="Also so many that track on the CPU, beside GPUs.", min=0)] = 0,
     together: Annotated[int, typer.Option(help="Clips that each is at, on a GPU; 1 on a CPU.", min=1)] = 16,
     renderers: Annotated[int, typer.Option(help="Processes that render.", min=1)] = 4,
     minutes: Annotated[float | None, typer.Option(help="Stop tracking after so many.", min=0)] = None,
@@ -57,8 +58,7 @@ def main(
     """Render and track the miniature's splits; then merge and pack what selectors learn from."""
     began = time.monotonic()
     blocks = plan(work, [name for name in splits.split(",") if name], train, block)
-    places = find_places(pick_device(device).type, processes)
-    together = together if places[0].environment.get("CUDA_VISIBLE_DEVICES") else 1
+    places = find_places(pick_device(device).type, processes, beside)
     if dry_run:
         rows = [(b.name, b.split.count, str(b.data)) for b in blocks]
         reporting.print_table(f"would track, in {len(places)} processes", ["block", "clips", "folder"], rows)
@@ -67,12 +67,12 @@ def main(
     caches = work / "caches" / DATASET
     wanted = sum(b.split.count for b in blocks)
     before = count_caches(caches, blocks)
-    arguments = ["--cache", str(work / "caches"), "--tracker", tracker, "--together", str(together)]
+    arguments = ["--cache", str(work / "caches"), "--tracker", tracker]
     arguments += [] if bin_size is None else ["--bin-size", str(bin_size)]
 
     def command(part: Block, place: Place) -> list[str]:
-        kind = "cuda" if place.environment.get("CUDA_VISIBLE_DEVICES") else "cpu"
-        told = ["--data", str(part.data), "--split", part.split.name, "--device", kind, *arguments]
+        kind = ["cuda", "--together", str(together)] if place.environment.get("CUDA_VISIBLE_DEVICES") else ["cpu"]
+        told = ["--data", str(part.data), "--split", part.split.name, *arguments, "--device", *kind]
         return [sys.executable, "-m", "scripts", "generate", *told]
 
     crew = Crew(command, places, work / "logs", None if minutes is None else began + 60 * minutes)
@@ -115,18 +115,22 @@ def plan(work: Path, names: Sequence[str], train: int, block: int) -> list[Block
     return [Block(split, work / "world") for split in whole] + [Block(p, work / "parts" / _folder(p)) for p in parts]
 
 
-def find_places(kind: str, processes: int) -> list[Place]:
-    """So many processes on each visible GPU, or on the CPU; each has one thread, since small steps gain by no more."""
+def find_places(kind: str, processes: int, beside: int = 0) -> list[Place]:
+    """So many processes on each visible GPU and `beside` on the CPU, or all there; each has one thread, since small
+    steps gain by no more.
+    """
     threads = {"OMP_NUM_THREADS": "1"}
+    on_cpu = beside if kind == "cuda" else processes + beside
+    others = [Place(f"cpu {i}", threads | {"CUDA_VISIBLE_DEVICES": ""}) for i in range(on_cpu)]
     if kind != "cuda":
-        return [Place(f"cpu {i}", threads | {"CUDA_VISIBLE_DEVICES": ""}) for i in range(processes)]
+        return others
     import torch
 
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     cards = visible.split(",") if visible else [str(i) for i in range(torch.cuda.device_count())]
     return [
         Place(f"GPU {card}, {i}", threads | {"CUDA_VISIBLE_DEVICES": card}) for i in range(processes) for card in cards
-    ]
+    ] + others
 
 
 def count_caches(caches: Path, blocks: Sequence[Block]) -> int:

@@ -131,6 +131,10 @@ def test_places_are_spread_over_visible_cards(monkeypatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2,5")
     places = track_world.find_places("cuda", 2)
     assert [p.environment["CUDA_VISIBLE_DEVICES"] for p in places] == ["2", "5", "2", "5"]
+    mixed = track_world.find_places("cuda", 1, 2)
+    assert [(p.name.split()[0], p.environment["CUDA_VISIBLE_DEVICES"]) for p in mixed] == [
+        ("GPU", "2"), ("GPU", "5"), ("cpu", ""), ("cpu", "")
+    ]  # fmt: skip
     assert [p.environment["CUDA_VISIBLE_DEVICES"] for p in track_world.find_places("cpu", 2)] == ["", ""]
 
 
