@@ -22,6 +22,7 @@ from miniature import selector_scores
 from miniature.selector_runs import Done, Facts, run_folder, search_of, told, train_all
 from miniature.selector_scores import TABLES, Scores, score_together, table, write_scores
 from miniature.selector_variants import Plan, choose_variants, plan
+from selector.checkpoints import WEIGHTS
 from selector.fitting import Spread
 from selector.loading import Example
 from selector.recipes import UNTRAINED
@@ -68,6 +69,9 @@ def main(
     measure: Annotated[
         bool, typer.Option("--measure-test", help="Also score test and shifted_test, which are kept for releases.")
     ] = False,
+    score_only: Annotated[
+        bool, typer.Option("--score-only", help="Score what OUT holds, as it was trained; no training caches are read.")
+    ] = False,
     minutes: Annotated[float | None, typer.Option(help="Begin no training after so many minutes.", min=0)] = None,
     limit: Annotated[int | None, typer.Option(help="Only the first so many videos of each split.", min=1)] = None,
     bf16: Annotated[bool, typer.Option(help="bfloat16 instead of TensorFloat-32; slower at this size.")] = False,
@@ -86,20 +90,28 @@ def main(
     scored = _scored(splits, measure)
     encoder = load_text_encoder(Models().text_spec, place)
     plans = [plan(variant, encoder.width, change or []) for variant in chosen if variant.recipe != UNTRAINED]
-    if len({(p.training.positive_iou, p.training.least_iou) for p in plans}) > 1:
+    there = [
+        (p.variant.name, seed) for p in plans for seed in numbers
+        if (run_folder(out, p.variant.name, seed) / WEIGHTS).is_file()
+    ]  # fmt: skip
+    if score_only:
+        plans = [p for p in plans if p.variant.name in dict(there)]
+    elif len({(p.training.positive_iou, p.training.least_iou) for p in plans}) > 1:
         raise InputError(f"--variants: expected variants with the same labels, since all read one, got {variants}")
-    parts = [labelled_caches(data, name, cache, limit) for name in SPLITS] if plans else []
+    parts = [labelled_caches(data, name, cache, limit) for name in SPLITS] if plans and not score_only else []
     jobs = {split: split_jobs(data, split, cache, limit)[1] for split in scored}
     settings = {"data": data, "variants": variants, "seeds": seeds, "splits": ",".join(scored), "together": together}
     if dry_run:
         rows = [(p.variant.name, len(p.rates) or 1, *map(str, (p.settings, p.training))) for p in plans]
-        reporting.print_table("would train", ["variant", "rates", "module", "training"], rows)
+        what = "would score" if score_only else "would train"
+        reporting.print_table(what, ["variant", "rates", "module", "training"], rows)
         reporting.emit({"runs": len(plans) * len(numbers), **{k: len(v) for k, v in jobs.items()}}, settings)
         return
     facts = Facts(encoder.sha256, tuple(sorted({_named(path) for part in parts for path, _ in part})), place, spread)
     deadline = None if minutes is None else begun + 60 * minutes
-    complete = _train(plans, numbers, parts, encoder, facts, out, workers, together, deadline) if plans else []
-    named: list[Named] = [(name, seed, str(run_folder(out, name, seed))) for name, seed in complete]
+    if plans and not score_only:
+        there = _train(plans, numbers, parts, encoder, facts, out, workers, together, deadline)
+    named: list[Named] = [(name, seed, str(run_folder(out, name, seed))) for name, seed in there]
     named += [(variant.name, None, UNTRAINED) for variant in chosen if variant.recipe == UNTRAINED]
     found = _score(jobs, named, workers)
     about = {"plans": {p.variant.name: told(p) for p in plans}, **reporting.environment(), "command": settings}
@@ -110,8 +122,8 @@ def main(
             for title, columns in TABLES.items():
                 head = ["variant", "seeds", *columns.values()]
                 reporting.print_table(f"miniature, {split}: {title}", head, table(found, split, columns))
-    left = len(plans) * len(numbers) - len(complete)
-    reporting.emit(_flat(found, scored) | {"runs": len(complete), "left": left}, settings)
+    left = len(plans) * len(numbers) - len(there)
+    reporting.emit(_flat(found, scored) | {"runs": len(there), "left": left}, settings)
 
 
 def _train(

@@ -126,6 +126,9 @@ def test_one_command_trains_scores_and_tells(world, caches, command, tmp_path):
     assert [(r["variant"], r["seed"]) for r in runs] == [("tiny", 0), ("tiny", 1), ("clip_zeroshot", None)]
     again = command(*words, "--minutes", "0", app=partial(run, app))  # nothing is begun, what is done is read
     assert again.figures["tiny_valid_jf"] == told.figures["tiny_valid_jf"]
+    shutil.rmtree(root / "mevis" / "train")  # not needed to score what is there
+    scored = command(*words, "--score-only", app=partial(run, app))
+    assert (scored.figures["runs"], scored.figures["tiny_valid_jf"]) == (2, told.figures["tiny_valid_jf"])
 
 
 @pytest.mark.parametrize(
