@@ -100,8 +100,8 @@ def compare(
 ) -> dict[str, float]:
     """Train one grounder and measure it: values by COLUMNS."""
     torch.manual_seed(settings.seed)
-    trainer = Trainer(settings, device)
-    each = train(trainer, studio, minutes, steps)
+    with closing(Trainer(settings, device)) as trainer:
+        each = train(trainer, studio, minutes, steps)
     figures, seconds = measure(
         trainer.average, films, manner=settings.manner, motion=settings.motion, tasks=(Task.MOMENTS,)
     )  # fmt: skip

@@ -92,7 +92,7 @@ def train(
             run.log(step=trainer.step, progress=round(progress, 4), **pace, losses=values)
             check_loss(values["total"], trainer.step)
             tell(round(1000 * progress), 1000)
-        if run.due():
+        if run.due() and not trainer.looking:
             keep(trainer, run, sight)
             watch(trainer, run)
             run.measured = time.monotonic()
@@ -109,7 +109,6 @@ def keep(trainer: Trainer, run: Run, sight: Sight) -> Path:
 
 def save(trainer: Trainer, run: Run) -> None:
     """Write the state to go on from."""
-    trainer.settle()
     trainer.save(run.state)
 
 
@@ -192,8 +191,8 @@ def main(
     with (
         named_signals(out),
         closing(Studio(settings.pool, sight, workers=workers, skip=drawn, like=like, short=settings.short)) as studio,
+        closing(Trainer(settings, place)) as trainer,
     ):
-        trainer = Trainer(settings, place)
         seen = held_out("valid", videos, sight, workers=0, seconds=settings.seconds)
         run = Run(out, began, MEASURE_EVERY, list(track(seen, "held-out films", videos)))
         prepare(trainer, studio, run, items="films", resume=resume)

@@ -13,6 +13,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -55,13 +56,18 @@ class Footage:
     order: Order
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Film:
-    """A story, its features [T, P, Q] on any device, and its boxes [O, T, 4] as `Footage` has them."""
+    """What was ordered, its features [T, P, Q] on any device, and its boxes [O, T, 4] as `Footage` has them."""
 
-    story: Story
+    order: Order
     patches: Tensor
     boxes: NDArray[np.float32]
+
+    @cached_property
+    def story(self) -> Story:
+        """Told anew in milliseconds."""
+        return self.order.story()
 
 
 def shoot(order: Order) -> Footage:
@@ -89,7 +95,7 @@ def develop(footage: Footage, sight: Sight) -> Film:
     """The film of a footage: patches float16 on the encoder's device, as `extract-features` would have them."""
     parts = torch.split(torch.from_numpy(footage.frames), FRAMES_AT_ONCE // sight.tiles**2)
     patches = [sight.encoder.patches(part, sight.grid, sight.tiles).half() for part in parts]
-    return Film(footage.order.story(), torch.cat(patches), footage.boxes)
+    return Film(footage.order, torch.cat(patches), footage.boxes)
 
 
 def shoot_many(orders: Sequence[Order], *, workers: int) -> Iterator[Footage]:

@@ -24,8 +24,9 @@ class Settings:
     grid, tiles: how films are seen.   pool, first: films, and those drawn before the first step.   films, asks: of a
     step, and requests a film.   refresh: films taken a step at most, once the pool is full.   seconds, most: of a
     story, and of its moments, questions and expressions.   short, short_share: seconds of every second story, and the
-    share of steps at first that take these, several times as many; it falls to nothing at the end.   patch_frames,
-    patch_weight: frames a step from which the front end learns what patches show, and what that weighs.
+    share of steps at first that take these, several times as many; it falls to nothing at the end.   look_share,
+    look_films: of the training, in which the front end alone learns what patches show, and films a step then.
+    patch_frames, patch_weight: frames a step from which it goes on learning that, and what that weighs.
     average: of the weights kept.   manner: of asking and answering.   mixture: of tasks.
     """
 
@@ -55,6 +56,8 @@ class Settings:
     most: int | None = 40
     short: int | None = 40
     short_share: float = 0.9
+    look_share: float = 0.2
+    look_films: int = 24
     patch_frames: int = 512
     patch_weight: float = 0.5
     rate: float = 1e-3

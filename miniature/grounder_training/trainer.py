@@ -1,7 +1,8 @@
 """The training itself: grounder, its running average, optimiser and draws, step by step; saved and resumed whole.
 
-Knows films, lessons, the grounder and its losses. Does not know commands or figures. A step takes a few films and asks
-several things of each, since seeing is what costs most.
+At first the front end alone learns what patches show, in steps that cost little; then the whole grounder learns, whose
+steps take a few films and ask several things of each, since seeing is what costs most. Knows films, lessons, the
+grounder and its losses. Does not know commands or figures.
 """
 
 from __future__ import annotations
@@ -9,15 +10,15 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from copy import deepcopy
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from core.atomic import atomic_path
 from core.devices import autocast
@@ -25,46 +26,40 @@ from core.errors import CheckpointError
 from llm_grounder.backbone import make_tokenizer, tiny_backbone
 from llm_grounder.grounder import Grounder
 from llm_grounder.optimiser import TrainingSettings, make_optimizer
-from llm_grounder.sequence import Batch, Layout
-from llm_grounder.types import Sample, Task
+from llm_grounder.types import Task
 from miniature import training_steps
+from miniature.grounder_training.desk import Desk
 from miniature.grounder_training.films import FIRST_SEED, Film, Studio
-from miniature.grounder_training.lessons import clip_of, draw, texts_of
+from miniature.grounder_training.lessons import texts_of
 from miniature.grounder_training.patch_lessons import PatchLessons, patch_truth
 from miniature.grounder_training.settings import Settings
 from miniature.long_world import make_story
 from miniature.training_steps import follow, rate_at
 from tracksift.clips import see
-from tracksift.grounding import lesson
 
 CLIP_NORM = 1.0
 STRETCH = 64  # frames of a film in which the front end learns what patches show, at most
+WRITERS = 3  # processes, each of which writes about ten steps a second
 TEXTS = 120  # stories whose words make the vocabulary
 
 
-@dataclass(frozen=True, eq=False)
-class _Step:
-    """What a step learns from, and `Grounder.lay_out` of the samples."""
-
-    films: list[Film]
-    samples: list[Sample]
-    laid: tuple[list[Layout], Batch]
-
-
 class Trainer:
-    """A grounder under training. `step` counts optimiser steps, `progress` is 0..1, `drawn` the films seen, `asked` the
-    samples of each task, `spent` seconds: of steps, of waiting for their samples, of handing their work to the device.
+    """A grounder under training. Whoever makes one closes it.
+
+    `step` counts optimiser steps, `looked` those of the front end alone among them, `progress` is 0..1, `drawn` the
+    films seen, `asked` the samples of each task, `spent` seconds: of steps, of waiting for their samples, of handing
+    their work to the device.
     """
 
     capture = False  # sequences differ in length, so that no step is like another
 
-    def __init__(self, settings: Settings, device: torch.device) -> None:
-        """Random weights from the seed."""
+    def __init__(self, settings: Settings, device: torch.device, writers: int | None = None) -> None:
+        """Random weights from the seed.   writers: processes that write samples; by default some for a GPU alone."""
         torch.manual_seed(settings.seed)
         self.settings, self.device = settings, device
         self.grounder = make_grounder(settings).to(device)
         self.average = deepcopy(self.grounder).eval().requires_grad_(False)
-        self.step, self.progress, self.drawn = 0, 0.0, 0
+        self.step, self.looked, self.progress, self.drawn = 0, 0, 0.0, 0
         self.asked: Counter[str] = Counter()
         self.spent = dict.fromkeys(("step", "samples", "launch"), 0.0)
         self._before: float | None = None
@@ -75,37 +70,71 @@ class Trainer:
         self.optimizer = make_optimizer(self.grounder, recipe, fused=device.type == "cuda")
         self.optimizer.add_param_group({"params": list(self.patch_lessons.parameters()), "weight_decay": 0.0})
         self._learnt = list(self.grounder.parameters())
-        self._ahead = ThreadPoolExecutor(1)
-        self._next: Future[_Step] | None = None
         self._kept = [parameter.detach() for parameter in self.average.parameters()]
+        # Of the front end alone; copies of all weights, of which most wait, would cost more than its steps.
+        self._seeing = list(self.grounder.inputs.patches.parameters())
+        self._kept_seeing = [parameter.detach() for parameter in self.average.inputs.patches.parameters()]
+        self._truths: WeakKeyDictionary[Film, Tensor] = WeakKeyDictionary()
+        processes = (WRITERS if device.type == "cuda" else 0) if writers is None else writers
+        self._desk = Desk(settings, self.grounder, make_grounder, processes)
+
+    @property
+    def looking(self) -> bool:
+        """Whether the front end learns alone."""
+        return self.progress < self.settings.look_share
 
     def advance(self, studio: Studio) -> dict[str, Tensor]:
-        """One optimiser step on random films; the losses by name, still on the device.
-
-        On a GPU the next step's samples are made meanwhile, while this one waits for the device.
-        """
+        """One optimiser step on random films; the losses by name, still on the device."""
         begun = time.perf_counter()
-        step = self._next.result() if self._next is not None else self._prepare(studio.films)
-        ready = time.perf_counter()
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate_at(self.settings, self.step, self.progress)
-        self.step += 1
-        self._next = self._ahead.submit(self._prepare, list(studio.films)) if self.device.type == "cuda" else None
-        with autocast(self.device):
-            losses = self.grounder.losses(step.samples, laid=step.laid)
-            losses["patches"] = self._patch_loss(step.films, np.random.default_rng([self.settings.seed, self.step, 2]))
-        total: Any = losses["total"] + self.settings.patch_weight * losses["patches"]
-        total.backward()
-        torch.nn.utils.clip_grad_norm_([*self._learnt, *self.patch_lessons.parameters()], CLIP_NORM, foreach=True)
-        self.optimizer.step()
-        self.optimizer.zero_grad(set_to_none=True)
-        self.asked.update(sample.request.task.value for sample in step.samples)
-        follow(self._kept, [p.detach() for p in self._learnt], self.settings.average, self.step)
-        self.spent["samples"] += ready - begun
-        self.spent["launch"] += time.perf_counter() - ready
         self.spent["step"] += begun - (begun if self._before is None else self._before)
         self._before = begun
+        return self._look(studio) if self.looking else self._learn(studio)
+
+    def _look(self, studio: Studio) -> dict[str, Tensor]:
+        """A step of the front end alone: what the patches of many films show."""
+        begun, settings = time.perf_counter(), self.settings
+        rng = np.random.default_rng([settings.seed, self.step])
+        count = min(settings.look_films, len(studio.films))
+        films = [studio.films[int(at)] for at in rng.choice(len(studio.films), count, replace=False)]
+        self._set_rate(rate_at(settings, self.looked, self.progress / settings.look_share))
+        with autocast(self.device):
+            loss = self._patch_loss(films, rng, count * STRETCH)
+        loss.backward()  # type: ignore[no-untyped-call]
+        self._finish_step(self._seeing, self._kept_seeing, self.looked)
+        self.looked += 1
+        self.spent["launch"] += time.perf_counter() - begun
+        return {"patches": loss.detach(), "total": loss.detach()}
+
+    def _learn(self, studio: Studio) -> dict[str, Tensor]:
+        """A step of the whole grounder."""
+        begun = time.perf_counter()
+        step = self._desk.take(self.step, lambda number: self.choose(studio.films, number))
+        ready = time.perf_counter()
+        learnt = self.step - self.looked
+        self._set_rate(rate_at(self.settings, learnt, self.progress))
+        with autocast(self.device):
+            losses = self.grounder.losses(step.samples, laid=step.laid)
+            rng = np.random.default_rng([self.settings.seed, self.step, 2])
+            losses["patches"] = self._patch_loss(step.films, rng, self.settings.patch_frames)
+        total: Any = losses["total"] + self.settings.patch_weight * losses["patches"]
+        total.backward()
+        self._finish_step(self._learnt, self._kept, learnt)
+        self.asked.update(sample.request.task.value for sample in step.samples)
+        self.spent["samples"] += ready - begun
+        self.spent["launch"] += time.perf_counter() - ready
         return {name: value.detach() for name, value in losses.items()}
+
+    def _set_rate(self, rate: float) -> None:
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+
+    def _finish_step(self, learnt: list[nn.Parameter], kept: list[Tensor], number: int) -> None:
+        """From gradients to weights and their average."""
+        torch.nn.utils.clip_grad_norm_([*learnt, *self.patch_lessons.parameters()], CLIP_NORM, foreach=True)
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        follow(kept, [p.detach() for p in learnt], self.settings.average, number)
+        self.step += 1
 
     def pace(self, steps: int) -> dict[str, float]:
         """Milliseconds a step of each of `spent` over the last `steps`, which it forgets.
@@ -116,20 +145,13 @@ class Trainer:
         self.spent = dict.fromkeys(self.spent, 0.0)
         return told
 
-    def settle(self) -> None:
-        """Wait for the samples that are being made: tokenizers do not serve two threads."""
-        if self._next is not None:
-            self._next.result()
+    def close(self) -> None:
+        """End the processes that write samples."""
+        self._desk.close()
 
-    def _prepare(self, films: Sequence[Film]) -> _Step:
-        """Films, samples and tokens of the next step."""
-        chosen = self.choose(films)
-        samples = self.samples(chosen)
-        return _Step(chosen, samples, self.grounder.lay_out(samples))
-
-    def choose(self, films: Sequence[Film]) -> list[Film]:
-        """The films of the next step, all short or all long; they follow from the seed, the step and the films."""
-        settings, rng = self.settings, np.random.default_rng([self.settings.seed, self.step])
+    def choose(self, films: Sequence[Film], number: int) -> list[Film]:
+        """The films of a step, all short or all long; they follow from the seed, its number and the films."""
+        settings, rng = self.settings, np.random.default_rng([self.settings.seed, number])
         short = [film for film in films if film.story.duration == settings.short]
         long = [film for film in films if film.story.duration != settings.short]
         count = settings.films
@@ -140,30 +162,26 @@ class Trainer:
             films = long
         return [films[int(at)] for at in rng.choice(len(films), min(count, len(films)), replace=False)]
 
-    def samples(self, films: Sequence[Film]) -> list[Sample]:
-        """The samples of the next step about its films."""
-        settings = self.settings
-        rng, out = np.random.default_rng([settings.seed, self.step, 1]), []
-        for film in films:
-            clip = clip_of(film, motion=settings.motion)
-            for _ in range(settings.asks):
-                example = draw(rng, film.story, film.boxes, settings.mixture)
-                out.append(lesson(clip, example.request, example.truth, settings.manner, rng))
-        return out
-
-    def _patch_loss(self, films: Sequence[Film], rng: np.random.Generator) -> Tensor:
-        """Of a stretch of frames of a few of the step's films."""
-        settings = self.settings
+    def _patch_loss(self, films: Sequence[Film], rng: np.random.Generator, most: int) -> Tensor:
+        """Of a stretch of frames of a few of the films, `most` frames in all."""
         length = min(STRETCH, *(film.story.frames for film in films))
         seen, truth = [], []
-        for film in films[: max(1, settings.patch_frames // length)]:
+        for film in films[: max(1, most // length)]:
             start = int(rng.integers(film.story.frames - length + 1))
             frames = slice(start, start + length)
-            # In float32, since autocast to bfloat16 knows no float16.
-            seen.append(see(film.patches[frames].float(), settings.motion))
-            truth.append(patch_truth(film, frames, settings.grid))
-        patches = self.grounder.inputs.patches(torch.stack(seen))
-        return torch.as_tensor(self.patch_lessons(patches.flatten(0, 1), torch.cat(truth)))
+            seen.append(film.patches[frames])
+            truth.append(self._truth(film)[frames])
+        # In float32, since autocast to bfloat16 knows no float16.
+        clips = torch.stack([see(patches.float(), self.settings.motion) for patches in seen])
+        patches = self.grounder.inputs.patches(clips)
+        return torch.as_tensor(self.patch_lessons(patches.flatten(0, 1), torch.cat(truth).long()))
+
+    def _truth(self, film: Film) -> Tensor:
+        """What a film's patches show, int8 [T, P, kinds]; kept as long as the film."""
+        if film not in self._truths:
+            truth = patch_truth(film, slice(0, film.story.frames), self.settings.grid)
+            self._truths[film] = truth.to(torch.int8)
+        return self._truths[film]
 
     def warm_up(self, studio: Studio) -> None:
         """Nothing takes long at first."""
@@ -177,6 +195,7 @@ class Trainer:
             "optimizer": self.optimizer.state_dict(),
             "settings": asdict(self.settings),
             "step": self.step,
+            "looked": self.looked,
             "progress": self.progress,
             "drawn": self.drawn,
             "asked": dict(self.asked),
@@ -199,7 +218,8 @@ class Trainer:
         self.average.load_state_dict(state["average"])
         self.patch_lessons.load_state_dict(state["patch_lessons"])
         self.optimizer.load_state_dict(state["optimizer"])
-        self.step, self.progress, self.drawn = state["step"], state["progress"], state["drawn"]
+        self.step, self.looked = state["step"], state["looked"]
+        self.progress, self.drawn = state["progress"], state["drawn"]
         self.asked = Counter(state["asked"])
 
 
@@ -213,7 +233,7 @@ def make_grounder(settings: Settings) -> Grounder:
 
 def read_state(path: Path) -> dict[str, Any]:
     """A saved state; CheckpointError for a file that is damaged or something else."""
-    return training_steps.read_state(path, "a grounder", {"asked"})
+    return training_steps.read_state(path, "a grounder", {"asked", "looked"})
 
 
 def _plain(value: Any) -> Any:

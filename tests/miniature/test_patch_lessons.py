@@ -4,14 +4,16 @@ import numpy as np
 import pytest
 import torch
 
-from miniature.grounder_training.films import Film
+from miniature.grounder_training.films import Film, Order
 from miniature.grounder_training.patch_lessons import KINDS, NOTHING, PatchLessons, patch_truth
 from miniature.long_world import make_long_clip, make_story
 from miniature.long_world.tell import act_key
 
 
 def film(story, boxes):
-    return Film(story, torch.zeros(story.frames, 1, 1), boxes)
+    made = Film(Order(story.seed, 0), torch.zeros(story.frames, 1, 1), boxes)
+    made.__dict__["story"] = story  # as if it had been told already
+    return made
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,9 @@
 import json
 import os
 import signal
+from contextlib import closing
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -13,9 +15,10 @@ from core.errors import InputError, StoppedError
 from core.images import load_image_encoder
 from llm_grounder.checkpoints import load_grounder
 from miniature import eval_grounder, train_grounder
+from miniature.grounder_training.desk import Desk, write_step
 from miniature.grounder_training.films import Film, Order, Sight, Studio
 from miniature.grounder_training.settings import SMOKE
-from miniature.grounder_training.trainer import Trainer, read_state
+from miniature.grounder_training.trainer import Trainer, make_grounder, read_state
 from miniature.training_steps import rate_at
 from tracksift.clips import read_inputs
 from tracksift.models import Models
@@ -41,7 +44,8 @@ def test_a_training_leaves_a_grounder_that_is_measured(train, command, tmp_path)
     assert [line["step"] for line in lines if "losses" in line] == [1, 2]
     paces = [line["ms"] for line in lines if "losses" in line]
     assert all(set(pace) == {"step", "samples", "launch"} for pace in paces)
-    assert all(min(pace["samples"], pace["launch"]) > 0 for pace in paces)
+    assert all(pace["launch"] > 0 for pace in paces)
+    assert [pace["samples"] > 0 for pace in paces] == [False, True]  # the front end's step asks nothing
     assert paces[1]["step"] >= paces[0]["launch"]  # from the first step's begin to the second's
     with pytest.raises(InputError, match="expected a folder without a training"):
         train("--out", tmp_path / "run", *QUICK)
@@ -57,11 +61,18 @@ def test_a_dry_run_writes_nothing(train, tmp_path):
     assert not (tmp_path / "run").exists()
 
 
-def test_a_stopped_training_goes_on_to_the_same_weights(tmp_path):
+@pytest.fixture(scope="module")
+def studio():
     sight = Sight(load_image_encoder(Models().text_spec, "cpu"), SMOKE.grid)
-    studio = Studio(2, sight, workers=0, like=Order(0, 0, seconds=8, most=4))
-    assert list(studio.wait_for(2))
+    with closing(Studio(2, sight, workers=0, like=Order(0, 0, seconds=8, most=4))) as studio:
+        assert list(studio.wait_for(2))
+        yield studio
+
+
+@pytest.mark.parametrize("progress", [0.0, 0.5])
+def test_a_stopped_training_goes_on_to_the_same_weights(studio, tmp_path, progress):
     whole = Trainer(SMOKE, torch.device("cpu"))
+    whole.progress = progress
     for _ in range(2):
         whole.advance(studio)
     whole.save(tmp_path / "state.pt")
@@ -72,7 +83,40 @@ def test_a_stopped_training_goes_on_to_the_same_weights(tmp_path):
     for a, b in zip(whole.average.parameters(), resumed.average.parameters(), strict=True):
         torch.testing.assert_close(a, b)
     assert (resumed.step, resumed.asked) == (3, whole.asked)
-    studio.close()
+
+
+def test_the_front_end_learns_alone_at_first_and_its_average_with_it(studio):
+    trainer = Trainer(SMOKE, torch.device("cpu"))
+    before = {name: value.clone() for name, value in trainer.grounder.state_dict().items()}
+    assert trainer.looking
+    assert set(trainer.advance(studio)) == {"patches", "total"}
+    changed = {n for n, value in trainer.grounder.state_dict().items() if not torch.equal(value, before[n])}
+    assert changed
+    assert all(name.startswith("inputs.patches.") for name in changed)
+    averaged = trainer.average.state_dict()
+    assert all(not torch.equal(averaged[name], before[name]) for name in changed)
+    assert (trainer.step, trainer.looked) == (1, 1)
+    trainer.progress = SMOKE.look_share
+    assert "text" in trainer.advance(studio) or trainer.asked
+    assert (trainer.step, trainer.looked) == (2, 1)
+
+
+def test_samples_written_by_another_process_are_those_written_here(studio):
+    trainer = Trainer(SMOKE, torch.device("cpu"))
+    with closing(Desk(SMOKE, trainer.grounder, make_grounder, 1)) as desk:
+        for number in (4, 5, 9):
+            here = write_step(SMOKE, trainer.grounder, number, trainer.choose(studio.films, number))
+            there = desk.take(number, partial(trainer.choose, studio.films))
+            assert there.films == here.films
+            assert all(
+                torch.equal(a.clip.features, b.clip.features) for a, b in zip(here.samples, there.samples, strict=True)
+            )
+            for name, value in vars(here.laid[1]).items():
+                assert (
+                    torch.equal(value, vars(there.laid[1])[name]) if name != "start" else value == there.laid[1].start
+                )
+            ours, theirs = (trainer.grounder.losses(step.samples, laid=step.laid) for step in (here, there))
+            assert {n: float(v) for n, v in ours.items()} == {n: float(v) for n, v in theirs.items()}
 
 
 @pytest.mark.slow
@@ -127,12 +171,11 @@ def test_a_training_ended_before_its_first_step_says_that_nothing_was_kept(train
 def test_a_step_takes_short_films_at_first_and_long_ones_at_last():
     trainer = Trainer(replace(SMOKE, short_share=1.0), torch.device("cpu"))
     films = [
-        Film(Order(i, 0, seconds=seconds).story(), torch.zeros(1), np.zeros(1))
-        for i, seconds in enumerate((16, 24, 16, 24))
+        Film(Order(i, 0, seconds=seconds), torch.zeros(1), np.zeros(1)) for i, seconds in enumerate((16, 24, 16, 24))
     ]
-    assert {film.story.duration for film in trainer.choose(films)} == {16}
+    assert {film.story.duration for film in trainer.choose(films, 0)} == {16}
     trainer.progress = 1.0
-    assert {film.story.duration for film in trainer.choose(films)} == {24}
+    assert {film.story.duration for film in trainer.choose(films, 0)} == {24}
 
 
 def test_the_rate_warms_up_and_falls():

@@ -1,0 +1,128 @@
+"""The samples of a step: what is asked of its films and what is true, in the tokens of a grounder.
+
+On a GPU they are written by processes of their own, a few steps ahead: they take a tenth of a second of Python a step,
+which the process that trains needs to keep the device busy. Knows films, lessons, layouts and processes. Does not
+know features or losses.
+"""
+
+from __future__ import annotations
+
+import io
+import pickle
+import signal
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from dataclasses import dataclass, replace
+from multiprocessing import get_context
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from llm_grounder.grounder import Grounder
+from llm_grounder.sequence import Batch, Layout
+from llm_grounder.types import Sample
+from miniature.grounder_training.films import Film, Order
+from miniature.grounder_training.lessons import clip_of, draw
+from miniature.grounder_training.settings import Settings
+from miniature.supply import one_thread_each
+from tracksift.grounding import lesson
+
+AHEAD = 2  # steps that each process is ahead
+
+
+@dataclass(frozen=True, eq=False)
+class Step:
+    """What a step learns from, and `Grounder.lay_out` of the samples."""
+
+    films: list[Film]
+    samples: list[Sample]
+    laid: tuple[list[Layout], Batch]
+
+
+def write_step(settings: Settings, grounder: Grounder, number: int, films: Sequence[Film]) -> Step:
+    """The samples of the step of a number about its films, which follow from the seed."""
+    rng, samples = np.random.default_rng([settings.seed, number, 1]), []
+    for film in films:
+        clip = clip_of(film, motion=settings.motion)
+        for _ in range(settings.asks):
+            example = draw(rng, film.story, film.boxes, settings.mixture)
+            samples.append(lesson(clip, example.request, example.truth, settings.manner, rng))
+    return Step(list(films), samples, grounder.lay_out(samples))
+
+
+class Desk:
+    """Steps one after another. Whoever opens it closes it.
+
+    make: a grounder of the settings, whose words are the same at every call; a module's own function.
+    processes: that write; 0 writes here, at once.
+    """
+
+    def __init__(
+        self, settings: Settings, grounder: Grounder, make: Callable[[Settings], Grounder], processes: int
+    ) -> None:
+        """Processes start at once; each has one thread, and leaves a terminal's Ctrl-C to this one."""
+        self._settings, self._grounder, self._most = settings, grounder, AHEAD * processes
+        self._coming: deque[tuple[int, list[Film], Future[bytes]]] = deque()
+        self._pool: ProcessPoolExecutor | None = None
+        if processes:
+            one_thread_each()
+            self._pool = ProcessPoolExecutor(processes, get_context("spawn"), _Writer.open, (settings, make))
+
+    def take(self, number: int, choose: Callable[[int], list[Film]]) -> Step:
+        """The step of a number; those that follow are begun.
+
+        choose: the films of the step of a number.
+        """
+        if self._pool is None:
+            return write_step(self._settings, self._grounder, number, choose(number))
+        while self._coming and self._coming[0][0] != number:
+            self._coming.popleft()
+        for later in range(number + len(self._coming), number + self._most + 1):
+            films = choose(later)
+            told = [(film.order, film.boxes) for film in films]
+            self._coming.append((later, films, self._pool.submit(_Writer.write, later, told)))
+        _, films, written = self._coming.popleft()
+        samples, laid = pickle.loads(written.result())  # noqa: S301  of our own process
+        clips = [clip_of(film, motion=self._settings.motion) for film in films]
+        asks = self._settings.asks
+        return Step(films, [replace(sample, clip=clips[i // asks]) for i, sample in enumerate(samples)], laid)
+
+    def close(self) -> None:
+        """End the processes."""
+        if self._pool is not None:
+            self._pool.shutdown(wait=True, cancel_futures=True)
+
+
+class _Writer:
+    """One process: a grounder for its words and templates, on the CPU."""
+
+    settings: ClassVar[Settings]
+    grounder: ClassVar[Grounder]
+
+    @classmethod
+    def open(cls, settings: Settings, make: Callable[[Settings], Grounder]) -> None:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        torch.set_num_threads(1)
+        cls.settings, cls.grounder = settings, make(settings)
+
+    @classmethod
+    def write(cls, number: int, told: Sequence[tuple[Order, NDArray[np.float32]]]) -> bytes:
+        """Samples, whose clips have no features, and layouts of the step of a number."""
+        films = [Film(order, torch.zeros(order.story().frames, 1, 1), boxes) for order, boxes in told]
+        step = write_step(cls.settings, cls.grounder, number, films)
+        out = io.BytesIO()
+        _Pickler(out, pickle.HIGHEST_PROTOCOL).dump((step.samples, step.laid))
+        return out.getvalue()
+
+
+class _Pickler(pickle.Pickler):
+    """Tensors as arrays: torch's own way takes a hundred times as long for small ones."""
+
+    def reducer_override(self, obj: Any) -> Any:
+        if isinstance(obj, Tensor):
+            return torch.from_numpy, (obj.numpy(),)
+        return NotImplemented
