@@ -156,6 +156,9 @@ def main(
     compressor: Annotated[str | None, typer.Option(help="guided, slots, t_selector, average or none.")] = None,
     visual_tokens: Annotated[int | None, typer.Option(help="Visual tokens a frame.", min=1)] = None,
     span_rule: Annotated[str | None, typer.Option(help="pointer or mlp.")] = None,
+    tiles: Annotated[
+        int | None, typer.Option(help="Parts a side in which frames are seen: small things look larger.", min=1)
+    ] = None,
     windows: Annotated[str | None, typer.Option(help="Moments from spans, words or relevance.")] = None,
     tasks: Annotated[str | None, typer.Option(help="Only these, NAME or NAME=WEIGHT, parted by commas.")] = None,
     films: Annotated[int | None, typer.Option(help="Films a step.", min=1)] = None,
@@ -172,7 +175,7 @@ def main(
     """Train the miniature grounder and leave its folder, state and log in OUT."""
     began, place = time.monotonic(), pick_device(device)
     settings = choose_settings(
-        size, seed=seed, films=films, rate=rate, mixture=read_mixture(tasks),
+        size, seed=seed, films=films, rate=rate, tiles=tiles, mixture=read_mixture(tasks),
         compressor=compressor, visual_tokens=visual_tokens, span_rule=span_rule, windows=windows,
     )  # fmt: skip
     check(out, resume=resume, minutes=minutes)

@@ -34,20 +34,22 @@ class PatchLessons(nn.Module):
         self.heads = nn.ModuleDict({name: nn.Linear(width, len(values)) for name, values in KINDS.items()})
         self.there = nn.Linear(width, 1)
 
-    def forward(self, patches: Tensor, truth: Tensor) -> Tensor:
-        """The loss of patches [T, P, W] whose truth is [T, P, kinds], NOTHING where there is none."""
+    def forward(self, patches: Tensor, truth: Tensor) -> dict[str, Tensor]:
+        """Losses by name of patches [T, P, W] whose truth is [T, P, kinds], NOTHING where there is none: `there`, and
+        each of KINDS where something is.
+        """
         shown = truth[..., 0] >= 0
         there = self.there(patches).squeeze(-1).float()
-        terms = [F.binary_cross_entropy_with_logits(there, shown.float())]
+        terms = {"there": F.binary_cross_entropy_with_logits(there, shown.float())}
         weight = shown.float() / shown.sum().clamp(min=1)
-        for k, head in enumerate(self.heads.values()):
+        for k, (name, head) in enumerate(self.heads.items()):
             wanted = truth[..., k]
             known = wanted >= 0
             each = F.cross_entropy(
                 head(patches).float().flatten(0, 1), wanted.clamp(min=0).flatten(), reduction="none"
             ).view_as(weight)
-            terms.append((each * weight * known).sum())
-        return torch.stack(terms).sum()
+            terms[name] = (each * weight * known).sum()
+        return terms
 
 
 def patch_truth(film: Film, frames: slice, side: int) -> Tensor:

@@ -98,12 +98,13 @@ class Trainer:
         films = [studio.films[int(at)] for at in rng.choice(len(studio.films), count, replace=False)]
         self._set_rate(rate_at(settings, self.looked, self.progress / settings.look_share))
         with autocast(self.device):
-            loss = self._patch_loss(films, rng, count * STRETCH)
-        loss.backward()  # type: ignore[no-untyped-call]
+            losses = self._patch_losses(films, rng, count * STRETCH)
+            total = torch.stack(list(losses.values())).sum()
+        total.backward()  # type: ignore[no-untyped-call]
         self._finish_step(self._seeing, self._kept_seeing, self.looked)
         self.looked += 1
         self.spent["launch"] += time.perf_counter() - begun
-        return {"patches": loss.detach(), "total": loss.detach()}
+        return {name: value.detach() for name, value in losses.items()} | {"total": total.detach()}
 
     def _learn(self, studio: Studio) -> dict[str, Tensor]:
         """A step of the whole grounder."""
@@ -115,7 +116,8 @@ class Trainer:
         with autocast(self.device):
             losses = self.grounder.losses(step.samples, laid=step.laid)
             rng = np.random.default_rng([self.settings.seed, self.step, 2])
-            losses["patches"] = self._patch_loss(step.films, rng, self.settings.patch_frames)
+            patches = self._patch_losses(step.films, rng, self.settings.patch_frames)
+            losses["patches"] = torch.stack(list(patches.values())).sum()
         total: Any = losses["total"] + self.settings.patch_weight * losses["patches"]
         total.backward()
         self._finish_step(self._learnt, self._kept, learnt)
@@ -162,7 +164,7 @@ class Trainer:
             films = long
         return [films[int(at)] for at in rng.choice(len(films), min(count, len(films)), replace=False)]
 
-    def _patch_loss(self, films: Sequence[Film], rng: np.random.Generator, most: int) -> Tensor:
+    def _patch_losses(self, films: Sequence[Film], rng: np.random.Generator, most: int) -> dict[str, Tensor]:
         """Of a stretch of frames of a few of the films, `most` frames in all."""
         length = min(STRETCH, *(film.story.frames for film in films))
         seen, truth = [], []
@@ -174,7 +176,8 @@ class Trainer:
         # In float32, since autocast to bfloat16 knows no float16.
         clips = torch.stack([see(patches.float(), self.settings.motion) for patches in seen])
         patches = self.grounder.inputs.patches(clips)
-        return torch.as_tensor(self.patch_lessons(patches.flatten(0, 1), torch.cat(truth).long()))
+        found: dict[str, Tensor] = self.patch_lessons(patches.flatten(0, 1), torch.cat(truth).long())
+        return found
 
     def _truth(self, film: Film) -> Tensor:
         """What a film's patches show, int8 [T, P, kinds]; kept as long as the film."""
