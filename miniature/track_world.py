@@ -29,6 +29,7 @@ from tracksift.scheduling.stopping import stop_on_signals
 
 DATASET = "mevis"
 PACKED = ("train", "valid", "calib")
+SMALLER = 6  # times, the first blocks
 EPILOG = (
     "Examples: [bold]python -m miniature.track_world --work runs/world --processes 4 --together 16 --minutes 8[/]  |  "
     "[bold]python -m miniature.track_world --work runs/world --train 200 --device cpu --processes 2[/]  |  "
@@ -57,8 +58,8 @@ def main(
 ) -> None:
     """Render and track the miniature's splits; then merge and pack what selectors learn from."""
     began = time.monotonic()
-    blocks = plan(work, [name for name in splits.split(",") if name], train, block)
     places = find_places(pick_device(device).type, processes, beside)
+    blocks = plan(work, [name for name in splits.split(",") if name], train, block, len(places))
     if dry_run:
         rows = [(b.name, b.split.count, str(b.data)) for b in blocks]
         reporting.print_table(f"would track, in {len(places)} processes", ["block", "clips", "folder"], rows)
@@ -96,8 +97,10 @@ def main(
     reporting.emit(figures | {"whole": int(whole)}, {"processes": len(places), "together": together, "work": str(work)})
 
 
-def plan(work: Path, names: Sequence[str], train: int, block: int) -> list[Block]:
-    """The splits in one block each, then `train` clips of the training split in blocks.
+def plan(work: Path, names: Sequence[str], train: int, block: int, places: int = 0) -> list[Block]:
+    """The splits in one block each, and `train` clips of the training split in blocks.
+
+    places: so many small blocks of the training split come first, since whoever tracks waits until one is rendered.
 
     Raises:
         InputError: for an unknown split, train among `names`, or a training split that was rendered whole.
@@ -107,12 +110,14 @@ def plan(work: Path, names: Sequence[str], train: int, block: int) -> list[Block
     whole = [find_split(name) for name in names]
     if (work / "world" / "train" / "JPEGImages").exists():
         raise InputError(f"--work: expected a folder without a rendered training split, got {work / 'world' / 'train'}")
-    seeds = find_split("train")
-    parts = [
-        replace(seeds, first_seed=seeds.first_seed + first, count=min(block, train - first))
-        for first in range(0, train, block)
-    ]
-    return [Block(split, work / "world") for split in whole] + [Block(p, work / "parts" / _folder(p)) for p in parts]
+    parts: list[Block] = []
+    seeds, first = find_split("train"), 0
+    while first < train:
+        size = min(block if len(parts) >= places else max(1, block // SMALLER), train - first)
+        part = replace(seeds, first_seed=seeds.first_seed + first, count=size)
+        parts.append(Block(part, work / "parts" / _folder(part)))
+        first += size
+    return parts[:places] + [Block(split, work / "world") for split in whole] + parts[places:]
 
 
 def find_places(kind: str, processes: int, beside: int = 0) -> list[Place]:

@@ -17,7 +17,9 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from multiprocessing import get_context
+from multiprocessing.synchronize import Event
 from pathlib import Path
+from typing import ClassVar
 
 from core.errors import TrackSiftError
 from miniature.splits import Split
@@ -48,13 +50,30 @@ class Place:
     environment: Mapping[str, str]
 
 
-def render_block(block: Block) -> None:
-    """Render the block's clips, unless they are there."""
-    part, folder = block.split, block.data / block.split.name
-    if not (folder / layout.META).is_file():
-        layout.write_split(
-            folder, part.seeds, shifted=part.shifted, expressions=part.expressions, no_target=part.no_target
-        )
+class _Renderer:
+    """One process: renders blocks until it is told to stop, which it is after a clip, so that nothing is left over."""
+
+    stopping: ClassVar[Event]
+
+    @classmethod
+    def open(cls, stopping: Event) -> None:
+        cls.stopping = stopping
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # of a terminal; the first process decides
+
+    @classmethod
+    def render(cls, block: Block) -> None:
+        """Render the block's clips, unless they are there."""
+        part, folder = block.split, block.data / block.split.name
+        if not (folder / layout.META).is_file():
+            layout.write_split(
+                folder, part.seeds, shifted=part.shifted, expressions=part.expressions, no_target=part.no_target,
+                on_progress=cls._look,
+            )  # fmt: skip
+
+    @classmethod
+    def _look(cls, done: int, total: int) -> None:
+        if cls.stopping.is_set():
+            raise TrackSiftError(f"rendering: stopped after {done} of {total} clips")
 
 
 class Crew:
@@ -86,9 +105,11 @@ class Crew:
             KeyboardInterrupt: passed on, once the commands were asked to stop and have ended.
         """
         self._logs.mkdir(parents=True, exist_ok=True)
+        context = get_context("spawn")
+        stopping = context.Event()
         threads = [threading.Thread(target=self._follow, args=(place,), name=place.name) for place in self._places]
-        with ProcessPoolExecutor(renderers, mp_context=get_context("spawn")) as pool:
-            made = [pool.submit(render_block, block) for block in blocks]
+        with ProcessPoolExecutor(renderers, context, _Renderer.open, (stopping,)) as pool:
+            made = [pool.submit(_Renderer.render, block) for block in blocks]
             for block, future in zip(blocks, made, strict=True):
                 future.add_done_callback(partial(self._hand_on, block))
             for thread in threads:
@@ -97,6 +118,7 @@ class Crew:
                 self._wait(blocks, threads, on_look)
             finally:
                 self._stop.set()
+                stopping.set()
                 for future in made:
                     future.cancel()
                 for thread in threads:

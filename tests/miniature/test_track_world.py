@@ -93,6 +93,14 @@ def test_an_interrupt_stops_the_commands_and_is_passed_on(blocks, tmp_path):
     assert any(path.read_text() == "asked" for path in (tmp_path / "out").iterdir())
 
 
+def test_a_block_that_is_being_rendered_at_the_deadline_is_left_and_leaves_nothing(tmp_path):
+    long = Block(Split("train", 0, 2_000, False), tmp_path / "long")
+    start = time.monotonic()
+    assert not crew(tmp_path, WRITE, deadline=start + 12).run([long], 1, lambda: None)
+    assert time.monotonic() - start < 60
+    assert not list((tmp_path / "long").iterdir())
+
+
 def test_a_block_that_cannot_be_rendered_stops_all(tmp_path):
     (tmp_path / "file").write_text("")
     block = Block(Split("train", 0, 1, False), tmp_path / "file")
@@ -106,6 +114,11 @@ def test_small_splits_come_first_and_the_training_split_in_blocks(tmp_path):
         ("calib", 100_000, 100), ("test", 400_000, 120), ("train", 0, 96), ("train", 96, 96), ("train", 192, 58)
     ]  # fmt: skip
     assert len({b.data for b in blocks}) == 4
+    early = track_world.plan(tmp_path, ["calib"], 250, 96, 2)
+    assert [(b.split.name, b.split.first_seed, b.split.count) for b in early] == [
+        ("train", 0, 16), ("train", 16, 16), ("calib", 100_000, 100), ("train", 32, 96), ("train", 128, 96),
+        ("train", 224, 26),
+    ]  # fmt: skip
     train = SPLITS["train"]
     assert all((b.split.expressions, b.split.no_target) == (train.expressions, train.no_target) for b in blocks[2:])
     with pytest.raises(InputError, match="--train says"):
