@@ -48,7 +48,7 @@ def main(
     reporting.print_table(f"miniature: {clips} rendered clips", evaluate_command.COLUMNS, rows)
     typer.echo(f"rendered clips: open {result.world[0].files[-1]}")
     typer.echo(f"real video ({demo.REAL_VIDEO.name}): open {result.real.files[-1]}")
-    typer.echo("The miniature weights learnt from rendered shapes alone: they are not meant for real video.")
+    typer.echo("The miniature's selector learnt from rendered shapes alone: its answers are not meant for real video.")
     reporting.emit(
         evaluate_command.flat(figures, oracle)
         | {"expressions": result.expressions, "seconds": round(seconds, 1), "files": len(result.files)},

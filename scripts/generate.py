@@ -45,7 +45,7 @@ def main(
     ] = ["grid"],  # noqa: B006
     bin_size: Annotated[
         int | None,
-        typer.Option(help="Grid prompts every so many frames; 0, the default: first and middle frame."),
+        typer.Option(help="Grid prompts every so many frames; 0: first, middle. Default: 0; miniature: 12."),
     ] = None,
     looks: options.Looks = None,
     points: Annotated[int | None, typer.Option(help="Grid points a side; default 16 (miniature) or 32.")] = None,

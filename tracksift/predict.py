@@ -24,7 +24,7 @@ KEY_FRAMES = 8
 ALL_FRAMES = 64
 """A page of a video of so few frames shows them all, so that it plays."""
 MINIATURE_NOTE = (
-    "Made with the miniature's weights, which learnt from rendered shapes and are not meant for real video."
+    "Made with the miniature's weights; its selector learnt from rendered shapes and is not meant for real video."
 )
 
 

@@ -17,9 +17,10 @@ def frames(tmp_path):
 @pytest.mark.parametrize(
     ("flags", "order", "bin_size"),
     [
-        ([], "time", 0),
-        (["--preset", "faithful"], "area", 0),
-        (["--preset", "faithful", "--order", "time"], "time", 0),
+        ([], "time", 12),
+        (["--preset", "faithful"], "area", 12),
+        (["--preset", "faithful", "--order", "time"], "time", 12),
+        (["--bin-size", "0"], "time", 0),
         (["--preset", "fast"], "time", 10**9),
     ],
 )

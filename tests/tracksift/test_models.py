@@ -32,7 +32,7 @@ def test_the_miniatures_detector_is_a_folder_among_its_weights_and_is_missed_in_
 
 
 def test_the_miniatures_settings_go_with_any_tracker_among_its_weights():
-    by_path = Models(tracker=str(models.WEIGHTS / "candidate" / "sam2.safetensors"))
+    by_path = Models(tracker=str(models.WEIGHTS / "sam2.safetensors"))
     other = Models(tracker="facebook/sam2.1-hiera-tiny")
     assert Pipeline(by_path).proposals == Pipeline().proposals != Pipeline(other).proposals
     assert (by_path.image_spec, other.image_spec) == (Models().image_spec, None)
