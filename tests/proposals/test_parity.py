@@ -102,7 +102,9 @@ def test_with_memories_in_bfloat16_they_equal_but_for_the_rounding(model, scene)
     folder, masks = scene
     (o, key) = BIRTHS[1]
     differences = compare(model, scene, [official(model, folder, masks[o, key], key)], False, BIRTHS[1:2])
-    assert differences.median() < 1e-4
+    # Sums in another order round a few memories the other way, by 4e-3 of their value: how many depends on the weights
+    # (a median of 2e-4 was seen). Without that rounding all agree within 1e-4, as the test above says.
+    assert differences.median() < 1e-3
     assert differences.max() < 1e-2
 
 
