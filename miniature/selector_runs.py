@@ -24,6 +24,7 @@ import torch
 
 from core.errors import TrackSiftError
 from miniature.selector_variants import Plan
+from miniature.supply import leave_interrupts
 from selector.checkpoints import WEIGHTS
 from selector.fitting import Spread
 from selector.settings import Settings, TrainingSettings
@@ -165,7 +166,7 @@ class _Worker:
     @classmethod
     def open(cls, shared: SharedSplits, facts: Facts) -> None:
         torch.set_num_threads(1)
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # of a terminal; the first process decides
+        leave_interrupts()
         threading.Thread(target=_end_with_parent, daemon=True).start()
         cls.facts, cls.splits, cls.read = facts, shared.open(facts.device), {}
 

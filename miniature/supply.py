@@ -42,7 +42,7 @@ class Supply(Generic[Item]):
         if workers:
             one_thread_each()
             self._executor = ProcessPoolExecutor(
-                workers, mp_context=multiprocessing.get_context("spawn"), initializer=_leave_interrupts
+                workers, mp_context=multiprocessing.get_context("spawn"), initializer=leave_interrupts
             )
             self._ask()
 
@@ -79,7 +79,7 @@ class Supply(Generic[Item]):
             self._waiting.add(self._executor.submit(_make_into, self._make, next(self._orders), self._array, path))
 
 
-def _leave_interrupts() -> None:
+def leave_interrupts() -> None:
     """A terminal's Ctrl-C reaches every process; the first one decides what becomes of the workers."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 

@@ -23,6 +23,7 @@ from typing import ClassVar
 
 from core.errors import TrackSiftError
 from miniature.splits import Split
+from miniature.supply import leave_interrupts
 from miniature.world import layout
 
 GRACE = 45.0  # seconds for the videos in work, once a command was asked to stop
@@ -58,7 +59,7 @@ class _Renderer:
     @classmethod
     def open(cls, stopping: Event) -> None:
         cls.stopping = stopping
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # of a terminal; the first process decides
+        leave_interrupts()
 
     @classmethod
     def render(cls, block: Block) -> None:

@@ -81,7 +81,7 @@ def train(
         losses = trainer.advance(studio)
         if stop.asked():  # before anything is asked of workers, whom the signal may have ended too
             trainer.drawn = before + studio.drawn
-            save(trainer, run)
+            trainer.save(run.state)
             raise stopped(run.out, stop.signal, f"--resume goes on from step {trainer.step}")
         # While the pool fills, take all there is; afterwards no more than keeps the steps waiting for nothing.
         studio.take(trainer.settings.refresh if studio.filled == studio.size else 1 + 4 * trainer.settings.refresh)
@@ -103,13 +103,8 @@ def train(
 
 def keep(trainer: Trainer, run: Run, sight: Sight) -> Path:
     """Write the state to go on from, and the grounder as it is now; the grounder's folder."""
-    save(trainer, run)
-    return finish(trainer, run, sight)
-
-
-def save(trainer: Trainer, run: Run) -> None:
-    """Write the state to go on from."""
     trainer.save(run.state)
+    return finish(trainer, run, sight)
 
 
 def watch(trainer: Trainer, run: Run) -> Figures:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import io
 import pickle
-import signal
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -28,7 +27,7 @@ from llm_grounder.types import Sample
 from miniature.grounder_training.films import Film, Order
 from miniature.grounder_training.lessons import clip_of, draw
 from miniature.grounder_training.settings import Settings
-from miniature.supply import one_thread_each
+from miniature.supply import leave_interrupts, one_thread_each
 from tracksift.grounding import lesson
 
 AHEAD = 2  # steps that each process is ahead
@@ -105,14 +104,14 @@ class _Writer:
 
     @classmethod
     def open(cls, settings: Settings, make: Callable[[Settings], Grounder]) -> None:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        leave_interrupts()
         torch.set_num_threads(1)
         cls.settings, cls.grounder = settings, make(settings)
 
     @classmethod
     def write(cls, number: int, told: Sequence[tuple[Order, NDArray[np.float32]]]) -> bytes:
         """Samples, whose clips have no features, and layouts of the step of a number."""
-        films = [Film(order, torch.zeros(order.story().frames, 1, 1), boxes) for order, boxes in told]
+        films = [Film(order, torch.zeros(boxes.shape[1], 1, 1), boxes) for order, boxes in told]
         step = write_step(cls.settings, cls.grounder, number, films)
         out = io.BytesIO()
         _Pickler(out, pickle.HIGHEST_PROTOCOL).dump((step.samples, step.laid))
