@@ -3,6 +3,7 @@
 import os
 import signal
 import threading
+import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 
@@ -13,6 +14,7 @@ from tracksift.generate import JobResult
 from tracksift.scheduling.lanes import ProcessLane
 from tracksift.scheduling.placement import place_workers
 from tracksift.scheduling.schedule import LOSSES, Schedule
+from tracksift.scheduling.stopping import stop_on_signals
 
 
 class Lane:
@@ -152,6 +154,26 @@ def test_stopping_begins_no_more_and_keeps_what_is_done():
     seen = []
     results, _, _ = run(lambda n: seen.append(n) or made(n), width=1, stopping=lambda: len(seen) >= 2)
     assert sorted(results) == seen == [0, 1]
+
+
+@pytest.mark.parametrize("stopped", [False, True])
+def test_a_signal_while_workers_end_waits_until_all_have(stopped):
+    closed = []
+
+    class Signalled(Lane):
+        def close(self, *, now=False):
+            if not closed:
+                os.kill(os.getpid(), signal.SIGINT)
+                time.sleep(0.01)  # Python answers between two of its own steps
+            closed.append(self)
+            super().close(now=now)
+
+    schedule = Schedule(range(2), lambda _: Signalled(made), 2, names=["0", "1"]).run()
+    with stop_on_signals(None) as stop:
+        next(schedule)
+        with pytest.raises(KeyboardInterrupt):
+            schedule.close() if stopped else list(schedule)
+    assert (len(closed), stop.signal) == (2, signal.SIGINT)
 
 
 def _kill_once(folder):

@@ -1,6 +1,7 @@
 """Numbered jobs through lanes: who works next, what happens when a worker is gone, and when memory is short.
 
-The same for one process, several, and a cluster. Knows lanes and results. Does not know videos, files or signals.
+The same for one process, several, and a cluster. Knows lanes and results. Does not know videos or files, nor what
+signals ask for.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Any
 from core.errors import TrackSiftError
 from tracksift.generate import JobResult
 from tracksift.scheduling.lanes import Lane
+from tracksift.scheduling.stopping import signals_afterwards
 
 BEAT = 0.5
 """Seconds after which a wait looks whether it should stop."""
@@ -74,9 +76,10 @@ class Schedule:
                 self._fill()
             now = False
         finally:
-            for slot in self._slots.values():
-                slot.lane.close(now=now or _new(slot))
-            self._slots.clear()
+            with signals_afterwards():  # one that came between would leave a worker, and its pool, to Python's exit
+                for slot in self._slots.values():
+                    slot.lane.close(now=now or _new(slot))
+                self._slots.clear()
 
     def _fill(self) -> None:
         """Open lanes for the jobs that are left, and give a job to each that is idle."""
@@ -92,7 +95,8 @@ class Schedule:
 
     def _open(self, index: int) -> None:
         lane = self._make(index)
-        self._slots[index] = _Slot(index, lane, lane.open())
+        slot = self._slots[index] = _Slot(index, lane, Future())  # before, so that whoever ends here finds it to close
+        slot.future = lane.open()
 
     def _submit(self, slot: _Slot, number: int) -> None:
         slot.number = number  # before, since a lane of this process works inside `submit`
@@ -103,8 +107,9 @@ class Schedule:
             self._drop(slot)
 
     def _drop(self, slot: _Slot) -> None:
-        del self._slots[slot.index]
-        slot.lane.close(now=True)
+        with signals_afterwards():
+            del self._slots[slot.index]
+            slot.lane.close(now=True)
 
     def _ended(self, slot: _Slot) -> Iterator[tuple[int, JobResult]]:
         lost = slot.future.exception()

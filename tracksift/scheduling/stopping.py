@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType
 
+_NAMES = (signal.SIGINT, signal.SIGTERM)
+
 
 @dataclass
 class Stop:
@@ -45,9 +47,29 @@ def stop_on_signals(on_first: Callable[[], None] | None) -> Iterator[Stop]:
             raise KeyboardInterrupt
         on_first()
 
-    before = {name: signal.signal(name, ask) for name in (signal.SIGINT, signal.SIGTERM)}
+    before = {name: signal.signal(name, ask) for name in _NAMES}
     try:
         yield stop
     finally:
         for name, handler in before.items():
             signal.signal(name, handler)
+
+
+@contextmanager
+def signals_afterwards() -> Iterator[None]:
+    """SIGINT and SIGTERM inside the block take effect behind it, once, so that what it tidies up is tidied up whole.
+
+    Outside the main thread nothing is changed, as above.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    came: list[int] = []
+    before = {name: signal.signal(name, lambda number, _: came.append(number)) for name in _NAMES}
+    try:
+        yield
+    finally:
+        for name, handler in before.items():
+            signal.signal(name, handler)
+        if came:
+            signal.raise_signal(came[0])
