@@ -26,7 +26,7 @@ from selector.letter import median_seconds, step, time_letter
 from selector.modules import build
 from selector.recipes import RELATIONAL, RELATIONAL_TRAINING, SOLA, TUNED_SOLA_TRAINING
 from selector.scoring import Memory, Selector
-from selector.settings import GEOMETRY_WIDTH, RelationalSettings, SolaSettings
+from selector.settings import RelationalSettings, SolaSettings
 
 
 @dataclass(frozen=True)
@@ -149,7 +149,7 @@ def random_roberta(settings: BenchmarkSettings, device: torch.device) -> RandomR
 def make_videos(settings: BenchmarkSettings) -> list[LabelledVideo]:
     """Videos of drawn tracks; each expression means one of them."""
     rng = np.random.default_rng(0)
-    shape = (settings.tracks, settings.frames, settings.ours.token_width + GEOMETRY_WIDTH)
+    shape = (settings.tracks, settings.frames, settings.ours.token_width + settings.ours.geometry)
     objects = tuple(str(i) for i in range(settings.tracks))
     iou = np.eye(settings.tracks, dtype=np.float32) * 0.9
     times, made = np.arange(settings.frames) / 8, []

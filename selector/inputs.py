@@ -1,6 +1,7 @@
-"""What the selector reads of a video's tracks: object tokens, and where asked eight box numbers a frame and looks.
+"""What the selector reads of a video's tracks: object tokens, and where asked box and outline numbers and looks.
 
-Knows caches and track sets. Does not know expressions. Axis letters: N tracks, T frames, D token width, C look width.
+Knows caches and track sets. Does not know expressions. Axis letters: N tracks, T frames, D token width, G numbers of
+boxes and outlines, C look width.
 """
 
 from __future__ import annotations
@@ -15,13 +16,15 @@ from core import rle
 from core.candidates import detected_for
 from core.errors import ScorerMismatchError
 from core.types import Source, TrackSet, VideoMeta
+from selector.outline import outline_numbers
+from selector.settings import BOX_WIDTH
 
 
 @dataclass(frozen=True)
 class TrackValues:
     """The numbers of a video's tracks, apart, so that tokens can stay in a mapped file.
 
-    tokens: [N, T, D] float16.   geometry: [N, T, 8] float16, or None.   looks: [N, C] float16, the same in every frame,
+    tokens: [N, T, D] float16.   geometry: [N, T, G] float16, or None.   looks: [N, C] float16, the same in every frame,
     or None.
     """
 
@@ -31,13 +34,13 @@ class TrackValues:
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        """N, T, D (+ 8) (+ C)."""
+        """N, T, D (+ G) (+ C)."""
         tracks, frames, width = self.tokens.shape
         more = (0 if part is None else part.shape[-1] for part in (self.geometry, self.looks))
         return tracks, frames, width + sum(more)
 
     def put(self, place: NDArray[np.float16]) -> None:
-        """Write all into the first tracks and frames of `place` [any, any, D (+ 8) (+ C)]."""
+        """Write all into the first tracks and frames of `place` [any, any, D (+ G) (+ C)]."""
         looks = None if self.looks is None else self.looks[:, None]
         (tracks, frames, _), start = self.shape, 0
         for part in (self.tokens, self.geometry, looks):
@@ -46,7 +49,7 @@ class TrackValues:
                 start += part.shape[-1]
 
     def joined(self) -> NDArray[np.float16]:
-        """All, [N, T, D (+ 8) (+ C)]; no copy where tokens are all."""
+        """All, [N, T, D (+ G) (+ C)]; no copy where tokens are all."""
         if self.geometry is None and self.looks is None:
             return self.tokens
         values = np.empty(self.shape, dtype=np.float16)
@@ -86,12 +89,14 @@ class VideoTracks:
 
     @property
     def values(self) -> NDArray[np.float16]:
-        """[N, T, D (+ 8) (+ C)], tokens, box numbers and looks."""
+        """[N, T, D (+ G) (+ C)], tokens, box and outline numbers and looks."""
         return self.parts.joined()
 
 
-def read_tracks(source: CacheFile | TrackSet, *, geometry: bool, looks: bool = False) -> VideoTracks:
+def read_tracks(source: CacheFile | TrackSet, *, geometry: int, looks: bool = False) -> VideoTracks:
     """Tracks of a cache or of a track set in memory, their numbers in one array; masks are read only for `geometry`.
+
+    geometry: numbers of boxes and outlines, G: 0, those of boxes alone (8), or both (19).
 
     Raises:
         ScorerMismatchError: when looks are asked for and the tracks have none.
@@ -101,14 +106,14 @@ def read_tracks(source: CacheFile | TrackSet, *, geometry: bool, looks: bool = F
 
 
 def read_apart(
-    source: CacheFile | TrackSet, tokens: NDArray[np.float16], *, geometry: bool, looks: bool = False
+    source: CacheFile | TrackSet, tokens: NDArray[np.float16], *, geometry: int, looks: bool = False
 ) -> VideoTracks:
     """As `read_tracks`, of tokens [N, T, D] that were read already and stay as they are."""
     if isinstance(source, TrackSet):
         sources, prompts, cache = tuple(t.source for t in source.tracks), tuple(t.prompt for t in source.tracks), ""
     else:
         sources, prompts, cache = source.sources(), source.prompts(), source.content_sha256
-    boxes = _geometry(source).astype(np.float16) if geometry else None
+    boxes = _geometry(source, geometry > BOX_WIDTH).astype(np.float16) if geometry else None
     return VideoTracks(
         video=source.video,
         parts=TrackValues(tokens, boxes, _looks(source) if looks and sources else None),
@@ -132,7 +137,7 @@ def _looks(source: CacheFile | TrackSet) -> NDArray[np.float16]:
     return looks
 
 
-def _geometry(source: CacheFile | TrackSet) -> NDArray[np.float32]:
+def _geometry(source: CacheFile | TrackSet, outline: bool) -> NDArray[np.float32]:
     size, frames = source.video.size, source.video.frames
     if isinstance(source, TrackSet):
         tracks, count = source.tracks, len(source.tracks)
@@ -144,7 +149,11 @@ def _geometry(source: CacheFile | TrackSet) -> NDArray[np.float32]:
         masks, boxes = list(source.masks()), source.boxes()
         score, iou = source.object_score(), source.predicted_iou()
     areas = rle.areas([mask for track in masks for mask in track], size).reshape(len(masks), frames)
-    return track_geometry(boxes, areas, score, iou, size)
+    geometry = track_geometry(boxes, areas, score, iou, size)
+    if not outline:
+        return geometry
+    # What the boxes hold to be absent is absent here, too.
+    return np.concatenate([geometry, outline_numbers(masks, boxes, size) * geometry[..., -1:]], axis=-1)
 
 
 def track_geometry(

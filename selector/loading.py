@@ -118,7 +118,7 @@ def padding_share(data: SelectorData, batches: Sequence[Index]) -> float:
 def read_examples(
     examples: Sequence[Example],
     *,
-    geometry: bool,
+    geometry: int,
     looks: bool = False,
     workers: int = 0,
     progress: Progress | None = None,
@@ -144,13 +144,13 @@ def read_examples(
         return list(_counted((_with_tokens(*part, shelf) for part in parts), len(examples), progress))
 
 
-def _read_example(example: Example, *, geometry: bool, looks: bool, shelf: TokenShelf) -> LabelledVideo:
+def _read_example(example: Example, *, geometry: int, looks: bool, shelf: TokenShelf) -> LabelledVideo:
     cache = open_cache(example[0])
     return _labelled(cache, example, shelf.tokens(cache), geometry=geometry, looks=looks)
 
 
 def _read_rest(
-    example: Example, *, geometry: bool, looks: bool, packed: frozenset[str]
+    example: Example, *, geometry: int, looks: bool, packed: frozenset[str]
 ) -> tuple[LabelledVideo, CacheFile | None]:
     """An example, and its cache where the tokens are left to the first process: what is mapped is not to be sent."""
     cache = open_cache(example[0])
@@ -168,7 +168,7 @@ def _with_tokens(video: LabelledVideo, cache: CacheFile | None, shelf: TokenShel
 
 
 def _labelled(
-    cache: CacheFile, example: Example, tokens: NDArray[np.float16], *, geometry: bool, looks: bool
+    cache: CacheFile, example: Example, tokens: NDArray[np.float16], *, geometry: int, looks: bool
 ) -> LabelledVideo:
     labels = cache.labels()
     if labels is None:

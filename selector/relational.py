@@ -6,7 +6,8 @@ with `selector.relations` between the two; a linear layer gives the logit. Nothi
 logit on other tracks only through attention, so that duplicates and clutter shift no statistics.
 
 Knows tensors and masks. Does not know caches, encoders, losses or thresholds. Axis letters: B expressions, V videos,
-G expressions about each, N tracks, T frames, S steps, L words, E embedding width, P numbers of a pair, h heads.
+G expressions about each, N tracks, T frames, S steps, L words, E embedding width, P numbers of a pair, h heads; D, G
+and C numbers of a token, of boxes and outlines, and of a look.
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ from core.text import masked_mean
 from selector.moments import MomentHead
 from selector.relational_layers import LayerMemory, PlainLayer, RelationalLayer, TimeConvolution
 from selector.relations import TRACK_WIDTH, frame_motion, pair_numbers, track_numbers
-from selector.settings import GEOMETRY_WIDTH, RelationalSettings
+from selector.settings import BOX_WIDTH, OUTLINE_WIDTH, RelationalSettings
+from selector.turning import TURN_WIDTH, TURNED_WIDTH, turned, turns
 
 MOTION_WIDTH = 12  # of `frame_motion` with two lags
 TIME_WIDTH = 8
@@ -66,12 +68,13 @@ class RelationalSelector(nn.Module):
         width = settings.embed_width
         self.input_mean = nn.Buffer(torch.zeros(settings.input_width))
         self.input_deviation = nn.Buffer(torch.ones(settings.input_width))
-        self.frame_in = nn.Linear(settings.token_width + GEOMETRY_WIDTH + MOTION_WIDTH + TIME_WIDTH, width)
+        more, whole = (OUTLINE_WIDTH + TURN_WIDTH, TURNED_WIDTH) if settings.outline else (0, 0)
+        self.frame_in = nn.Linear(settings.token_width + BOX_WIDTH + MOTION_WIDTH + TIME_WIDTH + more, width)
         self.convolutions = nn.ModuleList(TimeConvolution(width, STRIDE, settings.dropout) for _ in range(CONVOLUTIONS))
         self.frame_layers = nn.ModuleList(
             PlainLayer(width, settings.heads, settings.dropout) for _ in range(settings.frame_layers)
         )
-        self.track_in = nn.Linear(TRACK_WIDTH + settings.look_width, width)
+        self.track_in = nn.Linear(TRACK_WIDTH + whole + settings.look_width, width)
         self.pool = nn.Linear(width, 1)
         self.text_in = nn.Linear(settings.text_width, width)
         self.text_layers = nn.ModuleList(
@@ -93,8 +96,9 @@ class RelationalSelector(nn.Module):
     ) -> tuple[Tensor, Tensor]:
         """Score tracks against expressions, one video each.
 
-        tokens: [B, N, T, D + 8 + C], object tokens, box numbers, looks.   text: [B, L, text width].   masks: bool
-        [B, N], [B, T], [B, L], True for what is real, padding last; each video needs a real track and frame.
+        tokens: [B, N, T, D + G + C], object tokens, box and outline numbers, looks.   text: [B, L, text width].
+        masks: bool [B, N], [B, T], [B, L], True for what is real, padding last; each video needs a real track and
+        frame.
 
         Returns:
             logits [B, N] float32 and track states [B, N, E]; 0 for padded tracks.
@@ -112,20 +116,23 @@ class RelationalSelector(nn.Module):
         return cast(Tensor, words)
 
     def encode(self, values: Tensor, there: Tensor | None, frame_mask: Tensor | None) -> VideoState:
-        """Read V videos' tracks: values [V, N, T, D + 8 + C], there [V, N], frame_mask [V, T]."""
+        """Read V videos' tracks: values [V, N, T, D + G + C], there [V, N], frame_mask [V, T]."""
         videos, tracks, frames, _ = values.shape
         if there is None or frame_mask is None:
             there = values.new_ones(videos, tracks, dtype=torch.bool)
             frame_mask = values.new_ones(videos, frames, dtype=torch.bool)
         with torch.autocast(values.device.type, enabled=False):  # differences of positions would drown in bfloat16
-            tokens, geometry, looks = self._parts(values, there, frame_mask)
+            tokens, geometry, outline, looks = self._parts(values, there, frame_mask)
             length = frame_mask.sum(-1)
-            numbers = torch.cat([track_numbers(geometry, length), *([] if looks is None else [looks])], dim=-1)
-            pairs = pair_numbers(geometry, looks, length)
+            whole, each = [track_numbers(geometry, length)], [tokens, geometry, frame_motion(geometry)]
+            if outline is not None:
+                whole.append(turned(geometry, outline))
+                each += [outline, turns(geometry, outline)]
+            numbers = torch.cat([*whole, *([] if looks is None else [looks])], dim=-1)
+            pairs = pair_numbers(geometry, looks, length, None if outline is None else outline[..., -1])
             pairs = pairs * (there[:, :, None] & there[:, None])[..., None]
-            moving = frame_motion(geometry)
             time = time_numbers(length, frames)[:, None].expand(-1, tracks, -1, -1)
-            x = torch.cat([tokens, geometry, moving, time], dim=-1)
+            x = torch.cat([*each, time], dim=-1)
         seen = self.frame_in(x) * frame_mask[:, None, :, None]
         x, mask = seen.flatten(0, 1), frame_mask[:, None].expand(-1, tracks, -1).flatten(0, 1)  # [V*N, T, E]
         for convolution in self.convolutions:
@@ -171,19 +178,23 @@ class RelationalSelector(nn.Module):
         return logits
 
     def fit_input(self, mean: Tensor, deviation: Tensor) -> None:
-        """Set the scale of tokens and looks [D + 8 + C]; channels that never vary stay as they are."""
+        """Set the scale of tokens and looks [D + G + C]; channels that never vary stay as they are."""
         self.input_mean.copy_(mean)
         self.input_deviation.copy_(torch.where(deviation > 1e-6, deviation, torch.ones_like(deviation)))
 
-    def _parts(self, values: Tensor, there: Tensor, frame_mask: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
-        """Tokens, geometry, looks [V, N, C]; zeros where no track or frame is."""
+    def _parts(
+        self, values: Tensor, there: Tensor, frame_mask: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor | None, Tensor | None]:
+        """Tokens, box numbers, outlines, looks [V, N, C]; zeros where no track or frame is."""
         values = values.float()
         real = (there[:, :, None] & frame_mask[:, None])[..., None]
-        width, end = self.settings.token_width, self.settings.token_width + GEOMETRY_WIDTH
+        settings, width = self.settings, self.settings.token_width
         scaled = (values - self.input_mean) / self.input_deviation
-        geometry = values[..., width:end] * real
-        looks = scaled[..., 0, end:] * there[..., None] if self.settings.look_width else None
-        return scaled[..., :width] * real * geometry[..., 7:], geometry, looks
+        boxes, end = width + BOX_WIDTH, width + settings.geometry
+        geometry = values[..., width:boxes] * real
+        outline = values[..., boxes:end] * real if settings.outline else None
+        looks = scaled[..., 0, end:] * there[..., None] if settings.look_width else None
+        return scaled[..., :width] * real * geometry[..., 7:], geometry, outline, looks
 
 
 def time_numbers(length: Tensor, frames: int) -> Tensor:

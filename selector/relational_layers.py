@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from selector.masked import Attention
-from selector.relations import PAIR_WIDTH
+from selector.relations import COVERED_WIDTH, PAIR_WIDTH
 from selector.settings import RelationalSettings
 
 
@@ -43,7 +43,7 @@ class RelationalLayer(nn.Module):
         self.step_norm = nn.LayerNorm(width)
         self.step_query, self.step_out = nn.Linear(width, width), nn.Linear(width, width)
         self.step_key_value = nn.Linear(width, 2 * width)
-        self.tracks = PairAttention(width, heads, dropout)
+        self.tracks = PairAttention(width, heads, dropout, PAIR_WIDTH + COVERED_WIDTH * settings.outline)
         self.feed_forward = feed_forward(width, 4 * width, dropout)
         self.heads, self.dropout = heads, nn.Dropout(dropout)
 
@@ -80,12 +80,12 @@ class RelationalLayer(nn.Module):
 class PairAttention(nn.Module):
     """Attention among tracks that sees, and hands on, the numbers of each pair."""
 
-    def __init__(self, width: int, heads: int, dropout: float) -> None:
-        """`dropout`: of attention weights, in training."""
+    def __init__(self, width: int, heads: int, dropout: float, pair_width: int) -> None:
+        """`dropout`: of attention weights, in training.   pair_width: P."""
         super().__init__()
         self.heads, self.dropout = heads, dropout
         self.query_key_value = nn.Linear(width, 3 * width)
-        self.bias = nn.Sequential(nn.Linear(PAIR_WIDTH, 64), nn.GELU(), nn.Linear(64, heads + 64))
+        self.bias = nn.Sequential(nn.Linear(pair_width, 64), nn.GELU(), nn.Linear(64, heads + 64))
         self.out = nn.Linear(width + 64 * heads, width)
 
     def read(self, pairs: Tensor) -> tuple[Tensor, Tensor]:

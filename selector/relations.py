@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-PAIR_WIDTH = 19
+PAIR_WIDTH, COVERED_WIDTH = 19, 4
 TRACK_WIDTH = 20
 LEAST = 1e-6
 
@@ -61,13 +61,17 @@ def track_numbers(geometry: Tensor, length: Tensor) -> Tensor:
     return numbers * any_seen
 
 
-def pair_numbers(geometry: Tensor, looks: Tensor | None, length: Tensor) -> Tensor:
+def pair_numbers(
+    geometry: Tensor, looks: Tensor | None, length: Tensor, covered: Tensor | None = None
+) -> Tensor:  # fmt: skip
     """Track i beside track j, [V, N, N, 19]; looks [V, N, C] or None.
 
     Over frames with both: mean, least and greatest of centre i minus centre j in x and y; mean and greatest share of
     box i inside box j; how much of its greatest area i lacks while it touches j, mean and greatest, and j likewise
     while it touches i. Then log area ratio, log speed ratio, cosine of the net ways, differences of first and of last
     sightings, share of frames together, and cosine of the looks.
+    covered: with the share of each track's place that others take, [V, N, T], four more: of i and of j while they
+        touch, mean and greatest of each.
     """
     present = geometry[..., 7]
     both = present[:, :, None] * present[:, None]  # [V, N, N, T]
@@ -84,8 +88,9 @@ def pair_numbers(geometry: Tensor, looks: Tensor | None, length: Tensor) -> Tens
     lack = 1 - geometry[..., 4] / geometry[..., 4].amax(-1, keepdim=True).clamp(min=LEAST)  # [V, N, T]
     touches = touching.sum(-1).clamp(min=1)
     numbers += [share.sum(-1) / count, share.amax(-1)]
-    for hidden in (lack[:, :, None] * touching, lack[:, None] * touching):
-        numbers += [hidden.sum(-1) / touches, hidden.amax(-1)]
+    for mine in (lack,) if covered is None else (lack, covered):
+        for hidden in (mine[:, :, None] * touching, mine[:, None] * touching):
+            numbers += [hidden.sum(-1) / touches, hidden.amax(-1)]
     numbers += [*_differences(geometry, length), both.sum(-1) / length[:, None, None].to(geometry.dtype)]
     if looks is None:
         numbers.append(torch.zeros_like(numbers[0]))

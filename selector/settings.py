@@ -8,7 +8,10 @@ from typing import Any
 
 from core.errors import InputError
 
-GEOMETRY_WIDTH = 8
+BOX_WIDTH = 8
+"""Box numbers a track and frame (`selector.inputs.track_geometry`)."""
+OUTLINE_WIDTH = 11
+"""Those of `selector.outline.outline_numbers`."""
 
 
 @dataclass(frozen=True)
@@ -51,9 +54,9 @@ class SolaSettings:
         return self.token_width
 
     @property
-    def geometry(self) -> bool:
-        """Whether box numbers are read: never."""
-        return False
+    def geometry(self) -> int:
+        """Numbers of boxes and outlines that are read: none."""
+        return 0
 
     @property
     def look_width(self) -> int:
@@ -70,7 +73,8 @@ class SolaSettings:
 class RelationalSettings:
     """Widths of TrackSift's own module (`selector.relational`), which reads tokens, box numbers and looks.
 
-    look_width: numbers of a track's look, 0 for none.   frame_layers: attention layers along a track's time, once a
+    look_width: numbers of a track's look, 0 for none.   outline: whether it also reads how masks are turned and covered
+    (`selector.outline`).   frame_layers: attention layers along a track's time, once a
     video.   layers: rounds of words, time and other tracks, once an expression.
     moment_width: of the head that says when an expression holds of a track (`selector.moments`), 0 for none.
     """
@@ -85,6 +89,7 @@ class RelationalSettings:
     layers: int = 4
     dropout: float = 0.1
     moment_width: int = 0
+    outline: bool = False
 
     def __post_init__(self) -> None:
         """Refuse shapes that do not fit together."""
@@ -95,14 +100,14 @@ class RelationalSettings:
             raise InputError(f"selector settings: expected embed_width to be a multiple of heads, got {self}")
 
     @property
-    def geometry(self) -> bool:
-        """Whether box numbers are read: always."""
-        return True
+    def geometry(self) -> int:
+        """Numbers of boxes and outlines that are read, 8 or 19."""
+        return BOX_WIDTH + OUTLINE_WIDTH * self.outline
 
     @property
     def input_width(self) -> int:
         """Numbers a track and frame."""
-        return self.token_width + GEOMETRY_WIDTH + self.look_width
+        return self.token_width + self.geometry + self.look_width
 
 
 Settings = SolaSettings | RelationalSettings
@@ -177,7 +182,7 @@ MODULES: dict[str, type[SolaSettings] | type[RelationalSettings]] = {
     "sola": SolaSettings,
     "relational": RelationalSettings,
 }
-LATER = frozenset({"moment_width"})
+LATER = frozenset({"moment_width", "outline"})
 """Names that older records lack; their defaults leave a module as it was."""
 
 

@@ -21,7 +21,7 @@ from selector.data import SelectorData
 from selector.inputs import TrackValues
 from selector.labelled import LabelledVideo
 from selector.rows import HeldRows
-from selector.settings import Settings
+from selector.settings import OUTLINE_WIDTH, Settings
 from selector.training import Splits
 
 PARTS = ("train", "valid", "calib")
@@ -65,10 +65,10 @@ def share(splits: Splits, path: Path) -> SharedSplits:
 
 
 def fitting(splits: Splits, settings: Settings) -> Splits:
-    """Splits as a module of the settings reads them: the first `input_width` numbers, which are the tokens for SOLA's.
+    """Splits as a module of the settings reads them: tokens alone for SOLA's, without outlines where it reads none.
 
     Raises:
-        InputError: for splits that hold fewer numbers, or that end amid what the module reads.
+        InputError: for splits that hold fewer numbers, or others than the module reads.
     """
     return _each(splits, lambda _, data: _narrow(data, settings))
 
@@ -82,9 +82,12 @@ def _narrow(data: SelectorData, settings: Settings) -> SelectorData:
     width, rows = settings.input_width, data.rows
     if width == rows.width:
         return data
-    if settings.geometry or width > rows.width or not isinstance(rows, HeldRows):
+    more = rows.width - width  # that nobody asked for: outlines, or all but the tokens
+    if more < 0 or (settings.geometry and more != OUTLINE_WIDTH) or not isinstance(rows, HeldRows):
         raise InputError(f"selector settings: expected {rows.width} numbers a track and frame, got {width}")
-    return replace(data, rows=replace(rows, values=rows.values[:, :width].contiguous()), look="")
+    first = settings.token_width + settings.geometry
+    kept = [rows.values[:, :first], rows.values[:, rows.width - (width - first) :]]
+    return replace(data, rows=replace(rows, values=torch.cat(kept, 1)), look=data.look if settings.look_width else "")
 
 
 def _tensors(data: SelectorData) -> dict[str, torch.Tensor]:

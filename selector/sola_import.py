@@ -77,7 +77,7 @@ def import_sola(
         raise InputError(
             f"text encoder {encoder.name!r}: expected a width of {settings.text_width}, got {encoder.width}"
         )
-    read = read_examples(calib, geometry=False, workers=workers, progress=progress)
+    read = read_examples(calib, geometry=0, workers=workers, progress=progress)
     data = build_data([without_ground_truth(video) for video in read], encoder, device)
     if data.rows.width != settings.token_width:
         raise InputError(f"caches: expected object tokens of width {settings.token_width}, got {data.rows.width}")

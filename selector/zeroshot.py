@@ -26,7 +26,7 @@ from selector.inputs import VideoTracks, read_tracks
 from selector.recipes import UNTRAINED
 from selector.relations import sightings, speeds
 from selector.scoring import Memory
-from selector.settings import GEOMETRY_WIDTH
+from selector.settings import BOX_WIDTH
 
 # A pattern, the number that it speaks of, and which way. The first of a group that is found speaks alone.
 Rule = tuple[str, str, float]
@@ -83,7 +83,7 @@ class ZeroShotSelector:
 
     def read(self, source: CacheFile | TrackSet) -> VideoTracks:
         """Looks and boxes of a video's tracks; ScorerMismatchError where they have no looks."""
-        return read_tracks(source, geometry=True, looks=True)
+        return read_tracks(source, geometry=BOX_WIDTH, looks=True)
 
     def check(self, tracks: VideoTracks, encoder: TextEncoder) -> None:
         """Refuse looks of another model than the text encoder's."""
@@ -113,7 +113,7 @@ class ZeroShotSelector:
         words = self.embed([e.text for e in expressions], encoder)
         values = tracks.values.astype(np.float32)
         start = values.shape[-1] - words.shape[1]
-        looks, geometry = values[:, 0, start:], values[..., start - GEOMETRY_WIDTH : start]
+        looks, geometry = values[:, 0, start:], values[..., start - BOX_WIDTH : start]
         numbers = motion_numbers(geometry)
         scores = []
         for expression, able, word in zip(expressions, competing, words, strict=True):

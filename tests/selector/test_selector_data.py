@@ -19,7 +19,7 @@ CPU = torch.device("cpu")
 
 @pytest.fixture
 def videos(colour_examples):
-    return read_examples(colour_examples[:5], geometry=True)
+    return read_examples(colour_examples[:5], geometry=8)
 
 
 @pytest.fixture
@@ -113,7 +113,7 @@ def test_videos_without_tracks_or_expressions_are_left_out_and_none_is_refused(v
 def test_worker_processes_read_the_same(colour_examples, videos):
     calls = []
     read = read_examples(
-        colour_examples[:5], geometry=True, workers=1, progress=lambda done, total: calls.append((done, total))
+        colour_examples[:5], geometry=8, workers=1, progress=lambda done, total: calls.append((done, total))
     )
     assert [v.tracks.cache for v in read] == [v.tracks.cache for v in videos]
     assert calls[-1] == (5, 5)
@@ -135,18 +135,18 @@ def test_masks_are_read_for_geometry_only(colour_examples, monkeypatch):
         raise AssertionError("masks were read")
 
     monkeypatch.setattr(CacheFile, "masks", refuse)
-    assert read_tracks(open_cache(colour_examples[0][0]), geometry=False).values.shape[-1] == 4
+    assert read_tracks(open_cache(colour_examples[0][0]), geometry=0).values.shape[-1] == 4
     with pytest.raises(AssertionError, match="masks"):
-        read_tracks(open_cache(colour_examples[0][0]), geometry=True)
+        read_tracks(open_cache(colour_examples[0][0]), geometry=8)
 
 
 def test_tracks_without_frames_of_their_own_still_have_a_width():
-    assert read_tracks(make_track_set(0), geometry=True).values.shape[:2] == (0, 6)
+    assert read_tracks(make_track_set(0), geometry=8).values.shape[:2] == (0, 6)
 
 
 def test_looks_join_every_frame_after_tokens_and_geometry():
     track_set = make_track_set(2, width=4, look=3)
-    tracks = read_tracks(track_set, geometry=True, looks=True)
+    tracks = read_tracks(track_set, geometry=8, looks=True)
     assert tracks.values.shape == (2, 6, 4 + 8 + 3)
     assert tracks.look == "3" * 64
     for n in range(2):
@@ -154,19 +154,19 @@ def test_looks_join_every_frame_after_tokens_and_geometry():
 
 
 def test_looks_are_left_alone_where_nobody_asks_for_them():
-    tracks = read_tracks(make_track_set(2, width=4, look=3), geometry=False)
+    tracks = read_tracks(make_track_set(2, width=4, look=3), geometry=0)
     assert tracks.values.shape == (2, 6, 4)
     assert tracks.look == ""
 
 
 def test_tracks_without_looks_are_refused_by_name_where_looks_are_asked_for(colour_examples):
     with pytest.raises(ScorerMismatchError, match=r"'v0': expected tracks with looks.*generate --looks"):
-        read_examples(colour_examples[:1], geometry=False, looks=True)
-    assert len(read_tracks(make_track_set(0), geometry=False, looks=True).values) == 0
+        read_examples(colour_examples[:1], geometry=0, looks=True)
+    assert len(read_tracks(make_track_set(0), geometry=0, looks=True).values) == 0
 
 
 def test_looks_of_two_encoders_are_refused(look_examples):
-    one, other = read_examples(look_examples[:2], geometry=False, looks=True)
+    one, other = read_examples(look_examples[:2], geometry=0, looks=True)
     other = replace(other, tracks=replace(other.tracks, look="4" * 64))
     assert build_data([one], WordEncoder(), CPU).look == "3" * 64
     with pytest.raises(ScorerMismatchError, match="looks of one encoder"):

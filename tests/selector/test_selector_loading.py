@@ -34,7 +34,7 @@ def split(tmp_path):
 
 
 def read(examples, shelf=None, **options):
-    return read_examples(examples, geometry=True, looks=True, shelf=shelf, **options)
+    return read_examples(examples, geometry=8, looks=True, shelf=shelf, **options)
 
 
 def test_examples_read_out_of_a_pack_are_those_of_the_caches(split):
@@ -94,7 +94,7 @@ def test_streamed_batches_equal_held_ones(split, masked):
 def test_tokens_of_a_pack_stay_in_the_file_while_they_are_streamed(split):
     folder, examples = split
     write_pack(folder)
-    videos = read_examples(examples, geometry=False)
+    videos = read_examples(examples, geometry=0)
     data = build_data(videos, WordEncoder(), CPU, stream=True)
     assert all(np.shares_memory(v.tokens, w.tracks.parts.tokens) for v, w in zip(data.rows.videos, videos, strict=True))
     assert not any(v.tokens.flags.owndata or v.tokens.flags.writeable for v in data.rows.videos)
@@ -145,7 +145,7 @@ def test_like_lengths_share_a_batch_and_most_padding_is_saved(tmp_path):
         path = tmp_path / f"v{number}.h5"
         write_cache(path, make_track_set(tracks, frames=frames, width=2, video_id=f"v{number}"), make_labels(tracks))
         examples.append((path, (Expression("0", "the red one", ("object 0",)),)))
-    data = build_data(read_examples(examples, geometry=False), WordEncoder(), CPU)
+    data = build_data(read_examples(examples, geometry=0), WordEncoder(), CPU)
     bucketed = data.epoch(8, np.random.default_rng(1))
     drawn = np.split(np.random.default_rng(1).permutation(96), 12)
     shares = padding_share(data, bucketed), padding_share(data, drawn)

@@ -47,7 +47,7 @@ def data_of(seeds, **changes):
     videos = []
     for seed in seeds:
         track_set, labels, expressions = timed_video(seed)
-        tracks = read_tracks(track_set, geometry=True)
+        tracks = read_tracks(track_set, geometry=8)
         videos.append(LabelledVideo(tracks, labels, tuple(replace(e, **changes) for e in expressions)))
     return build_data(videos, WordEncoder(), CPU)
 

@@ -25,11 +25,12 @@ def draw(tracks, frames, words, settings=TINY, seed=1):
     return values, torch.randn(1, words, settings.text_width)
 
 
+@pytest.mark.parametrize("settings", [TINY, replace(TINY, outline=True)], ids=["boxes", "outlines"])
 @pytest.mark.parametrize(("tracks", "frames", "words"), [(1, 1, 1), (3, 7, 4), (5, 17, 2)])
-def test_padding_changes_no_logit(tracks, frames, words):
-    model = build()
-    values, text = draw(tracks, frames, words)
-    bigger, longer = torch.randn(1, tracks + 2, frames + 5, TINY.input_width), torch.randn(1, words + 3, 8)
+def test_padding_changes_no_logit(tracks, frames, words, settings):
+    model = build(settings)
+    values, text = draw(tracks, frames, words, settings)
+    bigger, longer = torch.randn(1, tracks + 2, frames + 5, settings.input_width), torch.randn(1, words + 3, 8)
     bigger[:, :tracks, :frames], longer[:, :words] = values, text
     masks = [torch.arange(n + k)[None] < n for n, k in ((tracks, 2), (frames, 5), (words, 3))]
     with torch.no_grad():

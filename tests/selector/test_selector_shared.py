@@ -49,6 +49,16 @@ def test_solas_module_reads_the_tokens_of_what_was_read_for_ours(splits, look_ex
     assert run(found, SMALL, tmp_path / "o").figures["steps"] == 4
 
 
+def test_a_module_without_outlines_reads_what_was_read_for_one_with_them(splits, look_examples, tmp_path):
+    e = look_examples
+    wide = read_splits((e[:6], e[6:8], e[8:10]), WordEncoder(), replace(TINY, outline=True), RECIPE, CPU)
+    found = fitting(wide, TINY)
+    assert wide.train.rows.width == found.train.rows.width + 11
+    assert torch.equal(found.train.rows.values, splits.train.rows.values)
+    assert found.train.look == splits.train.look != ""
+    assert run(fitting(wide, replace(TINY, outline=True)), replace(TINY, outline=True), tmp_path).figures["steps"] == 4
+
+
 def test_a_module_that_reads_other_numbers_is_refused(splits):
     with pytest.raises(InputError, match="expected 15 numbers a track and frame, got 12"):
         fitting(splits, replace(TINY, look_width=0))

@@ -143,7 +143,7 @@ def test_caches_of_two_trackers_are_refused(tmp_path, colour_examples):
 
 
 def test_collected_logits_and_labels_belong_to_the_same_tracks(colour_examples):
-    videos = read_examples(colour_examples[:2], geometry=False)
+    videos = read_examples(colour_examples[:2], geometry=0)
     data = build_data(videos, WordEncoder(), CPU)
     index = np.array([0, 4])
     mask = data.batch(index).track_mask
@@ -155,7 +155,7 @@ def test_collected_logits_and_labels_belong_to_the_same_tracks(colour_examples):
 
 
 def test_noise_lies_on_tokens_and_looks_where_asked_and_never_on_boxes(look_examples):
-    videos = read_examples(look_examples[:2], geometry=True, looks=True)
+    videos = read_examples(look_examples[:2], geometry=8, looks=True)
     data = build_data(videos, WordEncoder(), CPU)
     model = build(TINY)
     for change, noisy in (({"token_noise": 0.5}, range(4)), ({"look_noise": 0.5}, range(12, 15))):
