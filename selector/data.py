@@ -24,6 +24,7 @@ from core.types import Source
 from selector.grid import FRAMES, POOL, TRACKS, alike, arrange, put
 from selector.labelled import LabelledVideo
 from selector.labels import best_overlap, positives
+from selector.mirror import mirrored_text
 from selector.moments import UNKNOWN, frame_labels
 from selector.rows import Rows, StreamedRows, hold
 
@@ -39,6 +40,7 @@ class Batch:
     grid_mask [V, G, N]. For each expression: track_mask [B, N], the same; labels [B, N];
     overlap [B, N] float32: each track's best mean IoU over the expression's objects, 0 without any.
     held [B, T] int8: whether the expression holds at a frame, -1 where unknown.
+    mirrored [V]: of which videos the words are those of a mirror image, whose values are still to be mirrored.
     """
 
     values: Tensor
@@ -52,11 +54,13 @@ class Batch:
     labels: Tensor
     overlap: Tensor
     held: Tensor
+    mirrored: Tensor
 
 
 @dataclass(frozen=True)
 class SelectorData:
-    """A split. rows: the videos' numbers. Per video [V]: tracks, frames. Per expression [X]: text, first track flag.
+    """A split. rows: the videos' numbers. Per video [V]: tracks, frames. Per expression [X]: text, mirrored text, first
+    track flag.
 
     flags: uint8 [sum of N over expressions], the bits COMPETES, TRUTH (a ground-truth track) and POSITIVE.
     overlap: float16, one beside each flag, as in `Batch`.   held: [X, T] as in `Batch`, T of the longest video.
@@ -68,6 +72,7 @@ class SelectorData:
     tracks: Tensor
     frames: Tensor
     text: Tensor
+    mirrored_text: Tensor
     first_flag: Tensor
     flags: Tensor
     overlap: Tensor
@@ -101,14 +106,15 @@ class SelectorData:
 
     def batch(
         self, index: NDArray[np.int64], values: Tensor | None = None, *, truth_share: float = 0.0,
-        drop_share: float = 0.0, word_drop: float = 0.0, length: int = 0,
+        drop_share: float = 0.0, word_drop: float = 0.0, mirror_share: float = 0.0, length: int = 0,
     ) -> Batch:  # fmt: skip
         """Gather expressions `index` [B]; only tracks that may compete take part.
 
         values: those of `index`, where they were gathered ahead.
         For training, `truth_share` of the expressions also see the ground-truth tracks, and each other track is left
         out with the chance `drop_share`; an expression that would be left without tracks sees all of them. Each word
-        is left out with the chance `word_drop`, but for one that every expression keeps.
+        is left out with the chance `word_drop`, but for one that every expression keeps. Each video is to be mirrored,
+        and its words are, with the chance `mirror_share`.
         length: cells of a row, for batches of few shapes, which are padded more.
         """
         device, grid = self.rows.device, arrange(self.numbers[index], length)
@@ -128,7 +134,9 @@ class SelectorData:
             truth = mine & (flag & self.TRUTH > 0)
             taking |= truth & (torch.rand(len(rows), 1, device=device) < truth_share)
         taking = torch.where(taking.any(1, keepdim=True), taking, mine)
-        text = self.text[rows]
+        mirrored = torch.rand(len(videos), device=device) < mirror_share
+        flipped = mirrored.repeat_interleave(grid.members.shape[1], 0, output_size=grid.members.size)
+        text = torch.where(flipped, self.mirrored_text[rows], self.text[rows])
         text_mask = self.word_mask[text, :longest]
         if word_drop:
             text_mask = _with_fewer(text_mask, word_drop)
@@ -147,6 +155,7 @@ class SelectorData:
             labels=(mine & (flag & self.POSITIVE > 0))[cells],
             overlap=(self.overlap[place_of].float() * mine)[cells],
             held=_wide(self.held[rows[cells], :most_frames], most_frames),
+            mirrored=mirrored,
         )
 
     def epoch(self, size: int, generator: np.random.Generator | None, together: int = 1) -> list[NDArray[np.int64]]:
@@ -209,9 +218,12 @@ def build_data(
     sizes = np.array([part.shape[:2] for part in parts], dtype=np.int64)  # [V, 2]
     flags = [track_flags(video, i, positive_iou, least_iou) for video, i in items]
     overlap = [best_overlap(video.labels, video.expressions[i]).astype(np.float16) for video, i in items]
-    texts = {text: u for u, text in enumerate(dict.fromkeys(video.expressions[i].text for video, i in items))}
+    said = [video.expressions[i].text for video, i in items]
+    other = [mirrored_text(text) for text in said]
+    texts = {text: u for u, text in enumerate(dict.fromkeys((*said, *other)))}
     words, word_mask = encode_texts(list(texts), encoder)
-    text = np.array([texts[video.expressions[i].text] for video, i in items])
+    text, mirrored = (np.array([texts[text] for text in some]) for some in (said, other))
+    length = word_mask.sum(1).cpu().numpy()
 
     def put(array: NDArray[np.generic]) -> Tensor:
         return torch.from_numpy(array).to(device)
@@ -221,6 +233,7 @@ def build_data(
         tracks=put(sizes[:, 0].copy()),
         frames=put(sizes[:, 1].copy()),
         text=put(text),
+        mirrored_text=put(mirrored),
         first_flag=put(np.cumsum([0, *(len(f) for f in flags)])[:-1]),
         flags=put(np.concatenate(flags)),
         overlap=put(np.concatenate(overlap)),
@@ -229,7 +242,7 @@ def build_data(
         word_mask=word_mask.to(device),
         numbers=np.array(numbers, dtype=np.int64),
         shape=sizes[numbers],
-        word_count=word_mask.sum(1).cpu().numpy()[text],
+        word_count=np.maximum(length[text], length[mirrored]),
         tracker=trackers.pop(),
         look=lookers.pop(),
         caches=tuple(v.tracks.cache for v in videos),

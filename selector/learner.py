@@ -25,6 +25,7 @@ from selector.graphs import GraphedLoss
 from selector.labelled import select_rows
 from selector.loading import EVALUATION_BATCH, Batches, Index, Prepared
 from selector.loss import alignment_losses, moment_loss, presence_loss, ramp_labels, selection_loss, total_loss
+from selector.mirror import mirrored_values
 from selector.modules import Module
 from selector.relational import RelationalSelector
 from selector.rows import moments
@@ -87,6 +88,7 @@ class SelectorModule(lightning.LightningModule):  # type: ignore[misc]  # the li
             truth_share=recipe.truth_share,
             drop_share=recipe.track_dropout,
             word_drop=recipe.word_dropout,
+            mirror_share=recipe.mirror_share,
             length=0 if self.automatic_optimization else recipe.together,
         )
         loss = self.losses(batch, self.noise)[0] if self.automatic_optimization else self._graphed_step(batch)
@@ -109,9 +111,12 @@ class SelectorModule(lightning.LightningModule):  # type: ignore[misc]  # the li
 
     def losses(self, batch: Batch, noise: Tensor | float = 0.0) -> tuple[Tensor, Tensor]:
         """(total loss, logits [B, N])."""
-        values = batch.values if isinstance(noise, float) else batch.values + noise * torch.randn_like(batch.values)
+        recipe, shape, values = self.recipe, self.model.settings, batch.values
+        if recipe.mirror_share:
+            values = mirrored_values(values, batch.mirrored, shape.token_width, shape.geometry)
+        if not isinstance(noise, float):
+            values = values + noise * torch.randn_like(values)
         logits, objects, words, holding = score_batch(self.model, batch, values)
-        recipe = self.recipe
         with torch.autocast(self.device.type, enabled=False):
             wanted = batch.labels.float()
             if recipe.label_ramp:

@@ -122,6 +122,7 @@ class TrainingSettings:
     better validation loss).   batch: expressions a step, `together` of them about one video, which is read once.
     track_dropout: chance that a track is left out of a step.
     word_dropout: chance that a word is left out of a step; an expression keeps at least one.
+    mirror_share: chance that a video and what is said of it are mirrored for a step (`selector.mirror`).
     truth_share: share of expressions that also see the ground-truth tracks.
     token_noise, look_noise: deviation of noise on object tokens, and on looks, in units of each channel's deviation.
     presence_weight: of the cross-entropy of "any target is there" with the soft best of an expression's logits.
@@ -151,6 +152,7 @@ class TrainingSettings:
     token_noise: float = 0.0
     look_noise: float = 0.0
     word_dropout: float = 0.0
+    mirror_share: float = 0.0
     presence_weight: float = 0.0
     moment_weight: float = 0.0
     label_ramp: float = 0.0
@@ -169,6 +171,7 @@ class TrainingSettings:
             and 0 <= self.warm_up < 1
             and 0 <= self.track_dropout < 1
             and 0 <= self.word_dropout < 1
+            and 0 <= self.mirror_share <= 1
             and 0 <= self.truth_share <= 1
             and 0 <= self.least_iou <= 1
         ):

@@ -112,6 +112,8 @@ def train_selector(
     """
     if training.alignment_weight and isinstance(settings, RelationalSettings):
         raise InputError("training settings: expected an alignment_weight of 0 with the relational module, got more")
+    if training.mirror_share and not settings.geometry:
+        raise InputError("training settings: expected a mirror_share of 0 for a module that reads no boxes, got more")
     if (training.moment_weight > 0) != (settings.moment_width > 0):
         raise InputError(
             "training settings: expected moment_weight and moment_width both above 0 or both 0 (of the relational "
