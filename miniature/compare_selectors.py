@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -26,6 +27,7 @@ from selector.checkpoints import WEIGHTS
 from selector.fitting import Spread
 from selector.loading import Example
 from selector.recipes import UNTRAINED
+from selector.settings import RelationalSettings, Settings
 from selector.shared import share
 from selector.training import read_splits
 from tracksift.jobs import Job, labelled_caches, split_jobs
@@ -131,7 +133,7 @@ def _train(
     out: Path, workers: int, together: int, deadline: float | None,
 ) -> list[tuple[str, int]]:  # fmt: skip
     """Read, then train; what is complete."""
-    widest = max((p.settings for p in plans), key=lambda settings: settings.input_width)
+    widest = _widest([p.settings for p in plans])
     with reporting.progress_bar("reading") as bar:
         splits = read_splits(
             parts, encoder, widest, plans[0].training, torch.device("cpu"), workers=workers, progress=bar
@@ -150,6 +152,16 @@ def _train(
         raise StoppedError(f"{out}: comparison ended; the same command goes on where it was", stop.signal) from None
     finally:
         shared.path.unlink(missing_ok=True)
+
+
+def _widest(settings: Sequence[Settings]) -> Settings:
+    """Settings that read all that any of these do."""
+    ours = [s for s in settings if isinstance(s, RelationalSettings)]
+    if not ours:
+        return settings[0]
+    tokens = max(s.token_width for s in settings)
+    looks, outline = max(s.look_width for s in ours), any(s.outline for s in ours)
+    return replace(ours[0], token_width=tokens, look_width=looks, outline=outline)
 
 
 def _score(jobs: Mapping[str, Sequence[Job]], named: Sequence[Named], workers: int) -> list[Scores]:

@@ -161,7 +161,7 @@ class _Worker:
 
     splits: Splits
     facts: Facts
-    read: dict[int, Splits]
+    read: dict[tuple[int, int, int], Splits]
 
     @classmethod
     def open(cls, shared: SharedSplits, facts: Facts) -> None:
@@ -186,9 +186,10 @@ class _Worker:
 
     @classmethod
     def _fitting(cls, settings: Settings) -> Splits:
-        if settings.input_width not in cls.read:
-            cls.read[settings.input_width] = fitting(cls.splits, settings)
-        return cls.read[settings.input_width]
+        widths = (settings.token_width, settings.geometry, settings.look_width)
+        if widths not in cls.read:
+            cls.read[widths] = fitting(cls.splits, settings)
+        return cls.read[widths]
 
 
 def _end_with_parent() -> None:

@@ -44,6 +44,7 @@ VARIANTS: Mapping[str, Variant] = MappingProxyType(
             Variant("shallow", changes=("layers=3",)),
             Variant("outline", changes=("outline=true",)),
             Variant("mirror", changes=("mirror_share=0.5",)),
+            Variant("tokenless", changes=("token_width=0", "outline=true", "mirror_share=0.5")),
             Variant("relative", changes=("relative_rule=true",)),
             Variant("moments", changes=("moment_width=64", "moment_weight=0.2")),
             Variant("moments-heavy", changes=("moment_width=64", "moment_weight=1")),

@@ -24,7 +24,7 @@ from core.devices import pick_device
 from core.errors import CacheError, InputError, StoppedError
 from miniature.splits import SPLITS, Split, find_split
 from miniature.tracking_crew import Block, Crew, Place
-from miniature.world.layout import MASKS, META
+from miniature.world.layout import MASKS, META, video_id
 from tracksift.scheduling.stopping import stop_on_signals
 
 DATASET = "mevis"
@@ -84,7 +84,7 @@ def main(
         except KeyboardInterrupt:
             raise StoppedError(f"{work}: tracking ended; the same command goes on", stop.signal) from None
     seconds = time.monotonic() - began
-    merge(work, [b for b in blocks if b.split.name == "train"])
+    merge(work)
     pack(caches)
     names = dict.fromkeys(b.split.name for b in blocks)
     parts = {name: [b for b in blocks if b.split.name == name] for name in names}
@@ -139,21 +139,20 @@ def find_places(kind: str, processes: int, beside: int = 0) -> list[Place]:
 
 
 def count_caches(caches: Path, blocks: Sequence[Block]) -> int:
-    """Cache files that there are of the blocks' splits, without others of the training split's folder."""
+    """Cache files that there are of the blocks' clips, without others of the training split's folder."""
     found = 0
     for name in {b.split.name for b in blocks}:
-        wanted = sum(b.split.count for b in blocks if b.split.name == name)
-        found += min(wanted, sum(1 for _ in (caches / name).glob(f"*{SUFFIX}")))
+        there = {path.name for path in (caches / name).glob(f"*{SUFFIX}")}
+        splits = [b.split for b in blocks if b.split.name == name]
+        found += sum(f"{video_id(seed, s.shifted)}{SUFFIX}" in there for s in splits for seed in s.seeds)
     return found
 
 
-def merge(work: Path, blocks: Sequence[Block]) -> None:
-    """WORK/world/train from the blocks' annotations, of clips that have a cache: a split without pixels and masks."""
+def merge(work: Path) -> None:
+    """WORK/world/train from all blocks' annotations, of clips that have a cache: a split without pixels and masks."""
     videos: dict[str, Any] = {}
-    for part in blocks:
-        meta = part.data / "train" / META
-        if meta.is_file():
-            videos |= json.loads(meta.read_text(encoding="utf-8"))["videos"]
+    for meta in sorted((work / "parts").glob(f"*/train/{META}")):
+        videos |= json.loads(meta.read_text(encoding="utf-8"))["videos"]
     caches = work / "caches" / DATASET / "train"
     videos = {name: video for name, video in videos.items() if (caches / f"{name}{SUFFIX}").is_file()}
     if videos:

@@ -65,7 +65,8 @@ class SelectorData:
     flags: uint8 [sum of N over expressions], the bits COMPETES, TRUTH (a ground-truth track) and POSITIVE.
     overlap: float16, one beside each flag, as in `Batch`.   held: [X, T] as in `Batch`, T of the longest video.
     `numbers` and `shape` hold each expression's video, and that one's tracks and frames, on the CPU, so that batching
-    never waits for a device.   caches: content hashes [V].   items: [X], what scoring needs beside; training does not.
+    never waits for a device.   widths: D, G and C of `TrackValues`.   caches: content hashes [V].   items: [X], what
+    scoring needs beside; training does not.
     """
 
     rows: Rows
@@ -82,6 +83,7 @@ class SelectorData:
     numbers: NDArray[np.int64]
     shape: NDArray[np.int64]
     word_count: NDArray[np.int64]
+    widths: tuple[int, int, int]
     tracker: str
     look: str
     caches: tuple[str, ...]
@@ -206,7 +208,13 @@ def build_data(
     videos = [v for v in videos if v.tracks.parts.shape[0] and v.expressions]
     if not videos:
         raise InputError("selector data: expected at least one cache with tracks and expressions, got none")
-    trackers = {v.tracks.tracker for v in videos}
+    widths = {v.tracks.parts.widths for v in videos}
+    if len(widths) > 1:
+        raise InputError(
+            "selector data: expected caches with as many numbers of tokens, boxes and looks, "
+            f"got {', '.join(map(str, sorted(widths)))}"
+        )
+    trackers = {v.tracks.tracker for v in videos} - {""}  # what was drawn, no tracker has made
     if len(trackers) > 1:
         raise ScorerMismatchError(f"selector data: expected caches of one tracker, got {len(trackers)}: {trackers}")
     lookers = {v.tracks.look for v in videos}
@@ -243,7 +251,8 @@ def build_data(
         numbers=np.array(numbers, dtype=np.int64),
         shape=sizes[numbers],
         word_count=np.maximum(length[text], length[mirrored]),
-        tracker=trackers.pop(),
+        widths=widths.pop(),
+        tracker=trackers.pop() if trackers else "",
         look=lookers.pop(),
         caches=tuple(v.tracks.cache for v in videos),
         items=tuple(items),

@@ -1,4 +1,4 @@
-"""What the selector reads of a video's tracks: object tokens, and where asked box and outline numbers and looks.
+"""What the selector reads of a video's tracks: object tokens, box and outline numbers, and looks, each where asked for.
 
 Knows caches and track sets. Does not know expressions. Axis letters: N tracks, T frames, D token width, G numbers of
 boxes and outlines, C look width.
@@ -33,11 +33,15 @@ class TrackValues:
     looks: NDArray[np.float16] | None = None
 
     @property
+    def widths(self) -> tuple[int, int, int]:
+        """D, G and C, 0 for what is not there."""
+        geometry, looks = (0 if part is None else part.shape[-1] for part in (self.geometry, self.looks))
+        return self.tokens.shape[-1], geometry, looks
+
+    @property
     def shape(self) -> tuple[int, int, int]:
         """N, T, D (+ G) (+ C)."""
-        tracks, frames, width = self.tokens.shape
-        more = (0 if part is None else part.shape[-1] for part in (self.geometry, self.looks))
-        return tracks, frames, width + sum(more)
+        return (*self.tokens.shape[:2], sum(self.widths))
 
     def put(self, place: NDArray[np.float16]) -> None:
         """Write all into the first tracks and frames of `place` [any, any, D (+ G) (+ C)]."""
@@ -93,15 +97,18 @@ class VideoTracks:
         return self.parts.joined()
 
 
-def read_tracks(source: CacheFile | TrackSet, *, geometry: int, looks: bool = False) -> VideoTracks:
+def read_tracks(
+    source: CacheFile | TrackSet, *, geometry: int, looks: bool = False, tokens: bool = True
+) -> VideoTracks:  # fmt: skip
     """Tracks of a cache or of a track set in memory, their numbers in one array; masks are read only for `geometry`.
 
-    geometry: numbers of boxes and outlines, G: 0, those of boxes alone (8), or both (19).
+    geometry: numbers of boxes and outlines, G: 0, those of boxes alone (8), or both (19).   tokens: or none of them.
 
     Raises:
         ScorerMismatchError: when looks are asked for and the tracks have none.
     """
-    tracks = read_apart(source, source.tokens(), geometry=geometry, looks=looks)
+    own = source.tokens() if tokens else no_tokens(source)
+    tracks = read_apart(source, own, geometry=geometry, looks=looks)
     return replace(tracks, parts=TrackValues(tracks.values))
 
 
@@ -124,6 +131,12 @@ def read_apart(
         look=str(source.provenance.get("look_sha256", "")) if looks else "",
         detected=detected_for(source.provenance),
     )
+
+
+def no_tokens(source: CacheFile | TrackSet) -> NDArray[np.float16]:
+    """Object tokens of no width, [N, T, 0]."""
+    tracks = len(source.tracks) if isinstance(source, TrackSet) else len(source)
+    return np.empty((tracks, source.video.frames, 0), dtype=np.float16)
 
 
 def _looks(source: CacheFile | TrackSet) -> NDArray[np.float16]:

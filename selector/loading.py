@@ -27,7 +27,7 @@ from core.errors import InputError
 from core.reporting import Progress
 from core.types import Expression
 from selector.data import SelectorData
-from selector.inputs import read_apart
+from selector.inputs import no_tokens, read_apart
 from selector.labelled import LabelledVideo
 from selector.rows import StreamedRows
 
@@ -120,13 +120,15 @@ def read_examples(
     *,
     geometry: int,
     looks: bool = False,
+    tokens: bool = True,
     workers: int = 0,
     progress: Progress | None = None,
     shelf: TokenShelf | None = None,
 ) -> list[LabelledVideo]:
     """Read many examples in order, by `workers` processes (0: in this one).
 
-    Tokens come from the packs beside the caches where these are current, else from the caches.
+    Tokens come from the packs beside the caches where these are current, else from the caches; without `tokens` none
+    are read.
     shelf: to be used, and asked afterwards how many videos were packed.
 
     Raises:
@@ -135,28 +137,29 @@ def read_examples(
     """
     shelf = shelf or TokenShelf()
     if workers == 0:
-        read = (_read_example(e, geometry=geometry, looks=looks, shelf=shelf) for e in examples)
+        read = (_read_example(e, geometry=geometry, looks=looks, shelf=shelf if tokens else None) for e in examples)
         return list(_counted(read, len(examples), progress))
-    packed = shelf.contents({path.parent for path, _ in examples})
-    job = partial(_read_rest, geometry=geometry, looks=looks, packed=packed)
+    packed = shelf.contents({path.parent for path, _ in examples}) if tokens else frozenset[str]()
+    job = partial(_read_rest, geometry=geometry, looks=looks, tokens=tokens, packed=packed)
     with multiprocessing.get_context("spawn").Pool(workers) as pool:
         parts = pool.imap(job, examples, chunksize=16)
         return list(_counted((_with_tokens(*part, shelf) for part in parts), len(examples), progress))
 
 
-def _read_example(example: Example, *, geometry: int, looks: bool, shelf: TokenShelf) -> LabelledVideo:
+def _read_example(example: Example, *, geometry: int, looks: bool, shelf: TokenShelf | None) -> LabelledVideo:
     cache = open_cache(example[0])
-    return _labelled(cache, example, shelf.tokens(cache), geometry=geometry, looks=looks)
+    tokens = no_tokens(cache) if shelf is None else shelf.tokens(cache)
+    return _labelled(cache, example, tokens, geometry=geometry, looks=looks)
 
 
 def _read_rest(
-    example: Example, *, geometry: int, looks: bool, packed: frozenset[str]
+    example: Example, *, geometry: int, looks: bool, tokens: bool, packed: frozenset[str]
 ) -> tuple[LabelledVideo, CacheFile | None]:
     """An example, and its cache where the tokens are left to the first process: what is mapped is not to be sent."""
     cache = open_cache(example[0])
     left = cache.content_sha256 in packed
-    tokens = np.empty((len(cache), cache.video.frames, 0), dtype=np.float16) if left else cache.tokens()
-    return _labelled(cache, example, tokens, geometry=geometry, looks=looks), cache if left else None
+    own = no_tokens(cache) if left or not tokens else cache.tokens()
+    return _labelled(cache, example, own, geometry=geometry, looks=looks), cache if left else None
 
 
 def _with_tokens(video: LabelledVideo, cache: CacheFile | None, shelf: TokenShelf) -> LabelledVideo:

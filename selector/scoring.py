@@ -95,7 +95,9 @@ class Selector:
     def read(self, source: CacheFile | TrackSet) -> VideoTracks:
         """What the selector reads of a video's tracks, for who asks about them more than once; raises as `score`."""
         settings = self.model.settings
-        return read_tracks(source, geometry=settings.geometry, looks=settings.look_width > 0)
+        return read_tracks(
+            source, geometry=settings.geometry, looks=settings.look_width > 0, tokens=settings.token_width > 0
+        )
 
     def score_tracks(
         self,

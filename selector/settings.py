@@ -73,9 +73,9 @@ class SolaSettings:
 class RelationalSettings:
     """Widths of TrackSift's own module (`selector.relational`), which reads tokens, box numbers and looks.
 
-    look_width: numbers of a track's look, 0 for none.   outline: whether it also reads how masks are turned and covered
-    (`selector.outline`).   frame_layers: attention layers along a track's time, once a
-    video.   layers: rounds of words, time and other tracks, once an expression.
+    token_width: 0 for a module that reads no object tokens.   look_width: numbers of a track's look, 0 for none.
+    outline: whether it also reads how masks are turned and covered (`selector.outline`).   frame_layers: attention
+    layers along a track's time, once a video.   layers: rounds of words, time and other tracks, once an expression.
     moment_width: of the head that says when an expression holds of a track (`selector.moments`), 0 for none.
     """
 
@@ -93,8 +93,8 @@ class RelationalSettings:
 
     def __post_init__(self) -> None:
         """Refuse shapes that do not fit together."""
-        for name, width in (("look_width", self.look_width), ("moment_width", self.moment_width)):
-            if width < 0:
+        for name in ("token_width", "look_width", "moment_width"):
+            if (width := getattr(self, name)) < 0:
                 raise InputError(f"selector settings: expected a {name} of 0 or more, got {width}")
         if self.embed_width % self.heads:
             raise InputError(f"selector settings: expected embed_width to be a multiple of heads, got {self}")

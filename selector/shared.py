@@ -21,7 +21,7 @@ from selector.data import SelectorData
 from selector.inputs import TrackValues
 from selector.labelled import LabelledVideo
 from selector.rows import HeldRows
-from selector.settings import OUTLINE_WIDTH, Settings
+from selector.settings import Settings
 from selector.training import Splits
 
 PARTS = ("train", "valid", "calib")
@@ -65,10 +65,10 @@ def share(splits: Splits, path: Path) -> SharedSplits:
 
 
 def fitting(splits: Splits, settings: Settings) -> Splits:
-    """Splits as a module of the settings reads them: tokens alone for SOLA's, without outlines where it reads none.
+    """Splits as a module of the settings reads them, without tokens, outlines, boxes or looks that it does not.
 
     Raises:
-        InputError: for splits that hold fewer numbers, or others than the module reads.
+        InputError: for splits that lack what the module reads, or have it of another width.
     """
     return _each(splits, lambda _, data: _narrow(data, settings))
 
@@ -79,15 +79,16 @@ def _each(splits: Splits, change: Callable[[str, SelectorData], SelectorData]) -
 
 
 def _narrow(data: SelectorData, settings: Settings) -> SelectorData:
-    width, rows = settings.input_width, data.rows
-    if width == rows.width:
+    rows, have, read = data.rows, data.widths, (settings.token_width, settings.geometry, settings.look_width)
+    if read == have:
         return data
-    more = rows.width - width  # that nobody asked for: outlines, or all but the tokens
-    if more < 0 or (settings.geometry and more != OUTLINE_WIDTH) or not isinstance(rows, HeldRows):
-        raise InputError(f"selector settings: expected {rows.width} numbers a track and frame, got {width}")
-    first = settings.token_width + settings.geometry
-    kept = [rows.values[:, :first], rows.values[:, rows.width - (width - first) :]]
-    return replace(data, rows=replace(rows, values=torch.cat(kept, 1)), look=data.look if settings.look_width else "")
+    fit = all(r in (0, h) for r, h in zip(read[::2], have[::2], strict=True)) and read[1] <= have[1]
+    if not fit or not isinstance(rows, HeldRows):
+        raise InputError(f"selector settings: expected at most {have} numbers of tokens, boxes and looks, got {read}")
+    starts = (0, have[0], have[0] + have[1])
+    kept = [rows.values[:, start : start + r] for start, r in zip(starts, read, strict=True)]
+    narrow = replace(rows, values=torch.cat(kept, 1))
+    return replace(data, rows=narrow, widths=read, look=data.look if settings.look_width else "")
 
 
 def _tensors(data: SelectorData) -> dict[str, torch.Tensor]:

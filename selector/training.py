@@ -144,7 +144,7 @@ def read_splits(
     counts, shelf = [len(part) for part in examples], TokenShelf()
     videos = read_examples(
         [example for part in examples for example in part], geometry=settings.geometry,
-        looks=settings.look_width > 0, workers=workers, progress=progress, shelf=shelf,
+        looks=settings.look_width > 0, tokens=settings.token_width > 0, workers=workers, progress=progress, shelf=shelf,
     )  # fmt: skip
     parts = [videos[sum(counts[:i]) : sum(counts[: i + 1])] for i in range(3)]
     held_out = [[without_ground_truth(video) for video in part] for part in parts[1:]]

@@ -62,7 +62,13 @@ def write_clip(clip: Clip, name: str, folder: Path) -> Written:
     frames.mkdir(parents=True)
     for t, frame in enumerate(clip.frames):
         Image.fromarray(frame).save(frames / f"{t:05d}.jpg", quality=JPEG_QUALITY, subsampling=0)
-    expressions = {
+    masks = tuple(run_lengths(m) for m in clip.masks)
+    return Written(name, len(clip.frames), clip.fps, expressions_json(clip), masks)
+
+
+def expressions_json(clip: Clip) -> dict[str, dict[str, Any]]:
+    """A clip's expressions as the layout has them; anno_ids count from 0."""
+    return {
         e.id: {
             "exp": e.text,
             "anno_id": [int(i) - 1 for i in e.target_ids or ()],
@@ -72,7 +78,6 @@ def write_clip(clip: Clip, name: str, folder: Path) -> Written:
         }
         for e in clip.expressions
     }
-    return Written(name, len(clip.frames), clip.fps, expressions, tuple(run_lengths(m) for m in clip.masks))
 
 
 def _render(folder: Path, shifted: bool, expressions: int | None, no_target: float, seed: int) -> Written:

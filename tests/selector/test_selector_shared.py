@@ -59,7 +59,18 @@ def test_a_module_without_outlines_reads_what_was_read_for_one_with_them(splits,
     assert run(fitting(wide, replace(TINY, outline=True)), replace(TINY, outline=True), tmp_path).figures["steps"] == 4
 
 
+def test_a_module_without_tokens_reads_none(splits, look_examples, tmp_path):
+    e, settings = look_examples, replace(TINY, token_width=0)
+    own = read_splits((e[:6], e[6:8], e[8:10]), WordEncoder(), settings, RECIPE, CPU, workers=1)
+    found = fitting(splits, settings)
+    assert own.packed == 0
+    assert found.train.widths == own.train.widths == (0, 8, 3)
+    assert torch.equal(found.train.rows.values, own.train.rows.values)
+    assert run(own, settings, tmp_path).figures["steps"] == 4
+
+
 def test_a_module_that_reads_other_numbers_is_refused(splits):
-    with pytest.raises(InputError, match="expected 15 numbers a track and frame, got 12"):
-        fitting(splits, replace(TINY, look_width=0))
+    for wrong in ({"look_width": 2}, {"token_width": 5}, {"outline": True}):
+        with pytest.raises(InputError, match=r"at most \(4, 8, 3\) numbers of tokens, boxes and looks, got"):
+            fitting(splits, replace(TINY, **wrong))
     assert fitting(splits, RelationalSettings(token_width=4, text_width=8, look_width=3)) == splits
