@@ -66,7 +66,8 @@ def test_a_crowd_gives_what_each_video_gives_alone(videos, limit):
         assert len(ours) == len(theirs) > 1
         for a, b in zip(ours, theirs, strict=True):
             assert np.abs(a.object_score - b.object_score).max() < 1e-3
-            assert np.abs(a.tokens.astype(np.float32) - b.tokens.astype(np.float32)).max() < 2e-3
+            # A step of float16, which for numbers from 4 on is .004: batches of other sizes round otherwise.
+            np.testing.assert_allclose(a.tokens.astype(np.float32), b.tokens.astype(np.float32), rtol=1e-3, atol=1e-3)
             same = [rle.decode([x], a.size) == rle.decode([y], a.size) for x, y in zip(a.masks, b.masks, strict=True)]
             assert np.mean(same) > 0.9999
 
