@@ -122,6 +122,12 @@ def without(counts: bytes, other: bytes, size: Size) -> bytes:
     return bytes(coco.merge(_objects([counts, _complement(other)], size), intersect=True)["counts"])
 
 
+def shared(one: bytes, other: bytes, size: Size) -> int:
+    """How many pixels two masks of the same frame both have."""
+    both = coco.merge(_objects([one, other], size), intersect=True)
+    return int(coco.area(both))
+
+
 def to_json(counts: bytes, size: Size) -> dict[str, Any]:
     """COCO's JSON form: {"size": [H, W], "counts": text}."""
     return {"size": list(size), "counts": counts.decode("ascii")}

@@ -1,6 +1,6 @@
 """Tracks as the rendered world itself knows them: masks, boxes and looks of every object, and no object tokens.
 
-A selector that reads no tokens learns from these as from a tracker's, at a hundredth of the work. Knows clips, looks
+A selector that reads no tokens learns from these as from a tracker's, at a tenth of the work. Knows clips, looks
 and caches. Does not know trackers, nor how many are drawn. Axis letters: T frames, H and W of a frame.
 """
 
@@ -62,7 +62,7 @@ def draw_tracks(clip: Clip, name: str, encoder: ImageEncoder) -> tuple[TrackSet,
     rng = np.random.default_rng([clip.seed, 1])  # 0 is the world's own
     meta = VideoMeta(name, name, size, np.arange(frames) / clip.fps, frames / clip.fps, "")
     counts = [rle.encode(masks) for masks in clip.masks]
-    empty = rle.encode(np.zeros((1, *size), dtype=bool))[0]
+    empty = rle.union((), size)
     tracks = []
     for number in rng.permutation(len(counts)):
         seen = rle.areas(counts[number], size) >= LEAST

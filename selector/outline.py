@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from pycocotools import mask as coco
 
 from core import rle
 from selector.settings import OUTLINE_WIDTH
@@ -115,7 +114,7 @@ def _covered(
         taken += np.bincount(seen[some], weights=_inside(pieces, boxes, seen[some], by[some]), minlength=len(taken))
     # Of the few that meet, the pixels that both have belong to the first: a track found twice hides nothing of itself.
     flat = [counts for track in masks for counts in track]
-    shared = [_shared(flat[a], flat[b], size) for a, b in zip(seen, by, strict=True)]
+    shared = [rle.shared(flat[a], flat[b], size) for a, b in zip(seen, by, strict=True)]
     taken -= np.bincount(seen, weights=np.array(shared), minlength=len(taken))
     sides = np.nan_to_num(boxes[..., 2:] - boxes[..., :2])
     share: NDArray[np.float64] = taken.reshape(tracks, frames) / np.maximum(np.pi / 4 * sides.prod(-1), 1)
@@ -147,9 +146,3 @@ def _inside(
     middle = (y1 + y2) / 2
     long = np.minimum(pieces.bottom[piece], middle + half) - np.maximum(pieces.top[piece], middle - half)
     return np.bincount(pair, weights=long.clip(0), minlength=len(by)).astype(np.float64)
-
-
-def _shared(one: bytes, other: bytes, size: tuple[int, int]) -> float:
-    """Pixels that two masks both have."""
-    both = coco.merge([{"size": list(size), "counts": counts} for counts in (one, other)], intersect=True)
-    return float(coco.area(both))

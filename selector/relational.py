@@ -126,8 +126,9 @@ class RelationalSelector(nn.Module):
             length = frame_mask.sum(-1)
             whole, each = [track_numbers(geometry, length)], [tokens, geometry, frame_motion(geometry)]
             if outline is not None:
-                whole.append(turned(geometry, outline))
-                each += [outline, turns(geometry, outline)]
+                turning = turns(geometry, outline)
+                whole.append(turned(geometry, outline, turning))
+                each += [outline, turning]
             numbers = torch.cat([*whole, *([] if looks is None else [looks])], dim=-1)
             pairs = pair_numbers(geometry, looks, length, None if outline is None else outline[..., -1])
             pairs = pairs * (there[:, :, None] & there[:, None])[..., None]

@@ -35,13 +35,14 @@ def turns(geometry: Tensor, outline: Tensor) -> Tensor:
     return torch.stack([*parts, *_bend(geometry)], dim=-1)
 
 
-def turned(geometry: Tensor, outline: Tensor) -> Tensor:
+def turned(geometry: Tensor, outline: Tensor, told: Tensor) -> Tensor:
     """Each track as a whole, [V, N, 6]: rounds about itself, mean turn a frame either way (radians x 10), how surely
     these can be told, rounds of its way, and mean and greatest covered share.
+
+    told: `turns` of the same, whose first lag is one frame.
     """
     seen = geometry[..., 7].sum(-1).clamp(min=1)
-    angle, sure = _turn(geometry, outline, 1)
-    sine, cosine = _bend(geometry)
+    angle, sure, sine, cosine = told[..., 0] / 4, told[..., 1], told[..., -2], told[..., -1]
     way = torch.atan2(sine, cosine.where(sine != 0, 1)) / STRIDE  # each frame begins a step, so that steps overlap
     covered = outline[..., -1]
     rounds = [part.sum(-1) / (2 * math.pi) for part in (angle, way)]

@@ -41,6 +41,11 @@ def geometry_of(centres):
     return torch.from_numpy(geometry)
 
 
+def whole(geometry, outline):
+    """`turned` of tracks."""
+    return turned(geometry, outline, turns(geometry, outline))
+
+
 @pytest.mark.parametrize("shape", [(30, 40), (7, 5)])
 def test_harmonics_are_the_sums_over_pixels_that_they_are_defined_by(shape):
     rng = np.random.default_rng(0)
@@ -73,7 +78,7 @@ def test_a_polygon_that_turns_tells_by_how_much(corners, rate):
     np.testing.assert_allclose(told, np.tile([rate, 2 * rate], (10, 1)), atol=0.06)  # pixels are coarse
     np.testing.assert_allclose(told.mean(0), [rate, 2 * rate], atol=0.015)
     assert (sure > 0.4).all()
-    rounds, pace = turned(geometry, outline)[0, 0, :2]
+    rounds, pace = whole(geometry, outline)[0, 0, :2]
     assert rounds * rate > 0
     assert 0.5 < pace / (10 * abs(rate)) < 1.1
 
@@ -91,10 +96,10 @@ def test_a_way_in_a_circle_has_its_rounds_and_their_direction():
     angle = 2 * math.pi * np.arange(41) / 20
     round_ = np.stack([0.5 + 0.2 * np.cos(angle), 0.5 - 0.2 * np.sin(angle)], -1)  # rows go down
     nothing = torch.zeros(1, 1, 41, 11)
-    assert 1.6 < turned(geometry_of(round_), nothing)[0, 0, 3] <= 2
-    assert -2 <= turned(geometry_of(round_[::-1].copy()), nothing)[0, 0, 3] < -1.6
+    assert 1.6 < whole(geometry_of(round_), nothing)[0, 0, 3] <= 2
+    assert -2 <= whole(geometry_of(round_[::-1].copy()), nothing)[0, 0, 3] < -1.6
     straight = np.linspace((0.1, 0.1), (0.9, 0.5), 41)
-    assert turned(geometry_of(straight), nothing)[0, 0, 3].abs() < 0.01
+    assert whole(geometry_of(straight), nothing)[0, 0, 3].abs() < 0.01
 
 
 def test_what_is_away_turns_by_nothing():
@@ -123,10 +128,10 @@ def test_a_track_found_twice_covers_nothing_of_itself():
 def test_few_pieces_at_once_give_the_same(monkeypatch):
     rng = np.random.default_rng(1)
     tracks = [np.stack([polygon(4, 0.1 * t, centre=rng.uniform(35, 60, 2)) for t in range(5)]) for _ in range(4)]
-    whole = numbers(*tracks)
+    once = numbers(*tracks)
     monkeypatch.setattr("selector.outline.AT_ONCE", 50)
-    np.testing.assert_array_equal(numbers(*tracks), whole)
-    assert whole[..., -1].max() > 0.05
+    np.testing.assert_array_equal(numbers(*tracks), once)
+    assert once[..., -1].max() > 0.05
 
 
 def test_outlines_are_read_beside_box_numbers():
