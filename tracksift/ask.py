@@ -37,7 +37,7 @@ from tracksift.sources import Extra, text_expressions
 if TYPE_CHECKING:  # slow to import, and most runs need none
     from proposals.detector import Detector
 
-MINIATURE_GRID = GridSettings(bin_size=12, points_per_side=16, pred_iou_thresh=0.65, stability_score_thresh=0.6)
+MINIATURE_GRID = GridSettings(bin_size=12, points_per_side=16, pred_iou_thresh=0.5, stability_score_thresh=0.6)
 """A frame of the rendered world has a few objects of 28 pixels and more: a quarter of SAM2's points finds them, on
 every twelfth, since what appears after the middle would be missed (selector/ABLATIONS.md). The
 miniature's logits are softer than SAM2's, so that its masks are less stable under the same offset."""
