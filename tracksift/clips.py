@@ -1,7 +1,7 @@
 """What the grounder sees of a video: frame features and tracks of a cache file, as a clip.
 
-Knows caches and the grounder's types. Does not know encoders, requests or models. Axis letters: T frames, P patches, C
-feature width, N tracks, D token width.
+Knows caches, track sets and the grounder's types. Does not know encoders, requests or models. Axis letters: T frames,
+P patches, C feature width, N tracks, D numbers a track and frame.
 """
 
 from __future__ import annotations
@@ -12,12 +12,16 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from cache import CacheFile, FrameFeatures, open_cache, read_frames
 from core.candidates import candidates, detected_for
 from core.errors import CacheError, CheckpointError, InputError
+from core.types import TrackSet
 from llm_grounder.types import Clip
+from selector.inputs import read_tracks
+from selector.settings import BOX_WIDTH, OUTLINE_WIDTH
 
 
 @dataclass(frozen=True)
@@ -27,7 +31,9 @@ class Inputs:
     encoder: content hash of the frozen encoder.   grid, tiles: side of the grid of patches (0 for one pooled feature a
     frame), and parts of a frame's side that were looked at one by one.   per_second: frames a second, None for every
     frame.   motion: whether the change since the frame before stands beside each patch.   tracks: the most tracks of a
-    clip, 0 for none.
+    clip, 0 for none.   numbers: whether tracks are read by the numbers of their boxes and outlines and by their looks,
+    as the selector without object tokens reads them, instead of by object tokens.   trackless: whether the grounder
+    also learnt from clips without tracks, so that it can read streams, which have none.
     """
 
     encoder: str
@@ -36,11 +42,18 @@ class Inputs:
     per_second: float | None = None
     motion: bool = True
     tracks: int = 0
+    numbers: bool = False
+    trackless: bool = False
 
     def __post_init__(self) -> None:
         """Refuse numbers that mean nothing."""
         if self.grid < 0 or self.tracks < 0:
             raise InputError(f"inputs: expected a grid and tracks of 0 or more, got {self.grid} and {self.tracks}")
+        if (self.numbers or self.trackless) and not self.tracks:
+            raise InputError(
+                f"inputs: expected 1 track or more for numbers or trackless, got 0 with numbers {self.numbers} and "
+                f"trackless {self.trackless}"
+            )
 
     def record(self) -> dict[str, Any]:
         """As `read_inputs` takes it from a checkpoint's record."""
@@ -62,6 +75,7 @@ def read_clip(path: Path, inputs: Inputs, expression_id: str = "") -> Clip:
 
     Raises:
         CacheError: when the file cannot be used, or its features are others than `inputs` say.
+        ScorerMismatchError: when tracks are read by their numbers, and have no looks.
     """
     cached, features = open_cache(path), read_frames(path, inputs.encoder)
     wanted = {"grid": inputs.grid, "tiles": inputs.tiles, "per_second": inputs.per_second}
@@ -70,7 +84,7 @@ def read_clip(path: Path, inputs: Inputs, expression_id: str = "") -> Clip:
         raise CacheError(
             f"{path}: expected features made with {wanted}, got {found}; run `tracksift extract-features` with these"
         )
-    tokens, boxes = _tracks(cached, features, inputs.tracks, expression_id)
+    tokens, boxes = _tracks(cached, features, inputs, expression_id)
     video = cached.video
     return Clip(
         video.id, see(_patches(features, path), inputs.motion), video.timestamps[features.index], video.end, tokens,
@@ -94,14 +108,51 @@ def _patches(features: FrameFeatures, path: Path) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(values))
 
 
-def _tracks(cached: CacheFile, features: FrameFeatures, most: int, expression_id: str) -> tuple[Tensor, Tensor]:
-    """Tokens [N, T, D] and boxes [N, T, 4] as shares of the picture, of the first tracks that may compete."""
-    if not most or not len(cached):
+def read_track_clip(source: CacheFile | TrackSet, *, numbers: bool) -> tuple[Tensor, Tensor]:
+    """All tracks of a cache or of a track set in memory, as a `Clip` of all frames holds them.
+
+    They are `track_values` [N, T, D] and boxes [N, T, 4] float32, shares of the picture in 0..1, NaN where absent.
+
+    Raises:
+        ScorerMismatchError: as `track_values`.
+    """
+    height, width = source.video.size
+    shares = _boxes(source) / np.array([width, height, width, height], dtype=np.float32)
+    return track_values(source, numbers=numbers), torch.from_numpy(np.clip(shares, 0, 1))
+
+
+def track_values(source: CacheFile | TrackSet, *, numbers: bool) -> Tensor:
+    """What is read of each track in each frame, [N, T, D] float16, zeros where it is absent.
+
+    Object tokens, or with `numbers` 19 of boxes and outlines and the look, which is the same in every frame.
+
+    Raises:
+        ScorerMismatchError: when looks are read and the tracks have none.
+    """
+    if numbers:
+        values = read_tracks(source, geometry=BOX_WIDTH + OUTLINE_WIDTH, looks=True, tokens=False).values
+    else:
+        values = source.tokens()
+    present = ~np.isnan(_boxes(source)[..., :1])
+    return torch.from_numpy(np.where(present, values, 0))
+
+
+def _boxes(source: CacheFile | TrackSet) -> NDArray[np.float32]:
+    """Boxes [N, T, 4] in pixels, NaN also where a mask is not empty but the object score says that nothing is there."""
+    if isinstance(source, TrackSet):
+        frames = source.video.frames
+        boxes = np.array([track.boxes for track in source.tracks], dtype=np.float32).reshape(-1, frames, 4)
+        score = np.array([track.object_score for track in source.tracks], dtype=np.float32).reshape(-1, frames)
+    else:
+        boxes, score = source.boxes(), source.object_score()
+    return np.where(score[..., None] > 0, boxes, np.float32(np.nan))
+
+
+def _tracks(cached: CacheFile, features: FrameFeatures, inputs: Inputs, expression_id: str) -> tuple[Tensor, Tensor]:
+    """Values [N, T, D] and boxes [N, T, 4] as shares of the picture, of the first tracks that may compete."""
+    if not inputs.tracks or not len(cached):
         return torch.zeros(0, len(features.index), 0), torch.zeros(0, len(features.index), 4)
     prompted = [prompt.expression_id for prompt in cached.prompts()]
-    chosen = candidates(cached.sources(), prompted, expression_id, detected_for(cached.provenance))[:most]
-    present = (cached.object_score() > 0) & ~np.isnan(cached.boxes()[..., 0])
-    height, width = cached.video.size
-    tokens = np.where(present[..., None], cached.tokens(), 0)[chosen][:, features.index]
-    boxes = (cached.boxes() / np.array([width, height, width, height], dtype=np.float32))[chosen][:, features.index]
-    return torch.from_numpy(tokens), torch.from_numpy(np.clip(boxes, 0, 1))
+    chosen = candidates(cached.sources(), prompted, expression_id, detected_for(cached.provenance))[: inputs.tracks]
+    values, boxes = read_track_clip(cached, numbers=inputs.numbers)
+    return values[chosen][:, features.index], boxes[chosen][:, features.index]

@@ -44,15 +44,18 @@ class Eyes:
 
         Raises:
             ScorerMismatchError: when the grounder learnt from another encoder.
-            InputError: when it reads tracks, which a stream has not.
+            InputError: when it reads tracks, which a stream has not, and did not learn to do without.
         """
         if encoder.sha256 != inputs.encoder:
             raise ScorerMismatchError(
                 f"grounder: expected the image encoder {inputs.encoder[:12]} that it was trained on, "
                 f"got {encoder.name} ({encoder.sha256[:12]})"
             )
-        if inputs.tracks:
-            raise InputError(f"stream: expected a grounder that reads no tracks, got one of {inputs.tracks} tracks")
+        if inputs.tracks and not inputs.trackless:
+            raise InputError(
+                "stream: expected a grounder that reads no tracks or learnt to do without, got one of "
+                f"{inputs.tracks} tracks"
+            )
         self._encoder, self._inputs = encoder, inputs
         self._before: Tensor | None = None
 

@@ -21,6 +21,7 @@ from llm_grounder.window import Window
 FRAMES, PATCHES, WIDTH = 8, 4, 6
 SETTINGS = GrounderSettings(WIDTH, PATCHES, visual_tokens=2, spans=2)
 GUIDED = replace(SETTINGS, compressor="guided", patch_width=5, patch_layers=2, patch_past=2)
+TRACKED = replace(SETTINGS, track_width=5)
 SAYS = PolicySettings(Rule.THRESHOLD, threshold=-1.0, same=0.9, interval=1.0)
 
 
@@ -42,7 +43,11 @@ def streamed(grounder, clip, window, policy=SAYS, longest=3):
     return list(run(stream, zip(clip.times.tolist(), clip.features, strict=True), questions))
 
 
-@pytest.mark.parametrize("settings", [SETTINGS, GUIDED], ids=["slots", "guided, looking back"])
+@pytest.mark.parametrize(
+    "settings",
+    [SETTINGS, GUIDED, TRACKED],
+    ids=["slots", "guided, looking back", "reads tracks, of which there are none"],
+)
 @pytest.mark.parametrize("window", [Window(), Window(frames=2, questions=1, replies=1)])
 def test_a_stream_of_a_grounder_equals_its_offline_pass_under_the_window(window, settings):
     grounder, clip = make(settings), film()

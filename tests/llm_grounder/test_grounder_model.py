@@ -44,6 +44,13 @@ def test_each_label_reaches_a_loss_of_its_name(name):
     assert found == {loss for loss in WEIGHTS if loss.startswith(f"{name}.") or loss == f"frames.{name}"}
 
 
+def test_a_grounder_that_reads_tracks_learns_from_clips_without_any_alone():
+    losses = tiny_grounder().train().losses([MIXED[1], make_sample(5, 0, 3)])
+    assert set(losses) == {name for name in WEIGHTS if not name.startswith("tracks.")} | {"total"}
+    losses["total"].backward()
+    assert losses["total"].isfinite()
+
+
 def test_heads_labels_and_replies_have_the_same_names():
     (reply,) = tiny_grounder().outputs(ASKED[:1])
     assert all(hasattr(Targets(), name) and getattr(reply, name).shape == (6,) for name in HEADS)

@@ -7,13 +7,15 @@ import numpy as np
 import pytest
 import torch
 
-from cache import FrameFeatures, write_cache, write_frames
-from core.errors import CacheError, CheckpointError, InputError
+from cache import FrameFeatures, open_cache, write_cache, write_frames
+from core.errors import CacheError, CheckpointError, InputError, ScorerMismatchError
 from core.types import TrackSet
 from llm_grounder.tasks.spec import Told
 from llm_grounder.types import Clip, Read, Region, Request, Role, Task
+from selector.inputs import read_tracks
+from selector.settings import BOX_WIDTH, OUTLINE_WIDTH
 from tests.factories import make_track_set
-from tracksift.clips import Inputs, read_clip, read_inputs, see
+from tracksift.clips import Inputs, read_clip, read_inputs, read_track_clip, see
 from tracksift.grounding import Manner, Truth, lesson, question
 
 ENCODER = "a" * 64
@@ -87,14 +89,27 @@ def test_motion_is_the_change_since_the_frame_before():
     assert see(patches, motion=False) is patches
 
 
+def hidden():
+    """Three tracks with looks, 6 frames; track 1 has no mask in frame 2, and one that its object score denies in 0."""
+    made = make_track_set(3, width=4, look=3, absent=[(), (2,), ()])
+    score = np.array([-1, 5, -5, 5, 5, 5], dtype=np.float32)
+    first, second, third = made.tracks
+    return replace(made, tracks=(first, replace(second, object_score=score), third))
+
+
+def write_seen(path, made):
+    """A cache of tracks, and features of frames 0 and 2."""
+    write_cache(path, made)
+    pooled, patches = np.ones((2, 5), dtype=np.float16), np.ones((2, 4, 3), dtype=np.float16)
+    facts = {"encoder_sha256": ENCODER, "grid": 2, "per_second": None}
+    write_frames(path, FrameFeatures(np.array([0, 2], dtype=np.int32), pooled, patches, facts))
+    return path
+
+
 @pytest.fixture
 def path(tmp_path):
     made = make_track_set(3, width=4)
-    write_cache(tmp_path / "v.h5", TrackSet(made.video, made.tracks, {}))
-    pooled, patches = np.ones((2, 5), dtype=np.float16), np.ones((2, 4, 3), dtype=np.float16)
-    facts = {"encoder_sha256": ENCODER, "grid": 2, "per_second": None}
-    write_frames(tmp_path / "v.h5", FrameFeatures(np.array([0, 2], dtype=np.int32), pooled, patches, facts))
-    return tmp_path / "v.h5"
+    return write_seen(tmp_path / "v.h5", TrackSet(made.video, made.tracks, {}))
 
 
 def test_a_clip_has_the_features_times_and_tracks_of_its_cache(path):
@@ -103,6 +118,41 @@ def test_a_clip_has_the_features_times_and_tracks_of_its_cache(path):
     assert found.cache
     assert found.track_boxes.nan_to_num().max() <= 1
     assert read_clip(path, Inputs(ENCODER, 2)).tracks == 0
+
+
+def test_tracks_by_their_numbers_are_what_the_selector_reads_without_object_tokens(tmp_path):
+    made = hidden()
+    values, boxes = read_track_clip(made, numbers=True)
+    wanted = read_tracks(made, geometry=BOX_WIDTH + OUTLINE_WIDTH, looks=True, tokens=False).values
+    there = torch.tensor([[1] * 6, [0, 1, 0, 1, 1, 1], [1] * 6], dtype=torch.bool)
+    assert (values.dtype, values.shape) == (torch.float16, (3, 6, 19 + 3))
+    assert torch.equal(values[there], torch.from_numpy(wanted)[there])
+    found = read_clip(write_seen(tmp_path / "v.h5", made), Inputs(ENCODER, 2, tracks=2, numbers=True))
+    assert torch.equal(found.track_tokens, values[:2, [0, 2]])
+    assert torch.equal(found.track_boxes.nan_to_num(-1), boxes[:2, [0, 2]].nan_to_num(-1))
+
+
+@pytest.mark.parametrize("numbers", [False, True])
+def test_an_absent_track_has_neither_values_nor_a_box(tmp_path, numbers):
+    made = hidden()
+    write_cache(tmp_path / "v.h5", made)
+    for source in (made, open_cache(tmp_path / "v.h5")):
+        values, boxes = read_track_clip(source, numbers=numbers)
+        assert boxes.isnan().all(-1).nonzero().tolist() == [[1, 0], [1, 2]]
+        assert (values == 0).all(-1).nonzero().tolist() == [[1, 0], [1, 2]]
+    shares = made.tracks[0].boxes / np.float32([20, 16, 20, 16])
+    assert (boxes.dtype, boxes[0].tolist()) == (torch.float32, shares.tolist())
+
+
+@pytest.mark.parametrize("numbers", [False, True])
+def test_a_video_may_have_no_tracks(numbers):
+    values, boxes = read_track_clip(make_track_set(0), numbers=numbers)
+    assert (values.shape[:2], boxes.shape) == ((0, 6), (0, 6, 4))
+
+
+def test_tracks_without_looks_have_no_numbers_to_be_read_by(path):
+    with pytest.raises(ScorerMismatchError, match="expected tracks with looks"):
+        read_clip(path, Inputs(ENCODER, 2, tracks=2, numbers=True))
 
 
 @pytest.mark.parametrize(
@@ -114,10 +164,18 @@ def test_features_made_otherwise_are_refused(path, inputs):
 
 
 def test_inputs_come_back_from_a_record_or_are_missed_by_name():
-    inputs = Inputs(ENCODER, 4, 2, 2.0)
+    inputs = Inputs(ENCODER, 4, 2, 2.0, tracks=8, numbers=True, trackless=True)
     assert read_inputs({"inputs": inputs.record()}) == inputs
+    older = {"encoder": ENCODER, "grid": 4, "tiles": 2, "per_second": 2.0, "motion": True, "tracks": 8}
+    assert read_inputs({"inputs": older}) == replace(inputs, numbers=False, trackless=False)
     with pytest.raises(CheckpointError, match="expected a record with inputs"):
         read_inputs({})
+
+
+@pytest.mark.parametrize("wrong", [{"numbers": True}, {"trackless": True}])
+def test_how_tracks_are_read_means_nothing_without_any(wrong):
+    with pytest.raises(InputError, match="expected 1 track or more for numbers or trackless, got 0"):
+        Inputs(ENCODER, **wrong)
 
 
 def test_events_are_found_before_words_about_them_where_the_manner_says_so():

@@ -53,8 +53,14 @@ def test_tiles_are_those_of_the_record():
 def test_another_encoder_and_tracks_are_refused():
     with pytest.raises(ScorerMismatchError, match=r"expected the image encoder dddddddddddd .* got corners \(cccc"):
         Eyes(Corners(), Inputs("d" * 64))
-    with pytest.raises(InputError, match="reads no tracks, got one of 4 tracks"):
+    with pytest.raises(InputError, match="reads no tracks or learnt to do without, got one of 4 tracks"):
         Eyes(Corners(), Inputs("c" * 64, tracks=4))
+
+
+def test_a_grounder_that_learnt_to_do_without_tracks_sees_a_stream_as_one_that_reads_none():
+    picture = pictures(1)[0]
+    eyes = Eyes(Corners(), Inputs("c" * 64, 2, tracks=4, numbers=True, trackless=True))
+    assert torch.equal(eyes.see(picture), Eyes(Corners(), Inputs("c" * 64, 2)).see(picture))
 
 
 @pytest.mark.parametrize("rate", [None, 0.5, 1.0, 2.0, 7.0, 24.0, 29.97])

@@ -85,7 +85,7 @@ class Watcher:
             Task.HIGHLIGHTS: settings.frame_heads and bool(known & {asked.Task.MOMENTS, asked.Task.SUMMARY}),
             Task.QUESTION: asked.Task.QA in known,
             Task.DUET: settings.frame_heads and settings.group == 1 and not settings.sequence_rows
-            and not self._inputs.tracks,
+            and (not self._inputs.tracks or self._inputs.trackless),
         }  # fmt: skip
         return frozenset(task for task, can in able.items() if can)
 

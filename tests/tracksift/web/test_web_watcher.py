@@ -56,6 +56,8 @@ def test_it_can_do_what_its_record_counts_and_its_heads_allow(watcher):
         ({"tasks": ("moments", "captions"), "frame_heads": False, "spans": 0, "manner": {"windows": "words"}},
          {Task.MOMENTS, Task.CAPTIONS}),
         ({"tasks": ("reg",), "group": 0}, {Task.DESCRIBE}),
+        ({"tasks": ("qa",), "inputs": {"tracks": 4}}, {Task.QUESTION}),
+        ({"tasks": ("qa",), "inputs": {"tracks": 4, "trackless": True}}, {Task.QUESTION, Task.DUET}),
     ],
 )  # fmt: skip
 def test_what_it_did_not_learn_is_not_offered(tmp_path, values, able):
