@@ -82,7 +82,7 @@ class TSelector(nn.Module):
     def __init__(self, width: int, patches: int, tokens: int) -> None:
         super().__init__()
         self.tokens = tokens
-        self.score = nn.Linear(width, 1)
+        self.score = nn.Linear(width, 1, bias=False)  # `mix` has one, and a softmax sees none that all share
         nn.init.normal_(self.score.weight, std=1e-3)
         self.mix = nn.Linear(patches, patches)
         with torch.no_grad():

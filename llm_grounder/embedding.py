@@ -13,12 +13,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from core.errors import InputError
 from llm_grounder.backbone import FRAME, OBJECT, REGION, VISUAL, Backbone, track_token
 from llm_grounder.compressors import GuidedSlots, make_compressor
 from llm_grounder.guide import Guide, questions_of
+from llm_grounder.masklets import TrackFrontEnd, read_tracks
 from llm_grounder.patches import PatchFrontEnd, PlacedPatches
-from llm_grounder.regions import WAVES, Regions, waves
+from llm_grounder.regions import Regions
 from llm_grounder.seeing import Seen, Steering, frames_of, groups_of, guided, patches_of, see
 from llm_grounder.sequence import Batch, Layout
 from llm_grounder.settings import GrounderSettings
@@ -65,8 +65,10 @@ class Inputs(nn.Module):
         self.digits = ComposedTime(width) if settings.frame_times == "composed" else None
         self.object = None
         if settings.track_width:
-            self.token_norm = nn.LayerNorm(settings.track_width)
-            self.object = Scaled(spread, width, _two_layers(settings.track_width + WAVES, width))
+            self.tracks = TrackFrontEnd(
+                settings.track_width, settings.object_width, settings.object_layers, settings.object_reach
+            )
+            self.object = Scaled(spread, width, _two_layers(settings.object_width, width))
 
     def forward(
         self, batch: Batch, layouts: Sequence[Layout], clips: Sequence[Clip], backbone: Backbone
@@ -136,29 +138,21 @@ class Inputs(nn.Module):
         return torch.as_tensor(self.region(torch.tensor(boxes).view(-1, 4).to(shown.device, non_blocking=True), shown))
 
     def objects(self, layouts: Sequence[Layout], clips: Sequence[Clip], backbone: Backbone) -> Tensor:
-        """Object tokens [X, H] of all layouts: the tracker's token, the box, and the name of the track."""
+        """Object tokens [X, H] of all layouts: the track in that frame, and the name of the track."""
         assert self.object is not None
         device = backbone.row_of.device
-        width, tokens, boxes, names = self.settings.track_width, [], [], []
-        for layout, clip in zip(layouts, clips, strict=True):
-            if clip.tracks and clip.track_tokens.shape[-1] != width:
-                raise InputError(
-                    f"clip {clip.id!r}: expected track tokens of width {width}, got {clip.track_tokens.shape[-1]}"
-                )
-            t, n = layout.objects.unbind(1)
-            if clip.tracks:
-                where = (
-                    n.to(clip.track_tokens.device, non_blocking=True),
-                    t.to(clip.track_tokens.device, non_blocking=True),
-                )
-                tokens.append(clip.track_tokens[where].to(device, torch.float32))
-                boxes.append(clip.track_boxes[where].to(device, torch.float32))
-            names.append(n.to(device, non_blocking=True))
-        if not tokens:
+        if not any(clip.tracks for clip in clips):
             return torch.zeros(0, backbone.width, device=device)
-        seen = torch.cat([self.token_norm(torch.cat(tokens)), waves(torch.cat(boxes))], -1)
-        rows = backbone.rows_of(map(track_token, range(self.settings.tracks))).float()
-        return torch.as_tensor(self.object(seen)) + rows[torch.cat(names)]
+        states, first = read_tracks(self.tracks, clips, device)
+        rows, frames, names = [], [], []
+        for layout, clip in zip(layouts, clips, strict=True):
+            t, n = layout.objects.unbind(1)
+            rows.append(n + first.get(id(clip), 0))
+            frames.append(t)
+            names.append(n)
+        row, frame, name = (torch.cat(part).to(device, non_blocking=True) for part in (rows, frames, names))
+        called = backbone.rows_of(map(track_token, range(self.settings.tracks))).float()
+        return torch.as_tensor(self.object(states[row, frame])) + called[name]
 
 
 def _two_layers(inner: int, width: int) -> nn.Module:

@@ -23,6 +23,8 @@ class GrounderSettings:
     feature_width: C.   patches: P.   track_width: D, 0 for a grounder that reads no tracks.   tracks: the most tracks.
     patch_width, patch_layers: width and convolutional blocks of what is trained before the compressor, which reads how
     patches lie beside each other; 0 for features as they are.   patch_past: earlier frames that each block looks at.
+    object_width, object_layers: width and convolutional blocks of what reads each track along its own time before it
+    becomes tokens.   object_reach: frames before and after that each block looks at.
     compressor, visual_tokens: how P patches become so many tokens (`guided`: slots that the question steers; `none`:
     P).   group: frames that are compressed
     together, 1 each alone (streaming needs it), 0 the whole clip.
@@ -40,6 +42,9 @@ class GrounderSettings:
     patch_width: int = 0
     patch_layers: int = 0
     patch_past: int = 0
+    object_width: int = 128
+    object_layers: int = 0
+    object_reach: int = 0
     compressor: CompressorName = "slots"
     visual_tokens: int = 4
     group: int = 1
@@ -60,7 +65,8 @@ class GrounderSettings:
                 )
         for name, least in (
             ("feature_width", 1), ("patches", 1), ("track_width", 0), ("tracks", 0),
-            ("patch_width", 0), ("patch_layers", 0), ("patch_past", 0), ("visual_tokens", 1), ("group", 0),
+            ("patch_width", 0), ("patch_layers", 0), ("patch_past", 0), ("object_width", 1), ("object_layers", 0),
+            ("object_reach", 0), ("visual_tokens", 1), ("group", 0),
             ("sequence_rows", 0), ("second_rows", 0), ("spans", 0), ("boxes", 0),
         ):  # fmt: skip
             if getattr(self, name) < least:

@@ -9,6 +9,7 @@ import math
 from collections.abc import Mapping
 from typing import Any, Final
 
+from llm_grounder.backbone import track_token
 from llm_grounder.tasks.boxes import GROUNDING, REFERRED_TRACKING, TRACKING
 from llm_grounder.tasks.captions import CAPTIONS
 from llm_grounder.tasks.highlights import HIGHLIGHTS
@@ -30,11 +31,16 @@ def conversation(
 ) -> tuple[Turn, ...]:
     """The user's turn at `request.asked`, and the wanted reply at `said` seconds unless `answer` is None.
 
+    A track that is meant is named after the words.
+
     Raises:
         InputError: for an answer that the task cannot say.
     """
     format_ = FORMATS[request.task]
-    asked = Turn(request.asked, Role.USER, ask(format_, request, wording), region=request.region)
+    words = ask(format_, request, wording)
+    if request.track is not None:
+        words = f"{words} {track_token(request.track)}"
+    asked = Turn(request.asked, Role.USER, words, region=request.region)
     if answer is None:
         return (asked,)
     return asked, Turn(said, Role.ASSISTANT, format_.write(answer, terms))
