@@ -13,11 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from core.errors import InputError
 from core.types import TimeSpan
 from llm_grounder.readouts.boxes import BoxOutput
 from llm_grounder.readouts.frames import HEADS
 from llm_grounder.readouts.spans import SpanOutput
 from llm_grounder.types import Clip, Reply, Sample
+
+MEANT = 0.5  # probability from which a track is meant
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,6 +59,28 @@ def replies_of(samples: Sequence[Sample], out: Outputs) -> list[Reply]:
             reply = replace(reply, tracks=_numbers(tracks[0].sigmoid()), presence=float(tracks[1].sigmoid()))
         replies.append(reply)
     return replies
+
+
+def followed(clip: Clip, reply: Reply) -> NDArray[np.float64]:
+    """Where the object of a reply is in each frame, [T, 4] shares, NaN where it is not seen.
+
+    With tracks it is where those are that are meant, the likeliest first; without, it is each frame's best box.
+
+    Raises:
+        InputError: for a reply with neither.
+    """
+    if reply.tracks is None or not clip.tracks:
+        if reply.boxes is None:
+            raise InputError(f"reply of clip {clip.id!r}: expected tracks or boxes to follow, got neither")
+        return reply.boxes[:, 0]
+    tracks = clip.track_boxes.double().cpu().numpy()
+    order = np.argsort(reply.tracks, kind="stable")
+    meant = [n for n in order if reply.tracks[n] >= MEANT] or [order[-1]]
+    out = np.full((clip.frames, 4), np.nan)
+    for n in meant:
+        there = ~np.isnan(tracks[n, :, 0])
+        out[there] = tracks[n, there]
+    return out
 
 
 def _spans(ends: Tensor, score: Tensor, clip: Clip) -> tuple[TimeSpan, ...]:

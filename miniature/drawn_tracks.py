@@ -34,19 +34,19 @@ PRESENT, ABSENT, SPREAD, DOUBT = 10.0, -6.0, 1.5, 0.06
 
 
 @dataclass(frozen=True, eq=False)
-class ClipFrames:
-    """A drawn clip as a `core.frames.VideoReader`."""
+class DrawnFrames:
+    """Drawn frames uint8 [T, H, W, 3] as a `core.frames.VideoReader`."""
 
-    clip: Clip
+    frames: NDArray[np.uint8]
     meta: VideoMeta
 
     def __iter__(self) -> Iterator[NDArray[np.uint8]]:
         """All frames in order."""
-        return iter(self.clip.frames)
+        return iter(self.frames)
 
     def read(self, indices: Sequence[int]) -> NDArray[np.uint8]:
         """Some frames, in the order asked for."""
-        return self.clip.frames[list(indices)]
+        return self.frames[list(indices)]
 
     def close(self) -> None:
         """Nothing is open."""
@@ -62,22 +62,29 @@ def draw_tracks(clip: Clip, name: str, encoder: ImageEncoder) -> tuple[TrackSet,
     rng = np.random.default_rng([clip.seed, 1])  # 0 is the world's own
     meta = VideoMeta(name, name, size, np.arange(frames) / clip.fps, frames / clip.fps, "")
     counts = [rle.encode(masks) for masks in clip.masks]
-    empty = rle.union((), size)
     tracks = []
     for number in rng.permutation(len(counts)):
         seen = rle.areas(counts[number], size) >= LEAST
         if not seen.any():
             continue
-        masks = tuple(c if there else empty for c, there in zip(counts[number], seen, strict=True))
-        score = rng.normal(np.where(seen, PRESENT, ABSENT), SPREAD)
-        score = np.where(seen, score.clip(min=1), score.clip(max=-1))
-        iou = (1 - np.abs(rng.normal(0, DOUBT, frames))).clip(0, 1)
-        prompt, tokens = Prompt(int(np.argmax(seen))), np.zeros((frames, 0), dtype=np.float16)
-        told = (score.astype(np.float32), iou.astype(np.float32))
-        tracks.append(Track(Source.GRID, prompt, size, masks, rle.boxes(masks, size), tokens, *told))
-    found = with_looks(TrackSet(meta, tuple(tracks), {"drawn": clip.seed}), ClipFrames(clip, meta), encoder)
+        tracks.append(as_track(counts[number], seen, rng, size))
+    found = with_looks(TrackSet(meta, tuple(tracks), {"drawn": clip.seed}), DrawnFrames(clip.frames, meta), encoder)
     truth = {str(number): masks for number, masks in enumerate(counts)}
     return found, track_labels([track.masks for track in found.tracks], truth, size)
+
+
+def as_track(
+    counts: Sequence[bytes], seen: NDArray[np.bool_], rng: np.random.Generator, size: tuple[int, int]
+) -> Track:
+    """A track of masks [T] of the world, absent where it is not `seen` [T], with scores such as a tracker gives."""
+    frames, empty = len(seen), rle.union((), size)
+    masks = tuple(c if there else empty for c, there in zip(counts, seen, strict=True))
+    score = rng.normal(np.where(seen, PRESENT, ABSENT), SPREAD)
+    score = np.where(seen, score.clip(min=1), score.clip(max=-1))
+    iou = (1 - np.abs(rng.normal(0, DOUBT, frames))).clip(0, 1)
+    prompt, tokens = Prompt(int(np.argmax(seen))), np.zeros((frames, 0), dtype=np.float16)
+    told = (score.astype(np.float32), iou.astype(np.float32))
+    return Track(Source.GRID, prompt, size, masks, rle.boxes(masks, size), tokens, *told)
 
 
 def draw_block(

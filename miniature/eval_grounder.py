@@ -11,13 +11,16 @@ import itertools
 import json
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
+import numpy as np
 import torch
 import typer
 
 from benchmarks.metrics.caption_java import Meteor
+from cache import SUFFIX, open_cache
 from core import cli
 from core.atomic import atomic_path
 from core.devices import describe_device, pick_device
@@ -31,8 +34,10 @@ from miniature.grounder_training.answers import Answers, blind, oracle, shuffled
 from miniature.grounder_training.evaluate import TASKS, Examiner
 from miniature.grounder_training.figures import Figures, score
 from miniature.grounder_training.films import Film, Order, Sight, develop, shoot_many
+from miniature.grounder_training.masklets import NOTHING, Masklets
 from miniature.splits import LONG_SPLITS, find_split
-from tracksift.clips import Inputs, read_inputs
+from miniature.world.layout import video_id
+from tracksift.clips import Inputs, read_inputs, read_track_clip
 from tracksift.grounding import Manner
 from tracksift.models import WEIGHTS
 from tracksift.recipes import manner_of
@@ -41,25 +46,40 @@ GROUNDER, BLIND, TRIVIAL, OTHERS, ORACLE = "grounder", "shown nothing", "trivial
 AT_ONCE = 8  # films whose requests are answered side by side
 EPILOG = (
     "Examples: [bold]python -m miniature.eval_grounder runs/grounder/grounder --split test[/]  |  "
+    "[bold]python -m miniature.eval_grounder runs/grounder/grounder --cache caches/mevis/valid_u[/]  |  "
     "[bold]python -m miniature.eval_grounder runs/grounder/grounder --tasks moments,qa --videos 10[/]"
 )
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="rich")
 
 
 def held_out(
-    split: str, count: int | None, sight: Sight, *, workers: int, seconds: int | None = None
-) -> Iterator[Film]:
+    split: str, count: int | None, sight: Sight, *, workers: int, seconds: int | None = None, tracks: int = 0,
+    caches: Path | None = None,
+) -> Iterator[Film]:  # fmt: skip
     """Films of the first `count` stories of a split (None: all), one in memory at a time.
+
+    tracks: the most of each.   caches: folder of cache files whose tracks these are; else they are the world's own.
 
     Raises:
         InputError: for an unknown split, or more stories than it has.
+        CacheError: where a film has no cache file.
     """
     part = find_split(split, long=True)
     count = part.count if count is None else count
     if not 1 <= count <= part.count:
         raise InputError(f"--videos: expected 1 to {part.count} of split {split!r}, got {count}")
-    orders = [Order(seed, sight.side, part.shifted, seconds) for seed in part.seeds[:count]]
-    return (develop(footage, sight) for footage in shoot_many(orders, workers=workers))
+    drawn = tracks if caches is None else 0
+    orders = [Order(seed, sight.side, part.shifted, seconds, tracks=drawn) for seed in part.seeds[:count]]
+    films = (develop(footage, sight) for footage in shoot_many(orders, workers=workers))
+    return films if caches is None or not tracks else (_tracked(film, caches, tracks) for film in films)
+
+
+def _tracked(film: Film, caches: Path, most: int) -> Film:
+    """The film with the tracks that a tracker found in it; whose they are is not known."""
+    name = video_id(film.order.seed, film.order.shifted, long=True)
+    values, boxes = read_track_clip(open_cache(caches / f"{name}{SUFFIX}"), numbers=True)
+    found = Masklets(values[:most], boxes[:most], np.full(min(most, len(values)), NOTHING))
+    return replace(film, masklets=found.to(film.patches.device))
 
 
 def measure(
@@ -119,6 +139,11 @@ def main(
     ] = True,
     with_meteor: Annotated[bool, typer.Option("--meteor", help="SODA_c too (needs Java and METEOR's files).")] = False,
     out: Annotated[Path | None, typer.Option(help="Also write the figures as JSON here.")] = None,
+    cache: Annotated[
+        Path | None,
+        typer.Option(help="Folder of the videos' cache files, whose tracks it reads; else the world's own tracks."),
+    ] = None,
+    trackless: Annotated[bool, typer.Option("--trackless", help="Show it no tracks, as in a stream.")] = False,
     workers: Annotated[int, typer.Option(help="Processes that draw; 0 draws here.", min=0)] = 2,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
 ) -> None:
@@ -131,7 +156,8 @@ def main(
     inputs = read_inputs(record)
     sight = sight_of(inputs, place)
     count = find_split(split, long=True).count if videos is None else videos
-    films = held_out(split, videos, sight, workers=workers)
+    shown = 0 if trackless else inputs.tracks
+    films = held_out(split, videos, sight, workers=workers, tracks=shown, caches=cache)
     with ExitStack() as stack:
         meteor = stack.enter_context(Meteor()) if with_meteor else None
         bar = stack.enter_context(progress_bar(f"{split}: videos", count))
@@ -139,8 +165,12 @@ def main(
             grounder, films, manner=manner_of(record), motion=inputs.motion, tasks=chosen, baselines=baselines,
             meteor=meteor, done=lambda films: bar(films, count),
         )  # fmt: skip
-    show(f"miniature grounder, {split}, {count} videos", figures)
-    settings = {"split": split, "videos": count, "weights": record["weights_sha256"], "device": describe_device(place)}
+    source = "none" if not shown else "the world's own" if cache is None else "a tracker's"
+    show(f"miniature grounder, {split}, {count} videos, tracks: {source}", figures)
+    settings = {
+        "split": split, "videos": count, "tracks": source, "weights": record["weights_sha256"],
+        "device": describe_device(place),
+    }  # fmt: skip
     if out is not None:
         with atomic_path(out) as path:
             path.write_text(json.dumps({"figures": figures, "seconds": seconds, **settings}, indent=1) + "\n")

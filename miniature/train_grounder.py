@@ -123,7 +123,7 @@ def finish(trainer: Trainer, run: Run, sight: Sight) -> Path:
     lines = [json.loads(line) for line in (run.out / training_run.LOG).read_text().splitlines()]
     settings = trainer.settings
     record: dict[str, Any] = {
-        "inputs": Inputs(sight.encoder.sha256, settings.grid, settings.tiles, 2.0, settings.motion).record(),
+        "inputs": inputs_of(settings, sight).record(),
         "manner": asdict(settings.manner),
         "seed": settings.seed,
         "minutes": round((time.monotonic() - run.began) / 60, 2),
@@ -185,13 +185,13 @@ def main(
     out.mkdir(parents=True, exist_ok=True)
     sight = Sight(load_image_encoder(str(WEIGHTS / "clip"), place), settings.grid, settings.tiles)
     drawn = int(read_state(out / training_run.STATE)["drawn"]) if resume else 0
-    like = Order(0, 0, seconds=settings.seconds, most=settings.most)
+    like = Order(0, 0, seconds=settings.seconds, most=settings.most, tracks=settings.most_tracks)
     with (
         named_signals(out),
         closing(Studio(settings.pool, sight, workers=workers, skip=drawn, like=like, short=settings.short)) as studio,
         closing(Trainer(settings, place)) as trainer,
     ):
-        seen = held_out("valid", videos, sight, workers=0, seconds=settings.seconds)
+        seen = held_out("valid", videos, sight, workers=0, seconds=settings.seconds, tracks=settings.most_tracks)
         run = Run(out, began, MEASURE_EVERY, list(track(seen, "held-out films", videos)))
         prepare(trainer, studio, run, items="films", resume=resume)
         left = 60 * minutes - (time.monotonic() - began)  # for this part of the training, of which the clock wants all
@@ -206,6 +206,15 @@ def main(
         figures | {"steps": trainer.step, "films": trainer.drawn},
         {"seed": seed, "minutes": minutes, "size": size, "grounder": str(folder)},
     )
+
+
+def inputs_of(settings: Settings, sight: Sight) -> Inputs:
+    """What the grounder reads, for its record."""
+    tracks = settings.most_tracks
+    trackless = bool(tracks and settings.trackless_share)
+    return Inputs(
+        sight.encoder.sha256, settings.grid, settings.tiles, 2.0, settings.motion, tracks, bool(tracks), trackless
+    )  # fmt: skip
 
 
 def choose_settings(size: str, *, mixture: Mapping[Task, float] | None, **values: Any) -> Settings:

@@ -7,7 +7,7 @@ read-out. Does not know where clips and truths come from. Axis letters: T frames
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, Literal, get_args
 
 import numpy as np
@@ -24,6 +24,8 @@ from llm_grounder.types import Clip, Read, Request, Role, Sample, Targets, Task,
 
 WindowsFrom = Literal["spans", "words", "relevance"]
 EVENTFUL: Final = (Task.CAPTIONS, Task.TIMED_QA, Task.REG)
+FOLLOWING: Final = (Task.GROUNDING, Task.RSOT, Task.SOT)
+SAME: Final = 0.5  # IoU of boxes from which a track is the object that is pointed at, or followed
 CLIP = 2.0  # seconds, for which saliency is annotated
 HALF, LATEST = 0.5, 0.75  # of an answer's span: when it becomes due, and when it is said at the latest
 
@@ -77,9 +79,14 @@ class Manner:
 
 
 def question(clip: Clip, request: Request, manner: Manner) -> Sample:
-    """A sample to be answered."""
+    """A sample to be answered. Of a clip with tracks the one that is pointed at is named, and who is followed is read
+    from tracks.
+    """
+    request = _with_track(clip, request)
     finds = request.task is Task.MOMENTS or (manner.events and request.task in EVENTFUL)
     reads = (Read.SPANS,) if finds and manner.windows == "spans" else ()
+    if clip.tracks and request.task in FOLLOWING:
+        reads = (*reads, Read.TRACKS)
     return Sample(clip, request, _asked(clip, request, manner), reads=reads)
 
 
@@ -92,6 +99,7 @@ def lesson(clip: Clip, request: Request, truth: Truth, manner: Manner, rng: np.r
         InputError: where the truth has nothing of what the task learns.
     """
     asked = question(clip, request, manner)
+    request = asked.request
     live = request.task is Task.TIMED_QA and manner.live
     replies, informative = _timely(clip, request, truth.told, rng) if live else (None, None)
     if replies is None:
@@ -104,6 +112,7 @@ def lesson(clip: Clip, request: Request, truth: Truth, manner: Manner, rng: np.r
         informative=informative,
         boxes=boxes,
         boxed=None if boxes is None else torch.ones(clip.frames, dtype=torch.bool),
+        tracks=None if boxes is None or Read.TRACKS not in asked.reads else _meant(clip, boxes[:, 0]),
     )
     if not replies and all(value is None for value in vars(targets).values()):
         raise InputError(f"{request.task} of clip {clip.id!r}: expected something to learn, got no truth of it")
@@ -113,6 +122,31 @@ def lesson(clip: Clip, request: Request, truth: Truth, manner: Manner, rng: np.r
 def terms_of(clip: Clip, request: Request, manner: Manner) -> Terms:
     """What a reply to the request is held against."""
     return Terms(clip.end, manner.style, request.options, clip.frames)
+
+
+def _with_track(clip: Clip, request: Request) -> Request:
+    """The request with the track in its region, where there is one."""
+    if request.region is None or request.track is not None or not clip.tracks:
+        return request
+    frame = max(int(np.searchsorted(clip.times, request.region.time + 1e-6, side="right")) - 1, 0)
+    overlap = _overlap(clip.track_boxes[:, frame].cpu(), torch.tensor(request.region.box))
+    best = int(overlap.argmax())
+    return replace(request, track=best) if overlap[best] >= SAME else request
+
+
+def _meant(clip: Clip, boxes: Tensor) -> Tensor:
+    """[N]: 1 for tracks that lie on the boxes [T, 4] while they are seen, else 0."""
+    there = ~clip.track_boxes[..., 0].isnan().cpu()
+    overlap = (_overlap(clip.track_boxes.cpu(), boxes) * there).sum(1) / there.sum(1).clamp(min=1)
+    return (overlap >= SAME).float()
+
+
+def _overlap(boxes: Tensor, others: Tensor) -> Tensor:
+    """IoU of boxes [.., 4] that broadcast against each other, 0 where one is not there."""
+    low, high = boxes[..., :2].maximum(others[..., :2]), boxes[..., 2:].minimum(others[..., 2:])
+    shared = (high - low).clamp(min=0).prod(-1)
+    areas = [(each[..., 2:] - each[..., :2]).prod(-1) for each in (boxes, others)]
+    return (shared / (areas[0] + areas[1] - shared).clamp(min=1e-9)).nan_to_num()
 
 
 def _asked(clip: Clip, request: Request, manner: Manner, answer: Any = None) -> tuple[Turn, ...]:

@@ -26,6 +26,7 @@ from llm_grounder.sequence import Batch, Layout
 from llm_grounder.types import Sample
 from miniature.grounder_training.films import Film, Order
 from miniature.grounder_training.lessons import clip_of, draw
+from miniature.grounder_training.masklets import Masklets
 from miniature.grounder_training.settings import Settings
 from miniature.supply import leave_interrupts, one_thread_each
 from tracksift.grounding import lesson
@@ -44,13 +45,18 @@ class Step:
 
 def write_step(settings: Settings, grounder: Grounder, number: int, films: Sequence[Film]) -> Step:
     """The samples of the step of a number about its films, which follow from the seed."""
-    rng, samples = np.random.default_rng([settings.seed, number, 1]), []
+    rng, samples, tracks = np.random.default_rng([settings.seed, number, 1]), [], shows_tracks(settings, number)
     for film in films:
-        clip = clip_of(film, motion=settings.motion)
+        clip = clip_of(film, motion=settings.motion, tracks=tracks)
         for _ in range(settings.asks):
             example = draw(rng, film.story, film.boxes, settings.mixture)
             samples.append(lesson(clip, example.request, example.truth, settings.manner, rng))
     return Step(list(films), samples, grounder.lay_out(samples))
+
+
+def shows_tracks(settings: Settings, number: int) -> bool:
+    """Whether the step of a number shows the films' tracks: some do not, so that streams can be read."""
+    return bool(np.random.default_rng([settings.seed, number, 3]).random() >= settings.trackless_share)
 
 
 class Desk:
@@ -82,13 +88,21 @@ class Desk:
             self._coming.popleft()
         for later in range(number + len(self._coming), number + self._most + 1):
             films = choose(later)
-            told = [(film.order, film.boxes) for film in films]
+            told = [(film.order, film.boxes, self._tracks(later, film)) for film in films]
             self._coming.append((later, films, self._pool.submit(_Writer.write, later, told)))
         _, films, written = self._coming.popleft()
         samples, laid = pickle.loads(written.result())  # noqa: S301  of our own process
-        clips = [clip_of(film, motion=self._settings.motion) for film in films]
+        shows = shows_tracks(self._settings, number)
+        clips = [clip_of(film, motion=self._settings.motion, tracks=shows) for film in films]
         asks = self._settings.asks
         return Step(films, [replace(sample, clip=clips[i // asks]) for i, sample in enumerate(samples)], laid)
+
+    def _tracks(self, number: int, film: Film) -> Masklets | None:
+        """What a writer needs of a film's tracks: where they are."""
+        if film.masklets is None or not shows_tracks(self._settings, number):
+            return None
+        boxes = film.masklets.boxes.cpu()
+        return replace(film.masklets, values=torch.zeros(*boxes.shape[:2], 1), boxes=boxes)
 
     def close(self) -> None:
         """End the processes."""
@@ -109,9 +123,9 @@ class _Writer:
         cls.settings, cls.grounder = settings, make(settings)
 
     @classmethod
-    def write(cls, number: int, told: Sequence[tuple[Order, NDArray[np.float32]]]) -> bytes:
+    def write(cls, number: int, told: Sequence[tuple[Order, NDArray[np.float32], Masklets | None]]) -> bytes:
         """Samples, whose clips have no features, and layouts of the step of a number."""
-        films = [Film(order, torch.zeros(boxes.shape[1], 1, 1), boxes) for order, boxes in told]
+        films = [Film(order, torch.zeros(boxes.shape[1], 1, 1), boxes, masklets) for order, boxes, masklets in told]
         step = write_step(cls.settings, cls.grounder, number, films)
         out = io.BytesIO()
         _Pickler(out, pickle.HIGHEST_PROTOCOL).dump((step.samples, step.laid))

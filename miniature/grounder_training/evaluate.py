@@ -19,6 +19,7 @@ from core.devices import autocast
 from core.types import TimeSpan
 from llm_grounder.grounder import Grounder
 from llm_grounder.readouts.frames import relevant_spans
+from llm_grounder.replies import followed
 from llm_grounder.tasks.catalog import FORMATS
 from llm_grounder.tasks.failures import Failure, FailureCounts
 from llm_grounder.types import Clip, Reply, Sample, Task
@@ -113,8 +114,8 @@ class Examiner:
                 tuple(Said(answer.text, answer.time) for answer in answers or ()) for answers in words[Task.TIMED_QA]
             ),
             descriptions=_by_object(film, _texts(words.get(Task.REG)), ""),
-            referred=_boxes(film, said.get(Task.RSOT)),
-            told=_boxes(film, said.get(Task.SOT)),
+            referred=_boxes(film, clip, said.get(Task.RSOT)),
+            told=_boxes(film, clip, said.get(Task.SOT)),
         )  # fmt: skip
 
 
@@ -142,17 +143,14 @@ def _by_object(film: Film, values: tuple[str, ...] | None, missing: str) -> tupl
     return tuple(next(left) if shown(boxes) is not None else missing for boxes in film.boxes)
 
 
-def _boxes(film: Film, pairs: Sequence[tuple[Example, Reply]] | None) -> tuple[np.ndarray, ...] | None:
-    """The best box of each frame, [T, 4], of each object; NaN of those that were not asked for."""
+def _boxes(
+    film: Film, clip: Clip, pairs: Sequence[tuple[Example, Reply]] | None
+) -> tuple[np.ndarray, ...] | None:  # fmt: skip
+    """Where each object is followed to, [T, 4]; NaN of those that were not asked for."""
     if pairs is None:
         return None
     left = iter(pairs)
-    out = []
-    for boxes in film.boxes:
-        if shown(boxes) is None:
-            out.append(np.full(boxes.shape, np.nan))
-            continue
-        found = next(left)[1].boxes
-        assert found is not None  # every grounder of the miniature has a box head
-        out.append(found[:, 0])
-    return tuple(out)
+    return tuple(
+        followed(clip, next(left)[1]) if shown(boxes) is not None else np.full(boxes.shape, np.nan)
+        for boxes in film.boxes
+    )

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from core.images import OpenClipImages, image_size, resize
+from miniature.grounder_training.masklets import Masklets, draw_masklets
 from miniature.long_world import Story, make_long_clip, make_story
 from miniature.supply import Supply, one_thread_each
 from miniature.world.spec import SIDE
@@ -34,13 +35,17 @@ PAUSE = 0.01  # seconds between looks for films
 
 @dataclass(frozen=True)
 class Order:
-    """What is to be drawn: the story of a seed, at a side of S pixels; seconds and most as in `make_story`."""
+    """What is to be drawn: the story of a seed, at a side of S pixels; seconds and most as in `make_story`.
+
+    tracks: the most tracks of the film, 0 for none.
+    """
 
     seed: int
     side: int
     shifted: bool = False
     seconds: int | None = None
     most: int | None = None
+    tracks: int = 0
 
     def story(self) -> Story:
         """The story alone, in milliseconds."""
@@ -49,20 +54,26 @@ class Order:
 
 @dataclass(frozen=True)
 class Footage:
-    """frames: uint8 [T, S, S, 3].   boxes: float32 [O, T, 4], shares of the frame, NaN where unseen.   order: of it."""
+    """frames: uint8 [T, S, S, 3].   boxes: float32 [O, T, 4], shares of the frame, NaN where unseen.   order: of it.
+    masklets: its tracks, where the order wants some.
+    """
 
     frames: NDArray[np.uint8]
     boxes: NDArray[np.float32]
     order: Order
+    masklets: Masklets | None = None
 
 
 @dataclass(frozen=True, eq=False)
 class Film:
-    """What was ordered, its features [T, P, Q] on any device, and its boxes [O, T, 4] as `Footage` has them."""
+    """What was ordered, its features [T, P, Q] on any device, its boxes [O, T, 4] as `Footage` has them, and its tracks
+    on the same device, None where it has none.
+    """
 
     order: Order
     patches: Tensor
     boxes: NDArray[np.float32]
+    masklets: Masklets | None = None
 
     @cached_property
     def story(self) -> Story:
@@ -74,7 +85,8 @@ def shoot(order: Order) -> Footage:
     """Draw a story; about a second of work."""
     clip = make_long_clip(order.seed, shifted=order.shifted, seconds=order.seconds, most=order.most)
     frames = np.stack([resize(frame, order.side) for frame in clip.frames])
-    return Footage(frames, _boxes(clip.labels, len(clip.story.objects)) / np.float32(SIDE), order)
+    masklets = draw_masklets(clip, order.tracks) if order.tracks else None
+    return Footage(frames, _boxes(clip.labels, len(clip.story.objects)) / np.float32(SIDE), order, masklets)
 
 
 @dataclass(frozen=True)
@@ -95,7 +107,8 @@ def develop(footage: Footage, sight: Sight) -> Film:
     """The film of a footage: patches float16 on the encoder's device, as `extract-features` would have them."""
     parts = torch.split(torch.from_numpy(footage.frames), FRAMES_AT_ONCE // sight.tiles**2)
     patches = [sight.encoder.patches(part, sight.grid, sight.tiles).half() for part in parts]
-    return Film(footage.order, torch.cat(patches), footage.boxes)
+    masklets = None if footage.masklets is None else footage.masklets.to(sight.encoder.device)
+    return Film(footage.order, torch.cat(patches), footage.boxes, masklets)
 
 
 def shoot_many(orders: Sequence[Order], *, workers: int) -> Iterator[Footage]:
@@ -201,7 +214,9 @@ class Studio:
             stream = torch.cuda.current_stream(self._sight.encoder.device)
             stream.synchronize()  # whoever finds the film may read it on any stream
             # Its memory is not given to the next film before the training's work on it has ended.
-            film.patches.record_stream(torch.cuda.default_stream(self._sight.encoder.device))
+            own = () if film.masklets is None else (film.masklets.values, film.masklets.boxes)
+            for tensor in (film.patches, *own):
+                tensor.record_stream(torch.cuda.default_stream(self._sight.encoder.device))
         if self.filled < self.size:
             self.films.append(film)
         else:

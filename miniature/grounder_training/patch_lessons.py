@@ -69,6 +69,15 @@ def patch_truth(film: Film, frames: slice, side: int) -> Tensor:
     return truth.masked_fill(~inside.any(0)[..., None], NOTHING)
 
 
+def track_truth(film: Film) -> Tensor:
+    """What a film's tracks show, [N, T, kinds], on the film's device; NOTHING where they are absent or no object."""
+    assert film.masklets is not None
+    device, owner = film.patches.device, torch.from_numpy(film.masklets.owner)
+    absent = film.masklets.boxes[..., :1].isnan() | (owner < 0).to(device, non_blocking=True)[:, None, None]
+    values = _values(film.story)[owner.clamp(min=0)].to(device, non_blocking=True)
+    return values.masked_fill(absent, NOTHING)
+
+
 def _values(story: Story) -> Tensor:
     """The number of each object's value of each of KINDS in each frame, [O, T, kinds]."""
     out = torch.full((len(story.objects), story.frames, len(KINDS)), NOTHING, dtype=torch.long)

@@ -12,9 +12,11 @@ from llm_grounder.backbone import TinyShape
 from llm_grounder.settings import GrounderSettings
 from llm_grounder.types import Task
 from miniature.grounder_training.lessons import MIXTURE
+from selector.settings import BOX_WIDTH, OUTLINE_WIDTH
 from tracksift.grounding import Manner
 
-PATCH_WIDTH = 192  # of the miniature's image tower
+PATCH_WIDTH, LOOK_WIDTH = 192, 128  # of the miniature's image tower
+TRACK_WIDTH = BOX_WIDTH + OUTLINE_WIDTH + LOOK_WIDTH
 
 
 @dataclass(frozen=True)
@@ -25,29 +27,35 @@ class Settings:
     step, and requests a film.   refresh: films taken a step at most, once the pool is full.   seconds, most: of a
     story, and of its moments, questions and expressions.   short, short_share: seconds of every second story, and the
     share of steps at first that take these, several times as many; it falls to nothing at the end.   look_share,
-    look_films: of the training, in which the front end alone learns what patches show, and films a step then.
-    patch_frames, patch_weight: frames a step from which it goes on learning that, and what that weighs.
-    average: of the weights kept.   manner: of asking and answering.   mixture: of tasks.
+    look_films: of the training, in which the front ends alone learn what patches and tracks show, and films a step
+    then.   patch_frames, patch_weight: frames a step from which they go on learning that, and what that weighs.
+    trackless_share: of the steps, which show no tracks.   average: of the weights kept.   manner: of asking and
+    answering.   mixture: of tasks.
     """
 
     seed: int = 0
     grounder: GrounderSettings = field(
         default_factory=lambda: GrounderSettings(
             feature_width=2 * PATCH_WIDTH,
-            patches=256,
-            patch_width=128,
-            patch_layers=3,
+            patches=64,
+            track_width=TRACK_WIDTH,
+            tracks=24,
+            patch_width=96,
+            patch_layers=2,
             patch_past=4,
+            object_width=192,
+            object_layers=3,
+            object_reach=4,
             compressor="guided",
-            visual_tokens=6,
+            visual_tokens=2,
             spans=10,
         )
     )
     shape: TinyShape = field(default_factory=TinyShape)
-    grid: int = 16
+    grid: int = 8
     tiles: int = 2
     motion: bool = True
-    pool: int = 1536
+    pool: int = 2560
     first: int = 128
     films: int = 8
     asks: int = 4
@@ -56,10 +64,11 @@ class Settings:
     most: int | None = 40
     short: int | None = 40
     short_share: float = 0.9
-    look_share: float = 0.2
+    look_share: float = 0.1
     look_films: int = 24
     patch_frames: int = 512
     patch_weight: float = 0.5
+    trackless_share: float = 0.15
     rate: float = 1e-3
     warm_up: int = 300
     weight_decay: float = 0.05
@@ -67,13 +76,18 @@ class Settings:
     manner: Manner = field(default_factory=lambda: Manner(events=True))
     mixture: Mapping[Task, float] = field(default_factory=lambda: dict(MIXTURE))
 
+    @property
+    def most_tracks(self) -> int:
+        """The most tracks of a film, 0 for a grounder that reads none."""
+        return self.grounder.tracks if self.grounder.track_width else 0
+
 
 FULL = Settings()
-"""About ten minutes of one GPU. Its pool takes 40 GB of the GPU's memory."""
+"""About ten minutes of one GPU. Its pool takes 20 GB of the GPU's memory."""
 SMOKE = Settings(
     grounder=GrounderSettings(
-        feature_width=2 * PATCH_WIDTH, patches=16, patch_width=32, patch_layers=1, patch_past=2, compressor="guided",
-        visual_tokens=4, spans=4,
+        feature_width=2 * PATCH_WIDTH, patches=16, track_width=TRACK_WIDTH, patch_width=32, patch_layers=1,
+        patch_past=2, object_width=32, object_layers=1, object_reach=2, compressor="guided", visual_tokens=4, spans=4,
     ),
     shape=TinyShape(64, 2, 2, 128, 400), grid=4, tiles=1, pool=3, first=3, films=2, asks=2, refresh=0, seconds=24,
     most=8, short=16, patch_frames=16, warm_up=10,
@@ -81,10 +95,10 @@ SMOKE = Settings(
 """To see that everything runs."""
 SMALL = Settings(
     grounder=GrounderSettings(
-        feature_width=2 * PATCH_WIDTH, patches=64, patch_width=48, patch_layers=2, patch_past=4, compressor="guided",
-        visual_tokens=3, spans=4,
+        feature_width=2 * PATCH_WIDTH, patches=16, track_width=TRACK_WIDTH, patch_width=32, patch_layers=1,
+        patch_past=2, object_width=64, object_layers=2, object_reach=4, compressor="guided", visual_tokens=1, spans=4,
     ),
-    shape=TinyShape(64, 2, 4, 160, 400), grid=8, tiles=1, pool=96, first=32, films=3, refresh=0, seconds=24, most=12,
+    shape=TinyShape(64, 2, 4, 160, 400), grid=4, tiles=1, pool=96, first=32, films=3, refresh=0, seconds=24, most=12,
     short=None, patch_frames=96, warm_up=30, rate=3e-3, average=0.98,
 )  # fmt: skip
 """Short stories and a small model: something is learnt in minutes on a CPU."""

@@ -1,8 +1,8 @@
 """The training itself: grounder, its running average, optimiser and draws, step by step; saved and resumed whole.
 
-At first the front end alone learns what patches show, in steps that cost little; then the whole grounder learns, whose
-steps take a few films and ask several things of each, since seeing is what costs most. Knows films, lessons, the
-grounder and its losses. Does not know commands or figures.
+At first the front ends alone learn what patches and tracks show, in steps that cost little; then the whole grounder
+learns, whose steps take a few films and ask several things of each, since seeing is what costs most. Knows films,
+lessons, the grounder and its losses. Does not know commands or figures.
 """
 
 from __future__ import annotations
@@ -25,13 +25,14 @@ from core.devices import autocast
 from core.errors import CheckpointError
 from llm_grounder.backbone import make_tokenizer, tiny_backbone
 from llm_grounder.grounder import Grounder
+from llm_grounder.masklets import read_tracks
 from llm_grounder.optimiser import TrainingSettings, make_optimizer
 from llm_grounder.types import Task
 from miniature import training_steps
 from miniature.grounder_training.desk import Desk
 from miniature.grounder_training.films import FIRST_SEED, Film, Studio
-from miniature.grounder_training.lessons import texts_of
-from miniature.grounder_training.patch_lessons import PatchLessons, patch_truth
+from miniature.grounder_training.lessons import clip_of, texts_of
+from miniature.grounder_training.patch_lessons import NOTHING, PatchLessons, patch_truth, track_truth
 from miniature.grounder_training.settings import Settings
 from miniature.long_world import make_story
 from miniature.training_steps import follow, rate_at
@@ -66,21 +67,26 @@ class Trainer:
         recipe = TrainingSettings(
             rate=settings.rate, head_rate=settings.rate, weight_decay=settings.weight_decay, seed=settings.seed
         )
-        self.patch_lessons = PatchLessons(settings.grounder.visual_width).to(device)
+        lessons = {"patches": settings.grounder.visual_width}
+        if settings.grounder.track_width:
+            lessons["tracks"] = settings.grounder.object_width
+        self.lessons = nn.ModuleDict({name: PatchLessons(width) for name, width in lessons.items()}).to(device)
         self.optimizer = make_optimizer(self.grounder, recipe, fused=device.type == "cuda")
-        self.optimizer.add_param_group({"params": list(self.patch_lessons.parameters()), "weight_decay": 0.0})
+        self.optimizer.add_param_group({"params": list(self.lessons.parameters()), "weight_decay": 0.0})
         self._learnt = list(self.grounder.parameters())
         self._kept = [parameter.detach() for parameter in self.average.parameters()]
-        # Of the front end alone; copies of all weights, of which most wait, would cost more than its steps.
-        self._seeing = list(self.grounder.inputs.patches.parameters())
-        self._kept_seeing = [parameter.detach() for parameter in self.average.inputs.patches.parameters()]
+        # Of the front ends alone; copies of all weights, of which most wait, would cost more than their steps.
+        self._seeing, self._kept_seeing = (
+            [parameter for name in lessons for parameter in model.inputs.get_submodule(name).parameters()]
+            for model in (self.grounder, self.average)
+        )
         self._truths: WeakKeyDictionary[Film, Tensor] = WeakKeyDictionary()
         processes = (WRITERS if device.type == "cuda" else 0) if writers is None else writers
         self._desk = Desk(settings, self.grounder, make_grounder, processes)
 
     @property
     def looking(self) -> bool:
-        """Whether the front end learns alone."""
+        """Whether the front ends learn alone."""
         return self.progress < self.settings.look_share
 
     def advance(self, studio: Studio) -> dict[str, Tensor]:
@@ -88,17 +94,19 @@ class Trainer:
         begun = time.perf_counter()
         self.spent["step"] += begun - (begun if self._before is None else self._before)
         self._before = begun
+        if not self.step:
+            self._fit(studio.films)
         return self._look(studio) if self.looking else self._learn(studio)
 
     def _look(self, studio: Studio) -> dict[str, Tensor]:
-        """A step of the front end alone: what the patches of many films show."""
+        """A step of the front ends alone: what the patches and tracks of many films show."""
         begun, settings = time.perf_counter(), self.settings
         rng = np.random.default_rng([settings.seed, self.step])
         count = min(settings.look_films, len(studio.films))
         films = [studio.films[int(at)] for at in rng.choice(len(studio.films), count, replace=False)]
         self._set_rate(rate_at(settings, self.looked, self.progress / settings.look_share))
         with autocast(self.device):
-            losses = self._patch_losses(films, rng, count * STRETCH)
+            losses = self._show(films, rng, count * STRETCH)
             total = torch.stack(list(losses.values())).sum()
         total.backward()  # type: ignore[no-untyped-call]
         self._finish_step(self._seeing, self._kept_seeing, self.looked)
@@ -116,9 +124,9 @@ class Trainer:
         with autocast(self.device):
             losses = self.grounder.losses(step.samples, laid=step.laid)
             rng = np.random.default_rng([self.settings.seed, self.step, 2])
-            patches = self._patch_losses(step.films, rng, self.settings.patch_frames)
-            losses["patches"] = torch.stack(list(patches.values())).sum()
-        total: Any = losses["total"] + self.settings.patch_weight * losses["patches"]
+            shown = self._show(step.films, rng, self.settings.patch_frames)
+            losses["shown"] = torch.stack(list(shown.values())).sum()
+        total: Any = losses["total"] + self.settings.patch_weight * losses["shown"]
         total.backward()
         self._finish_step(self._learnt, self._kept, learnt)
         self.asked.update(sample.request.task.value for sample in step.samples)
@@ -130,12 +138,12 @@ class Trainer:
         for group in self.optimizer.param_groups:
             group["lr"] = rate
 
-    def _finish_step(self, learnt: list[nn.Parameter], kept: list[Tensor], number: int) -> None:
+    def _finish_step(self, learnt: Sequence[nn.Parameter], kept: Sequence[Tensor], number: int) -> None:
         """From gradients to weights and their average."""
-        torch.nn.utils.clip_grad_norm_([*learnt, *self.patch_lessons.parameters()], CLIP_NORM, foreach=True)
+        torch.nn.utils.clip_grad_norm_([*learnt, *self.lessons.parameters()], CLIP_NORM, foreach=True)
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
-        follow(kept, [p.detach() for p in learnt], self.settings.average, number)
+        follow(list(kept), [p.detach() for p in learnt], self.settings.average, number)
         self.step += 1
 
     def pace(self, steps: int) -> dict[str, float]:
@@ -164,8 +172,17 @@ class Trainer:
             films = long
         return [films[int(at)] for at in rng.choice(len(films), min(count, len(films)), replace=False)]
 
-    def _patch_losses(self, films: Sequence[Film], rng: np.random.Generator, most: int) -> dict[str, Tensor]:
-        """Of a stretch of frames of a few of the films, `most` frames in all."""
+    @torch.no_grad()
+    def _fit(self, films: Sequence[Film]) -> None:
+        """Tracks' values are taken as multiples of their spread in the first films."""
+        shown = [film.masklets for film in films if film.masklets is not None]
+        if "tracks" in self.lessons and shown:
+            values = torch.cat([each.values[~each.boxes[..., 0].isnan()] for each in shown])
+            for model in (self.grounder, self.average):
+                model.inputs.tracks.fit(values)
+
+    def _show(self, films: Sequence[Film], rng: np.random.Generator, most: int) -> dict[str, Tensor]:
+        """What front ends say of a stretch of frames of a few of the films, `most` frames in all, and of all tracks."""
         length = min(STRETCH, *(film.story.frames for film in films))
         seen, truth = [], []
         for film in films[: max(1, most // length)]:
@@ -176,8 +193,19 @@ class Trainer:
         # In float32, since autocast to bfloat16 knows no float16.
         clips = torch.stack([see(patches.float(), self.settings.motion) for patches in seen])
         patches = self.grounder.inputs.patches(clips)
-        found: dict[str, Tensor] = self.patch_lessons(patches.flatten(0, 1), torch.cat(truth).long())
-        return found
+        losses: dict[str, Tensor] = self.lessons["patches"](patches.flatten(0, 1), torch.cat(truth).long())
+        if "tracks" in self.lessons:
+            clips_with = [clip_of(film, motion=False) for film in films]
+            states, _ = read_tracks(self.grounder.inputs.tracks, clips_with, self.device)
+            told = [track_truth(film) for film in films]
+            owned = torch.full((*states.shape[:2], told[0].shape[-1]), NOTHING, device=self.device)
+            row = 0
+            for each in told:
+                owned[row : row + len(each), : each.shape[1]] = each
+                row += len(each)
+            own: dict[str, Tensor] = self.lessons["tracks"](states, owned)
+            losses |= {f"tracks.{name}": value for name, value in own.items()}
+        return losses
 
     def _truth(self, film: Film) -> Tensor:
         """What a film's patches show, int8 [T, P, kinds]; kept as long as the film."""
@@ -194,7 +222,7 @@ class Trainer:
         state = {
             "model": self.grounder.state_dict(),
             "average": self.average.state_dict(),
-            "patch_lessons": self.patch_lessons.state_dict(),
+            "lessons": self.lessons.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "settings": asdict(self.settings),
             "step": self.step,
@@ -219,7 +247,7 @@ class Trainer:
             )
         self.grounder.load_state_dict(state["model"])
         self.average.load_state_dict(state["average"])
-        self.patch_lessons.load_state_dict(state["patch_lessons"])
+        self.lessons.load_state_dict(state["lessons"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.step, self.looked = state["step"], state["looked"]
         self.progress, self.drawn = state["progress"], state["drawn"]

@@ -65,7 +65,7 @@ def test_a_dry_run_writes_nothing(train, tmp_path):
 @pytest.fixture(scope="module")
 def studio():
     sight = Sight(load_image_encoder(Models().text_spec, "cpu"), SMOKE.grid)
-    with closing(Studio(2, sight, workers=0, like=Order(0, 0, seconds=8, most=4))) as studio:
+    with closing(Studio(2, sight, workers=0, like=Order(0, 0, seconds=8, most=4, tracks=16))) as studio:
         assert list(studio.wait_for(2))
         yield studio
 
@@ -90,10 +90,12 @@ def test_the_front_end_learns_alone_at_first_and_its_average_with_it(studio):
     trainer = Trainer(SMOKE, torch.device("cpu"))
     before = {name: value.clone() for name, value in trainer.grounder.state_dict().items()}
     assert trainer.looking
-    assert set(trainer.advance(studio)) == {"there", *KINDS, "total"}
+    shown = {"there", *KINDS}
+    assert set(trainer.advance(studio)) == {*shown, *(f"tracks.{name}" for name in shown), "total"}
     changed = {n for n, value in trainer.grounder.state_dict().items() if not torch.equal(value, before[n])}
     assert changed
-    assert all(name.startswith("inputs.patches.") for name in changed)
+    assert all(name.startswith(("inputs.patches.", "inputs.tracks.")) for name in changed)
+    assert {"inputs.tracks.mean", "inputs.tracks.enter.weight"} <= changed
     averaged = trainer.average.state_dict()
     assert all(not torch.equal(averaged[name], before[name]) for name in changed)
     assert (trainer.step, trainer.looked) == (1, 1)
