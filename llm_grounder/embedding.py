@@ -8,6 +8,7 @@ Axis letters: T frames, P patches, C feature width, N tracks, D object-token wid
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -16,10 +17,10 @@ from torch import Tensor, nn
 from llm_grounder.backbone import FRAME, OBJECT, REGION, VISUAL, Backbone, track_token
 from llm_grounder.compressors import GuidedSlots, make_compressor
 from llm_grounder.guide import Guide, questions_of
-from llm_grounder.masklets import TrackFrontEnd, read_tracks
+from llm_grounder.masklets import TrackFrontEnd, TrackStates, read_tracks
 from llm_grounder.patches import PatchFrontEnd, PlacedPatches
 from llm_grounder.regions import Regions
-from llm_grounder.seeing import Seen, Steering, frames_of, groups_of, guided, patches_of, see
+from llm_grounder.seeing import Seen, Steering, frames_of, groups_of, guided, patches_of, see, tracks_beside
 from llm_grounder.sequence import Batch, Layout
 from llm_grounder.settings import GrounderSettings
 from llm_grounder.times import TIME_TOKENS, ComposedTime, FrameTimes
@@ -59,6 +60,11 @@ class Inputs(nn.Module):
         self.compressor = make_compressor(settings)
         self.guide = Guide(width, settings.visual_tokens, channels) if settings.compressor == "guided" else None
         made = channels + (self.guide is not None)
+        self.track_slots: GuidedSlots | None = None
+        if self.guide is not None and settings.track_width:
+            self.track_slots = GuidedSlots(settings.object_width, settings.visual_tokens, channels)
+            self.nobody = nn.Parameter(torch.zeros(settings.object_width))
+            made += settings.object_width + 1
         self.visual = Scaled(spread, width, _two_layers(made, width))
         self.region = Scaled(spread, width, Regions(width, channels))
         self.composed = Scaled(spread, width, nn.Identity()) if settings.frame_times == "composed" else None
@@ -79,8 +85,9 @@ class Inputs(nn.Module):
         embeds = backbone.embed(batch.ids.to(device, non_blocking=True))
         groups = [[piece.group for piece in layout.pieces if piece.group >= 0] for layout in layouts]
         marked = [layout.frame[layout.frame_at] for layout in layouts]
-        if self.object is not None:
-            embeds = _put(embeds, batch.ids == backbone.ids[OBJECT], self.objects(layouts, clips, backbone))
+        tracks = read_tracks(self.tracks, clips, device) if self.object is not None else None
+        if tracks is not None:
+            embeds = _put(embeds, batch.ids == backbone.ids[OBJECT], self.objects(layouts, clips, tracks, backbone))
         seen = self._timed(see(self.patches, clips, self.settings.patches, self.settings.feature_width, device), clips)
         embeds = _put(embeds, batch.ids == backbone.ids[REGION], self._regions(layouts, clips, seen))
         if self.guide is not None:
@@ -88,6 +95,11 @@ class Inputs(nn.Module):
             guides = self.guide(embeds, batch.start, layouts)
             steering = Steering(self.compressor.directions(guides), questions_of(layouts))
             made = guided(self.compressor, seen, clips, groups, self.settings.group, steering)
+            if tracks is not None and self.track_slots is not None:
+                steering = replace(steering, directions=self.track_slots.directions(guides))
+                beside = tracks_beside(seen, clips, tracks, self.nobody)
+                own = guided(self.track_slots, beside, clips, groups, self.settings.group, steering)
+                made = torch.cat([made, own.to(made.dtype)], -1)
             tokens = self.visual(made).flatten(0, 1)
         else:
             patches = patches_of(seen)
@@ -137,22 +149,21 @@ class Inputs(nn.Module):
         shown = frames_of(seen, frames)
         return torch.as_tensor(self.region(torch.tensor(boxes).view(-1, 4).to(shown.device, non_blocking=True), shown))
 
-    def objects(self, layouts: Sequence[Layout], clips: Sequence[Clip], backbone: Backbone) -> Tensor:
+    def objects(
+        self, layouts: Sequence[Layout], clips: Sequence[Clip], tracks: TrackStates, backbone: Backbone
+    ) -> Tensor:  # fmt: skip
         """Object tokens [X, H] of all layouts: the track in that frame, and the name of the track."""
         assert self.object is not None
         device = backbone.row_of.device
-        if not any(clip.tracks for clip in clips):
-            return torch.zeros(0, backbone.width, device=device)
-        states, first = read_tracks(self.tracks, clips, device)
         rows, frames, names = [], [], []
         for layout, clip in zip(layouts, clips, strict=True):
             t, n = layout.objects.unbind(1)
-            rows.append(n + first.get(id(clip), 0))
+            rows.append(n + tracks.first.get(id(clip), 0))
             frames.append(t)
             names.append(n)
         row, frame, name = (torch.cat(part).to(device, non_blocking=True) for part in (rows, frames, names))
         called = backbone.rows_of(map(track_token, range(self.settings.tracks))).float()
-        return torch.as_tensor(self.object(states[row, frame])) + called[name]
+        return torch.as_tensor(self.object(tracks.states[row, frame])) + called[name]
 
 
 def _two_layers(inner: int, width: int) -> nn.Module:

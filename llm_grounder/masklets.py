@@ -8,7 +8,8 @@ frame, W width, X values of any tracks and frames.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -71,17 +72,26 @@ class _Block(nn.Module):
         return torch.as_tensor(states + self.after(self.act(inner)) * there)
 
 
-def read_tracks(front: TrackFrontEnd, clips: Sequence[Clip], device: torch.device) -> tuple[Tensor, dict[int, int]]:
-    """States [all tracks, T, W] of all clips, each clip once, filled up at their ends; the first row of each by `id`.
+@dataclass(frozen=True, eq=False)
+class TrackStates:
+    """states: [all tracks, T, W] of several clips, filled up at their ends.   there: [all tracks, T] bool.   first: of
+    each clip with tracks, by `id`, its first row.
+    """
+
+    states: Tensor
+    there: Tensor
+    first: Mapping[int, int]
+
+
+def read_tracks(front: TrackFrontEnd, clips: Sequence[Clip], device: torch.device) -> TrackStates:
+    """The states of all clips' tracks, each clip once.
 
     Raises:
-        InputError: for tracks of another width than the front end's, or where no clip has any.
+        InputError: for tracks of another width than the front end's.
     """
     width = len(front.mean)
     shown = {id(clip): clip for clip in clips if clip.tracks}
-    if not shown:
-        raise InputError("clips: expected one with tracks at least, got none")
-    longest = max(clip.frames for clip in shown.values())
+    longest = max((clip.frames for clip in shown.values()), default=1)
     many = sum(clip.tracks for clip in shown.values())
     values = torch.zeros(many, longest, width, device=device)
     boxes = torch.full((many, longest, 4), torch.nan, device=device)
@@ -95,4 +105,4 @@ def read_tracks(front: TrackFrontEnd, clips: Sequence[Clip], device: torch.devic
         values[here, : clip.frames] = clip.track_tokens.to(device, torch.float32, non_blocking=True)
         boxes[here, : clip.frames] = clip.track_boxes.to(device, torch.float32, non_blocking=True)
         first[key], row = row, row + clip.tracks
-    return front(values, boxes), first
+    return TrackStates(front(values, boxes), ~boxes[..., 0].isnan(), first)

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from core.errors import InputError
 from llm_grounder.compressors import GuidedSlots, group_frames
+from llm_grounder.masklets import TrackStates
 from llm_grounder.types import Clip
 
 LONG = 16  # frames
@@ -26,11 +27,12 @@ ALIKE = 1.25  # clips whose lengths differ by no more than this share of frames 
 @dataclass(frozen=True, eq=False)
 class Seen:
     """shown: [N, T, P, W] of clips of about one length, filled up at their ends.   place: of each clip, by `id`, its
-    row and its number of frames.
+    row and its number of frames.   there: [N, T, P] bool, what of it is there; None for all.
     """
 
     shown: Tensor
     place: Mapping[int, tuple[int, int]]
+    there: Tensor | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,9 +75,45 @@ def patches_of(seen: Sequence[Seen]) -> dict[int, Tensor]:
     return {key: each.shown[n, :frames] for each in seen for key, (n, frames) in each.place.items()}
 
 
-def groups_of(patches: Tensor, wanted: Sequence[int], group: int) -> tuple[Tensor, Tensor]:
-    """Patches [G, F, W] of the wanted groups of frames [T, P, W], and which are there, [G, F] bool."""
+def _there_of(seen: Sequence[Seen]) -> dict[int, Tensor]:
+    """Which of each clip's patches are there, [T, P] by `id`, of those of which not all are."""
+    return {
+        key: each.there[n, :frames]
+        for each in seen if each.there is not None for key, (n, frames) in each.place.items()
+    }  # fmt: skip
+
+
+def tracks_beside(seen: Sequence[Seen], clips: Sequence[Clip], tracks: TrackStates, nobody: Tensor) -> list[Seen]:
+    """The same clips' tracks in each frame where their patches were, as wide as `nobody` [W], who comes first in every
+    frame.
+    """
+    of, found = {id(clip): clip for clip in clips}, []
+    for each in seen:
+        most = max(of[key].tracks for key in each.place)
+        shape = (*each.shown.shape[:2], 1 + most)
+        there = torch.zeros(shape, dtype=torch.bool, device=nobody.device)
+        shown = nobody.new_zeros((*shape, len(nobody)), dtype=tracks.states.dtype)
+        there[..., 0], shown[..., 0, :] = True, nobody.to(shown.dtype)
+        for key, (n, frames) in each.place.items():
+            if key in tracks.first:
+                rows = slice(tracks.first[key], tracks.first[key] + of[key].tracks)
+                here = slice(1, 1 + of[key].tracks)
+                shown[n, :frames, here] = tracks.states[rows, :frames].transpose(0, 1)
+                there[n, :frames, here] = tracks.there[rows, :frames].T
+        found.append(Seen(shown, each.place, there))
+    return found
+
+
+def groups_of(
+    patches: Tensor, wanted: Sequence[int], group: int, seen: Tensor | None = None
+) -> tuple[Tensor, Tensor]:  # fmt: skip
+    """Patches [G, F, W] of the wanted groups of frames [T, P, W], and which are there, [G, F] bool.
+
+    seen: [T, P] bool, which are there of the frames'; None for all.
+    """
     cut, there = group_frames(patches, group)
+    if seen is not None:
+        there = there & group_frames(seen[..., None].to(patches.dtype), group)[0].squeeze(-1).bool()
     if len(wanted) == len(cut):
         return cut, there
     pick = torch.tensor(list(wanted), dtype=torch.long).to(patches.device, non_blocking=True)
@@ -119,11 +157,13 @@ def guided(
                     place[b] = count + (n * longest + np.arange(frames)) * most + a
             made.append(tokens)
             count += len(tokens)
-    shown = patches_of(seen)
+    shown, kept = patches_of(seen), _there_of(seen)
     for b, (clip, wanted, turns) in enumerate(zip(clips, groups, steering.turns, strict=True)):
         if b not in place:
             index = torch.tensor(turns, dtype=torch.long).to(steering.directions.device, non_blocking=True)
-            made.append(slots(*groups_of(shown[id(clip)], wanted, group), steering.directions[index]))
+            made.append(
+                slots(*groups_of(shown[id(clip)], wanted, group, kept.get(id(clip))), steering.directions[index])
+            )
             place[b] = count + np.arange(len(wanted))
             count += len(wanted)
     order = torch.from_numpy(np.concatenate([place[b] for b in range(len(clips))]))
@@ -140,6 +180,8 @@ def _together(
         turns[seen.place[key][0], : len(own)] = torch.tensor([steering.turns[b][0] for b in own])
     directions = steering.directions[turns.to(steering.directions.device, non_blocking=True)]  # [N, A, W, K]
     wide = directions.permute(0, 2, 1, 3).flatten(2)[:, None]  # [N, 1, W, A * K]
-    real = torch.ones(1, dtype=torch.bool, device=seen.shown.device).expand(seen.shown.shape[:3])
+    real = seen.there
+    if real is None:
+        real = torch.ones(1, dtype=torch.bool, device=seen.shown.device).expand(seen.shown.shape[:3])
     made = slots(seen.shown, real, wide)  # [N, T, A * K, W + 1]
     return made.reshape(-1, made.shape[2] // most, made.shape[3]), most

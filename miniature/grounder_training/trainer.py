@@ -196,7 +196,7 @@ class Trainer:
         losses: dict[str, Tensor] = self.lessons["patches"](patches.flatten(0, 1), torch.cat(truth).long())
         if "tracks" in self.lessons:
             clips_with = [clip_of(film, motion=False) for film in films]
-            states, _ = read_tracks(self.grounder.inputs.tracks, clips_with, self.device)
+            states = read_tracks(self.grounder.inputs.tracks, clips_with, self.device).states
             told = [track_truth(film) for film in films]
             owned = torch.full((*states.shape[:2], told[0].shape[-1]), NOTHING, device=self.device)
             row = 0
