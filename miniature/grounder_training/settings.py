@@ -43,7 +43,7 @@ class Settings:
             patch_width=96,
             patch_layers=2,
             patch_past=4,
-            object_width=192,
+            object_width=128,
             object_layers=3,
             object_reach=4,
             compressor="guided",

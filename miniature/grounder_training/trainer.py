@@ -40,7 +40,7 @@ from tracksift.clips import see
 
 CLIP_NORM = 1.0
 STRETCH = 64  # frames of a film in which the front end learns what patches show, at most
-WRITERS = 3  # processes, each of which writes about ten steps a second
+WRITERS = 4  # processes, each of which writes a few steps a second
 TEXTS = 120  # stories whose words make the vocabulary
 
 
