@@ -17,7 +17,10 @@ LAYERS, REACH = 2, 3
 @pytest.fixture
 def front():
     torch.manual_seed(0)
-    return TrackFrontEnd(values=6, width=8, layers=LAYERS, reach=REACH).eval()
+    front = TrackFrontEnd(values=6, width=8, layers=LAYERS, reach=REACH).eval()
+    for weight in front.parameters():
+        torch.nn.init.normal_(weight, std=0.3)  # biases that are zero at first would hide what leaks
+    return front
 
 
 def states_of(front, clip, clips=None):
@@ -86,12 +89,9 @@ def test_tracks_of_another_width_are_refused(front):
         read_tracks(front, [replace(clip, track_tokens=clip.track_tokens[..., :5])], CPU)
 
 
-def guided_grounder():
-    return tiny_grounder(compressor="guided", object_layers=1, object_reach=2)
-
-
-def test_guided_slots_see_a_clip_s_tracks_alone_as_beside_clips_with_more_or_none():
-    grounder = guided_grounder()
+@pytest.mark.parametrize("group", [1, 2])
+def test_guided_slots_see_a_clip_s_tracks_alone_as_beside_clips_with_more_or_none(group):
+    grounder = tiny_grounder(compressor="guided", group=group, object_layers=1, object_reach=2)
     sizes = ((6, 2), (6, 4), (6, 0), (9, 3))  # the first three are of one length, and are seen together
     samples = [make_sample(frames, tracks, k, learn=False) for k, (frames, tracks) in enumerate(sizes)]
     for sample, reply in zip(samples, grounder.outputs(samples), strict=True):
@@ -119,7 +119,7 @@ def test_guided_slots_see_what_changes_in_a_track(group):
 
 
 def test_all_that_reads_tracks_learns_from_a_batch_of_clips_with_and_without_any():
-    grounder = guided_grounder().train()
+    grounder = tiny_grounder(compressor="guided", object_layers=1, object_reach=2).train()
     grounder.losses([make_sample(6, 2, 0), make_sample(4, 0, 1)])["total"].backward()
     reading = ("inputs.tracks.", "inputs.track_slots.", "inputs.nobody", "inputs.object.")
     own = {name: p.grad for name, p in grounder.named_parameters() if name.startswith(reading)}

@@ -79,9 +79,9 @@ def test_boxes_are_those_shown_at_the_frames_times():
 
 
 def clip_with_tracks(*boxes, frames=8):
-    """The clip with tracks that stand still in a box each, the last of them from 2 s on alone."""
+    """The clip with tracks that stand still in a box each, the last of them from 2.5 s on alone."""
     shown = torch.tensor(boxes)[:, None].repeat(1, frames, 1)
-    shown[-1, :4] = torch.nan
+    shown[-1, :5] = torch.nan
     return replace(clip(frames), track_tokens=torch.zeros(len(boxes), frames, 3), track_boxes=shown)
 
 
@@ -95,8 +95,8 @@ LEFT, RIGHT = (0.0, 0.0, 0.4, 1.0), (0.6, 0.0, 1.0, 1.0)
         (3.9, (0.0, 0.0, 0.4, 0.6), 0),  # IoU .6
         (3.9, (0.0, 0.0, 0.4, 0.4), None),  # IoU .4
         (0.0, (0.4, 0.0, 0.6, 1.0), None),  # between the two
-        (1.9, RIGHT, None),  # not there yet
-        (2.0, RIGHT, 1),
+        (2.4, RIGHT, None),  # not there yet
+        (2.5, RIGHT, 1),
     ],
 )
 def test_a_region_names_the_track_that_lies_there_in_the_frame_at_its_time(time, box, track):
