@@ -1,4 +1,4 @@
-"""Drawn tracks: whose they are, where they lie, who comes again, what is no object; and caches' tracks in their place."""
+"""Drawn tracks: whose they are, where they lie, who comes again, what is no object; and tracks of caches instead."""
 
 from dataclasses import replace
 
