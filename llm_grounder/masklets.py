@@ -43,7 +43,7 @@ class TrackFrontEnd(nn.Module):
     def fit(self, values: Tensor) -> None:
         """Take mean and spread from values [X, D] of tracks that are there."""
         self.mean.copy_(values.float().mean(0))
-        self.spread.copy_(values.float().std(0).clamp(min=LEAST))
+        self.spread.copy_(values.float().std(0, correction=0).clamp(min=LEAST))
 
     def forward(self, values: Tensor, boxes: Tensor) -> Tensor:
         """See the class; boxes are shares of the picture, NaN where absent."""

@@ -84,7 +84,8 @@ class Mixture(IterableDataset[list[Sample]]):
 def length_of(sample: Sample, settings: GrounderSettings) -> int:
     """About how many tokens a sample takes."""
     words = len(sample.system) + sum(len(turn.text) for turn in sample.turns)
-    return count_tokens(settings, sample.clip.frames) + words // LETTERS + EXTRA
+    tracks = sum(map(len, sample.clip.seen)) + sample.clip.tracks if settings.track_width else 0
+    return count_tokens(settings, sample.clip.frames) + tracks + words // LETTERS + EXTRA
 
 
 def drawn(batches: Sequence[Sequence[Sample]]) -> Counter[str]:

@@ -18,7 +18,7 @@ from core.types import TimeSpan
 from llm_grounder.readouts.boxes import BoxOutput
 from llm_grounder.readouts.frames import HEADS
 from llm_grounder.readouts.spans import SpanOutput
-from llm_grounder.types import Clip, Reply, Sample
+from llm_grounder.types import Clip, Reply, Request, Sample
 
 MEANT = 0.5  # probability from which a track is meant
 
@@ -61,10 +61,11 @@ def replies_of(samples: Sequence[Sample], out: Outputs) -> list[Reply]:
     return replies
 
 
-def followed(clip: Clip, reply: Reply) -> NDArray[np.float64]:
+def followed(clip: Clip, reply: Reply, request: Request | None = None) -> NDArray[np.float64]:
     """Where the object of a reply is in each frame, [T, 4] shares, NaN where it is not seen.
 
     With tracks it is where those are that are meant, the likeliest first; without, it is each frame's best box.
+    request: what was asked; a track that it names is meant before all others.
 
     Raises:
         InputError: for a reply with neither.
@@ -74,8 +75,11 @@ def followed(clip: Clip, reply: Reply) -> NDArray[np.float64]:
             raise InputError(f"reply of clip {clip.id!r}: expected tracks or boxes to follow, got neither")
         return reply.boxes[:, 0]
     tracks = clip.track_boxes.double().cpu().numpy()
-    order = np.argsort(reply.tracks, kind="stable")
-    meant = [n for n in order if reply.tracks[n] >= MEANT] or [order[-1]]
+    chance = reply.tracks.copy()
+    if request is not None and request.track is not None:
+        chance[request.track] = np.inf  # others may be as sure as 1
+    order = np.argsort(chance, kind="stable")
+    meant = [n for n in order if chance[n] >= MEANT] or [order[-1]]
     out = np.full((clip.frames, 4), np.nan)
     for n in meant:
         there = ~np.isnan(tracks[n, :, 0])

@@ -38,6 +38,15 @@ def main(
     grid: Annotated[int, typer.Option(help="As features were extracted.", min=0)] = 0,
     tiles: Annotated[int, typer.Option(help="As features were extracted.", min=1)] = 1,
     motion: Annotated[bool, typer.Option(help="Also show each patch's change since the frame before.")] = True,
+    tracks: Annotated[
+        int, typer.Option(help="Tracks of a video that are read, at most, from the same caches; 0: none.", min=0)
+    ] = 0,
+    track_numbers: Annotated[
+        bool,
+        typer.Option(
+            "--track-numbers/--track-tokens", help="Read tracks by numbers of their masks and looks, or object tokens."
+        ),
+    ] = False,
     visual_tokens: Annotated[int | None, typer.Option(help="Visual tokens a frame.", min=1)] = None,
     patch_width: Annotated[int, typer.Option(help="Width of the front end over patches; 0: none.", min=0)] = 0,
     patch_layers: Annotated[int, typer.Option(help="Its convolutional blocks.", min=0)] = 0,
@@ -86,9 +95,10 @@ def main(
     )  # fmt: skip
     spread = Spread(place, devices, nodes, cast(StrategyName, strategy), bf16)
     hashed = load_image_encoder(Models(text_encoder=encoder).text_spec, "cpu").sha256
-    inputs = Inputs(hashed, grid, tiles, per_second, motion)
+    inputs = Inputs(hashed, grid, tiles, per_second, motion, tracks, track_numbers)
     material = gather([read_data_flag(text) for text in data or ()], cache, found, inputs, limit)
     changes = dict(found.settings) | ({} if visual_tokens is None else {"visual_tokens": visual_tokens})
+    changes |= {"track_width": material.track_width, "tracks": tracks} if tracks else {}
     visual = min(int(changes.pop("visual_tokens", 4)), material.patches)
     shape = GrounderSettings(
         material.width, material.patches, visual_tokens=visual, patch_width=patch_width, patch_layers=patch_layers,

@@ -5,6 +5,7 @@ Knows recipes, annotations, caches, backbones and the training. Does not know fl
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -13,7 +14,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from cache import read_frames
+import torch
+
+from cache import open_cache, read_frames
 from core.errors import InputError
 from core.reporting import Progress, environment
 from llm_grounder.backbone import Backbone, LoraSettings, TinyShape, make_tokenizer, pretrained_backbone, tiny_backbone
@@ -25,12 +28,13 @@ from llm_grounder.settings import GrounderSettings
 from llm_grounder.training import STATE, Spread, train_grounder
 from llm_grounder.types import Clip
 from tracksift.annotations import Examples, read_examples
-from tracksift.clips import Inputs, read_clip
+from tracksift.clips import Inputs, read_clip, read_track_clip
 from tracksift.moments import cache_of
 from tracksift.recipes import Recipe, make_sources
 
 LOG, FOLDER = "log.jsonl", "grounder"
 CLIPS_HELD = 64
+FITTED = 32  # clips whose tracks say how much their values spread
 TINY = "tiny"
 
 
@@ -38,7 +42,7 @@ TINY = "tiny"
 class Material:
     """What is learnt from: examples of each split, those of the recipe's tasks counted, and its caches by video id.
 
-    width, patches: of the features.
+    width, patches: of the features.   track_width: of tracks, 0 where none are read.
     """
 
     splits: tuple[Examples, ...]
@@ -46,6 +50,7 @@ class Material:
     caches: Mapping[tuple[str, str], Path]
     width: int
     patches: int
+    track_width: int = 0
 
 
 def gather(
@@ -54,7 +59,8 @@ def gather(
     """Read annotations and find the caches of all their videos.   limit: the first so many examples of each split.
 
     Raises:
-        InputError: where a split has nothing of the recipe's tasks, or a video has no features.
+        InputError: where a split has nothing of the recipe's tasks, a video has no features, or tracks are to be read
+            and no cache has any.
         AnnotationError, CacheError: for files that cannot be used.
     """
     if not data:
@@ -75,7 +81,42 @@ def gather(
     first = read_frames(next(iter(caches.values())), inputs.encoder)
     patches = 1 if first.patches is None else first.patches.shape[1]
     width = first.pooled.shape[1] if first.patches is None else first.patches.shape[2]
-    return Material(tuple(splits), counts, caches, width * (2 if inputs.motion else 1), patches)
+    tracks = width_of_tracks(list(caches.values()), numbers=inputs.numbers) if inputs.tracks else 0
+    return Material(tuple(splits), counts, caches, width * (2 if inputs.motion else 1), patches, tracks)
+
+
+def width_of_tracks(paths: Sequence[Path], *, numbers: bool) -> int:
+    """How many values a track has in a frame, in the first of the caches that has tracks.
+
+    Raises:
+        InputError: where none has any, or they have no object tokens and are to be read by these.
+        ScorerMismatchError: where they have no looks and are to be read by their numbers.
+    """
+    tracked = next((cached for cached in map(open_cache, paths) if len(cached)), None)
+    if tracked is None:
+        raise InputError(
+            f"--tracks: expected a cache with tracks, got none among {len(paths)}; run `tracksift generate`"
+        )
+    width = read_track_clip(tracked, numbers=numbers)[0].shape[-1]
+    if not width:
+        raise InputError(f"{tracked.path}: expected tracks with object tokens, got none; add --track-numbers")
+    return width
+
+
+def fit_tracks(grounder: Grounder, material: Material, inputs: Inputs) -> None:
+    """Tracks' values are taken as multiples of their spread in the first FITTED clips that show any.
+
+    Raises:
+        InputError: where no clip does.
+        CacheError: for a cache that cannot be used.
+    """
+    tracked = (path for path in material.caches.values() if len(open_cache(path)))
+    clips = (read_clip(path, inputs) for path in tracked)
+    seen = (clip.track_tokens[~clip.track_boxes[..., 0].isnan()] for clip in clips)
+    values = list(itertools.islice((each for each in seen if len(each)), FITTED))
+    if not values:
+        raise InputError("--tracks: expected tracks that are seen in frames with features, got none")
+    grounder.inputs.tracks.fit(torch.cat(values))
 
 
 def make_backbone(spec: str, material: Material, settings: GrounderSettings, lora: LoraSettings | None) -> Backbone:
@@ -100,6 +141,8 @@ def train(
         TrackSiftError: for a loss that is not finite, or a file that cannot be used.
     """
     out.mkdir(parents=True, exist_ok=True)
+    if inputs.tracks:
+        fit_tracks(grounder, material, inputs)
     batches = Mixture(
         sources_of(material, recipe, inputs), grounder.settings, tokens=training.tokens, most=training.most,
         seed=training.seed, rank=spread.rank, processes=spread.processes,

@@ -6,8 +6,10 @@ decoded under their grammar, so that each can be read; one that cannot is counte
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 import numpy as np
@@ -63,9 +65,11 @@ class Examiner:
                 for clip, examples in zip(clips, asked, strict=True)
                 for example in examples
             ]
-            replies = iter(self._ask(task, samples))
+            replies = iter(zip(samples, self._ask(task, samples), strict=True))
             for here, examples in zip(said, asked, strict=True):
-                here[task] = [(example, next(replies)) for example in examples]
+                answered = zip(examples, itertools.islice(replies, len(examples)), strict=True)
+                # As it was asked: a request may name the track that it points at.
+                here[task] = [(replace(example, request=s.request), reply) for example, (s, reply) in answered]
             self.seconds[task] += time.monotonic() - began
         return [self._collect(*each) for each in zip(films, clips, said, strict=True)]
 
@@ -149,8 +153,5 @@ def _boxes(
     """Where each object is followed to, [T, 4]; NaN of those that were not asked for."""
     if pairs is None:
         return None
-    left = iter(pairs)
-    return tuple(
-        followed(clip, next(left)[1]) if shown(boxes) is not None else np.full(boxes.shape, np.nan)
-        for boxes in film.boxes
-    )
+    found = iter([followed(clip, reply, example.request) for example, reply in pairs])
+    return tuple(next(found) if shown(boxes) is not None else np.full(boxes.shape, np.nan) for boxes in film.boxes)

@@ -51,6 +51,14 @@ def test_batches_are_filled_up_to_their_tokens_and_never_empty():
     assert len(mixture(most=3, tokens=10_000).batch(0)) == 3
 
 
+def test_tracks_count_among_a_sample_s_tokens_where_they_are_read():
+    plain, tracked = make_sample(6, 0), make_sample(6, 3)
+    seen = 3 * 6 - 1  # the first track is absent in the first frame
+    assert length_of(tracked, SETTINGS) - length_of(plain, SETTINGS) == seen + 3
+    blind = replace(SETTINGS, track_width=0)
+    assert length_of(tracked, blind) == length_of(plain, blind)
+
+
 def test_sources_are_drawn_by_weight():
     often, seldom = source(weight=9.0, frames=4), source("other", 1.0, frames=5)
     batches = [mixture(often, seldom, most=1).batch(i) for i in range(200)]

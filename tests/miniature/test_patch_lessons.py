@@ -1,11 +1,15 @@
 """What patches show, from a film's truth: the front object of each, its look, and what it does at that time."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
 from miniature.grounder_training.films import Film, Order
-from miniature.grounder_training.patch_lessons import KINDS, NOTHING, PatchLessons, patch_truth
+from miniature.grounder_training.masklets import NOTHING as NOBODY
+from miniature.grounder_training.masklets import Masklets
+from miniature.grounder_training.patch_lessons import KINDS, NOTHING, PatchLessons, patch_truth, track_truth
 from miniature.long_world import make_long_clip, make_story
 from miniature.long_world.tell import act_key
 
@@ -58,6 +62,32 @@ def test_boxes_of_a_drawn_film_lie_where_its_objects_are():
     right = colours[shown[both] - 1] == truth[both][:, 0]
     assert both.sum() / (shown > 0).sum() > 0.7
     assert right.float().mean() > 0.9
+
+
+def test_a_track_shows_its_object_where_it_is_and_nothing_where_it_is_absent_or_nobody_s(story):
+    event = story.events[0]
+    o = next(k for k, thing in enumerate(story.objects) if thing.id == event.object_id)
+    boxes = torch.zeros(3, story.frames, 4)
+    boxes[0, ::2] = torch.nan
+    owner = np.array([o, NOBODY, (o + 1) % len(story.objects)])
+    seen = film(story, np.zeros((len(story.objects), story.frames, 4), dtype=np.float32))
+    truth = track_truth(replace_masklets(seen, Masklets(torch.zeros(3, story.frames, 2), boxes, owner)))
+    assert truth.shape == (3, story.frames, len(KINDS))
+    assert (truth[0, ::2] == NOTHING).all()
+    assert (truth[1] == NOTHING).all()
+    for row, number in ((truth[0, 1::2], o), (truth[2], owner[2])):
+        thing = story.objects[number]
+        wanted = [KINDS["colour"].index(thing.colour), KINDS["shape"].index(thing.shape)]
+        assert (row[:, :2] == torch.tensor(wanted)).all()
+    acts = [KINDS["act"][k] for k in truth[0, :, 3].tolist()]
+    odd = [t for t in range(story.frames)[event.frames] if t % 2]
+    assert {acts[t] for t in odd} == {act_key(event)}
+
+
+def replace_masklets(seen, masklets):
+    made = replace(seen, masklets=masklets)
+    made.__dict__["story"] = seen.story
+    return made
 
 
 def test_what_patches_show_is_learnt():

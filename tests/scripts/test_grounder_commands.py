@@ -6,11 +6,13 @@ import shutil
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
-from cache import FrameFeatures, cache_path, write_cache, write_frames
+from cache import FrameFeatures, cache_path, read_frames, write_cache, write_frames
 from core.errors import StoppedError
 from core.images import load_image_encoder
 from core.scores import read_scores
@@ -18,7 +20,9 @@ from core.types import TrackSet, VideoMeta
 from llm_grounder.checkpoints import load_grounder
 from llm_grounder.training import STATE
 from tests.documented import ROOT
+from tests.factories import make_track_set
 from tracksift import grounder_training
+from tracksift.clips import Inputs, read_clip, read_inputs
 from tracksift.models import Models
 
 SHORT = ("--steps", 2, "--most", 2, "--device", "cpu")
@@ -68,6 +72,44 @@ def test_a_grounder_is_trained_and_its_moments_are_scored(command, split, recipe
         "evaluate", "--dataset", "qvhighlights", "--data", split, "--split", "val", "--predictions", split / "m.jsonl"
     )
     assert figures.code == 0, figures.err
+
+
+@pytest.fixture
+def tracked(split, sha256):
+    """The same two videos; the second has three tracks with looks, and features of every other frame."""
+    path = cache_path(split / "caches", "qvhighlights", "val", "b")
+    features = read_frames(path, sha256)
+    write_cache(path, make_track_set(3, frames=10, fps=1.0, width=6, look=4, absent=((), (2,), ()), video_id="b"))
+    write_frames(path, replace(features, index=features.index[::2], pooled=features.pooled[::2],
+                               patches=features.patches[::2]))  # fmt: skip
+    return split
+
+
+@pytest.mark.parametrize(("flag", "width"), [("--track-tokens", 6), ("--track-numbers", 19 + 4)])
+def test_a_grounder_that_reads_tracks_is_trained_and_finds_moments(command, tracked, sha256, flag, width):
+    run = tracked / "run"
+    trained = command("train-grounder", *words(tracked), "--out", run, "--tracks", 2, flag, *SHORT)
+    assert trained.code == 0, trained.err
+    grounder, record = load_grounder(run / "grounder")
+    inputs = read_inputs(record)
+    assert inputs == Inputs(sha256, 2, tracks=2, numbers=flag == "--track-numbers")
+    assert (grounder.settings.track_width, grounder.settings.tracks) == (width, 2)
+    clip = read_clip(cache_path(tracked / "caches", "qvhighlights", "val", "b"), inputs)
+    seen = clip.track_tokens[~clip.track_boxes[..., 0].isnan()].float()
+    assert len(seen) == 2 * 5 - 1
+    torch.testing.assert_close(grounder.inputs.tracks.mean, seen.mean(0))
+    said = command("predict-moments", run / "grounder", *words(tracked)[:4], "--out", tracked / "m.jsonl")
+    assert (said.code, said.figures["written"]) == (0, 3), said.err
+
+
+def test_tracks_that_are_not_there_are_missed_in_a_sentence(command, split):
+    run = ("train-grounder", *words(split), "--out", split / "run", *SHORT)
+    for flags, message in (
+        (("--tracks", 2), "--tracks: expected a cache with tracks, got none among 2; run `tracksift generate`"),
+        (("--track-numbers",), "expected 1 track or more for numbers"),
+    ):
+        outcome = command(*run, *flags)
+        assert (outcome.code, message in outcome.err) == (2, True), outcome.err
 
 
 @pytest.mark.parametrize("where", ["train_grounder", "save_grounder"])

@@ -78,6 +78,58 @@ def test_boxes_are_those_shown_at_the_frames_times():
     assert sample.targets.boxes[4:].isnan().all()
 
 
+def clip_with_tracks(*boxes, frames=8):
+    """The clip with tracks that stand still in a box each, the last of them from 2.5 s on alone."""
+    shown = torch.tensor(boxes)[:, None].repeat(1, frames, 1)
+    shown[-1, :5] = torch.nan
+    return replace(clip(frames), track_tokens=torch.zeros(len(boxes), frames, 3), track_boxes=shown)
+
+
+LEFT, RIGHT = (0.0, 0.0, 0.4, 1.0), (0.6, 0.0, 1.0, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("time", "box", "track"),
+    [
+        (0.0, LEFT, 0),
+        (3.9, (0.0, 0.0, 0.4, 0.6), 0),  # IoU .6
+        (3.9, (0.0, 0.0, 0.4, 0.4), None),  # IoU .4
+        (0.0, (0.4, 0.0, 0.6, 1.0), None),  # between the two
+        (2.4, RIGHT, None),  # not there yet
+        (2.5, RIGHT, 1),
+    ],
+)
+def test_a_region_names_the_track_that_lies_there_in_the_frame_at_its_time(time, box, track):
+    request = Request(Task.SOT, region=Region(time, box))
+    asked = question(clip_with_tracks(LEFT, RIGHT), request, Manner())
+    assert asked.request.track == track
+    assert asked.turns[0].text.endswith(f" <track_{track}>") == (track is not None)
+    assert question(clip(), request, Manner()).request == request
+    chosen = replace(request, track=1)
+    assert question(clip_with_tracks(LEFT, RIGHT), chosen, Manner()).request == chosen
+
+
+@pytest.mark.parametrize("request_", [Request(Task.RSOT, "a star"), Request(Task.SOT, region=Region(0.0, LEFT))])
+def test_who_is_followed_is_learnt_from_tracks_where_there_are_any(request_):
+    half = np.array([LEFT] * 4 + [RIGHT] * 4)  # what is followed goes from one side to the other
+    half[2] = np.nan
+    truth = Truth(boxes=half, box_times=np.arange(8) / 2)
+    seen = clip_with_tracks(LEFT, (0.4, 0.0, 0.6, 1.0), RIGHT)
+    learnt = lesson(seen, request_, truth, Manner(), np.random.default_rng(0))
+    assert learnt.reads == question(seen, request_, Manner()).reads == (Read.TRACKS,)
+    assert learnt.targets.tracks.tolist() == [0, 0, 1]  # the first is there too when the object is elsewhere
+    without = lesson(clip(), request_, truth, Manner(), np.random.default_rng(0))
+    assert (without.reads, without.targets.tracks) == ((), None)
+    assert torch.equal(without.targets.boxes.nan_to_num(-1), learnt.targets.boxes.nan_to_num(-1))
+
+
+def test_tracks_are_not_asked_about_where_nobody_is_followed():
+    seen = clip_with_tracks(LEFT, RIGHT)
+    assert question(seen, Request(Task.MOMENTS, "a star"), Manner()).reads == (Read.SPANS,)
+    described = Request(Task.REG, region=Region(0.0, LEFT))
+    assert (question(seen, described, Manner()).reads, question(seen, described, Manner()).request.track) == ((), 0)
+
+
 def test_nothing_to_learn_is_refused():
     with pytest.raises(InputError, match="expected something to learn"):
         learn(Task.QA, Truth())

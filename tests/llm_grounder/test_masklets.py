@@ -1,0 +1,128 @@
+"""Tracks along their own time, and slots over tracks: nothing depends on what else is read, and all values matter."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from core.errors import InputError
+from llm_grounder.masklets import LEAST, TrackFrontEnd, read_tracks
+from tests.llm_grounder.tiny_grounder import make_clip, make_sample, tiny_grounder
+
+CPU = torch.device("cpu")
+LAYERS, REACH = 2, 3
+
+
+@pytest.fixture
+def front():
+    torch.manual_seed(0)
+    front = TrackFrontEnd(values=6, width=8, layers=LAYERS, reach=REACH).eval()
+    for weight in front.parameters():
+        torch.nn.init.normal_(weight, std=0.3)  # biases that are zero at first would hide what leaks
+    return front
+
+
+def states_of(front, clip, clips=None):
+    """States [N, T, W] of a clip, read alone or with others, and what of them is there."""
+    found = read_tracks(front, clips or [clip], CPU)
+    rows = slice(found.first[id(clip)], found.first[id(clip)] + clip.tracks)
+    return found.states[rows, : clip.frames], found.there[rows, : clip.frames]
+
+
+def test_a_track_s_states_depend_neither_on_other_clips_nor_on_what_is_filled_up(front):
+    short, none, long = make_clip(5, 2, 0), make_clip(7, 0, 1), make_clip(40, 3, 2)
+    for clip in (short, long):
+        alone, there = states_of(front, clip)
+        together, there_too = states_of(front, clip, [short, none, long])
+        torch.testing.assert_close(together, alone, atol=1e-5, rtol=0)
+        assert torch.equal(there, there_too)
+    found = read_tracks(front, [short, none, long, short], CPU)
+    assert found.states.shape == (5, 40, 8)  # a clip that comes again costs once, and one without tracks nothing
+    assert set(found.first) == {id(short), id(long)}
+    assert not found.there[:2, 5:].any()
+    assert (found.states[:2, 5:] == 0).all()
+
+
+def test_absent_frames_are_zero_and_say_nothing_to_others(front):
+    clip = make_clip(12, 2, 0)
+    boxes = clip.track_boxes.clone()
+    boxes[1, 4:6] = torch.nan
+    noisy = clip.track_tokens.clone()
+    noisy[1, 4:6] += 5  # what stands where nothing is
+    first, there = states_of(front, replace(clip, track_boxes=boxes))
+    second, _ = states_of(front, replace(clip, track_boxes=boxes, track_tokens=noisy))
+    assert there.tolist() == (~boxes[..., 0].isnan()).tolist()
+    assert (first[~there] == 0).all()
+    assert (first[there].abs().sum(-1) > 0).all()
+    assert torch.equal(first, second)
+
+
+def test_a_change_reaches_so_many_frames_on_either_side_and_no_further(front):
+    clip, at, far = make_clip(40, 2, 0), 20, LAYERS * REACH
+    changed = clip.track_tokens.clone()
+    changed[0, at] += 1
+    before, _ = states_of(front, clip)
+    after, _ = states_of(front, replace(clip, track_tokens=changed))
+    moved = (after - before).abs().amax(-1) > 1e-7
+    assert moved[0].nonzero().flatten().tolist() == list(range(at - far, at + far + 1))
+    assert not moved[1].any()
+
+
+def test_values_are_read_as_multiples_of_their_spread_around_their_mean(front):
+    clip = make_clip(12, 2, 0)
+    values = clip.track_tokens.flatten(0, 1)
+    scale, shift = torch.tensor([1.0, 2, 30, 400, 0.5, 7]), torch.tensor([0.0, 5, -60, 900, 1, 2])
+    front.fit(values)
+    plain, _ = states_of(front, clip)
+    front.fit(values * scale + shift)
+    other, _ = states_of(front, replace(clip, track_tokens=clip.track_tokens * scale + shift))
+    torch.testing.assert_close(front.mean, values.mean(0) * scale + shift, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(other, plain, atol=1e-3, rtol=0)
+    for seen in (9, 1):
+        front.fit(torch.ones(seen, 6))
+        assert front.spread.tolist() == pytest.approx([LEAST] * 6)
+
+
+def test_tracks_of_another_width_are_refused(front):
+    clip = make_clip(4, 1, 0)
+    with pytest.raises(InputError, match=r"'clip0': expected track tokens of width 6, got 5"):
+        read_tracks(front, [replace(clip, track_tokens=clip.track_tokens[..., :5])], CPU)
+
+
+@pytest.mark.parametrize("group", [1, 2])
+def test_guided_slots_see_a_clip_s_tracks_alone_as_beside_clips_with_more_or_none(group):
+    grounder = tiny_grounder(compressor="guided", group=group, object_layers=1, object_reach=2)
+    sizes = ((6, 2), (6, 4), (6, 0), (9, 3))  # the first three are of one length, and are seen together
+    samples = [make_sample(frames, tracks, k, learn=False) for k, (frames, tracks) in enumerate(sizes)]
+    for sample, reply in zip(samples, grounder.outputs(samples), strict=True):
+        (alone,) = grounder.outputs([sample])
+        for name in ("relevance", "informative", "boxes", "box_scores", "tracks"):
+            one, two = getattr(alone, name), getattr(reply, name)
+            assert (one is None and two is None) or np.abs(one - two).max() < 1e-5, name
+
+
+@pytest.mark.parametrize("group", [1, 2])
+def test_guided_slots_see_what_changes_in_a_track(group):
+    grounder = tiny_grounder(compressor="guided", group=group)
+    torch.nn.init.zeros_(grounder.inputs.object.norm.weight)  # object tokens are names alone: only slots can tell
+    sample = make_sample(6, 2, 0, learn=False)
+    changed = sample.clip.track_tokens.clone()
+    changed[1, 4] *= -3
+    (before,), (after,) = (
+        grounder.outputs([replace(sample, clip=replace(sample.clip, track_tokens=values))])
+        for values in (sample.clip.track_tokens, changed)
+    )
+    difference = np.abs(after.relevance - before.relevance)
+    first = 4 // group * group
+    assert difference[:first].max() < 1e-6
+    assert difference[first:].max() > 1e-6
+
+
+def test_all_that_reads_tracks_learns_from_a_batch_of_clips_with_and_without_any():
+    grounder = tiny_grounder(compressor="guided", object_layers=1, object_reach=2).train()
+    grounder.losses([make_sample(6, 2, 0), make_sample(4, 0, 1)])["total"].backward()
+    reading = ("inputs.tracks.", "inputs.track_slots.", "inputs.nobody", "inputs.object.")
+    own = {name: p.grad for name, p in grounder.named_parameters() if name.startswith(reading)}
+    assert [name for name, gradient in own.items() if gradient is None or not gradient.abs().sum() > 0] == []
+    assert {name.split(".")[1] for name in own} == {"tracks", "track_slots", "nobody", "object"}
