@@ -19,6 +19,8 @@ from llm_grounder.compressors import GuidedSlots, make_compressor
 from llm_grounder.guide import Guide, questions_of
 from llm_grounder.masklets import TrackFrontEnd, TrackStates, read_tracks
 from llm_grounder.patches import PatchFrontEnd, PlacedPatches
+from llm_grounder.pieces import Kind
+from llm_grounder.readouts.tracks import Fits
 from llm_grounder.regions import Regions
 from llm_grounder.seeing import Seen, Steering, frames_of, groups_of, guided, patches_of, see, tracks_beside
 from llm_grounder.sequence import Batch, Layout
@@ -88,6 +90,7 @@ class Inputs(nn.Module):
         tracks = read_tracks(self.tracks, clips, device) if self.object is not None else None
         if tracks is not None:
             embeds = _put(embeds, batch.ids == backbone.ids[OBJECT], self.objects(layouts, clips, tracks, backbone))
+            embeds = self._show_named(embeds, batch, layouts, clips, tracks)
         seen = self._timed(see(self.patches, clips, self.settings.patches, self.settings.feature_width, device), clips)
         embeds = _put(embeds, batch.ids == backbone.ids[REGION], self._regions(layouts, clips, seen))
         if self.guide is not None:
@@ -110,6 +113,57 @@ class Inputs(nn.Module):
             spelt = self.composed(self.digits(backbone.rows_of(TIME_TOKENS).float(), times))
             embeds = _put(embeds, batch.ids == backbone.ids[FRAME], spelt, more=True)
         return embeds
+
+    def fits(
+        self, batch: Batch, layouts: Sequence[Layout], clips: Sequence[Clip], backbone: Backbone
+    ) -> list[Fits | None]:  # fmt: skip
+        """How well each sample's tracks fit its last question, by the first two of the slots that look at tracks.
+
+        None of samples without tracks or questions, and of all where no slots look at tracks.
+        """
+        none: list[Fits | None] = [None] * len(layouts)
+        if self.track_slots is None or self.guide is None or not any(clip.tracks for clip in clips):
+            return none
+        device = backbone.row_of.device
+        tracks = read_tracks(self.tracks, clips, device)
+        embeds = backbone.embed(batch.ids.to(device, non_blocking=True))
+        embeds = self._show_named(embeds, batch, layouts, clips, tracks)
+        directions = self.track_slots.directions(self.guide(embeds, batch.start, layouts))
+        directions = directions[..., [0, min(1, directions.shape[-1] - 1)]]
+        asked: dict[int, list[tuple[int, int]]] = {}  # of each clip, its samples with the guide of their last question
+        guides = 0
+        for b, (layout, clip) in enumerate(zip(layouts, clips, strict=True)):
+            turns = sum(piece.kind is Kind.USER for piece in layout.pieces)
+            guides += turns
+            if turns and clip.tracks:
+                asked.setdefault(id(clip), []).append((b, guides))
+        of = {id(clip): clip for clip in clips}
+        for key, pairs in asked.items():
+            rows = slice(tracks.first[key], tracks.first[key] + of[key].tracks)
+            states, there = tracks.states[rows, : of[key].frames], tracks.there[rows, : of[key].frames]
+            chosen = torch.tensor([guide for _, guide in pairs]).to(device, non_blocking=True)
+            logits = torch.einsum("ntw,awk->aknt", states, directions[chosen].to(states.dtype)).float()
+            for (b, _), (now, ever) in zip(pairs, logits, strict=True):
+                none[b] = Fits(now, ever, there)
+        return none
+
+    def _show_named(
+        self, embeds: Tensor, batch: Batch, layouts: Sequence[Layout], clips: Sequence[Clip], tracks: TrackStates
+    ) -> Tensor:  # fmt: skip
+        """Where a user names a track, what it looks like is added to its name."""
+        assert self.object is not None
+        row, column, which = [], [], []
+        for b, (layout, clip, start) in enumerate(zip(layouts, clips, batch.start, strict=True)):
+            for at, n in layout.named.tolist() if clip.tracks else ():
+                row.append(b)
+                column.append(start + at)
+                which.append(tracks.first[id(clip)] + n)
+        if not row:
+            return embeds
+        place = torch.tensor([row, column, which]).to(embeds.device, non_blocking=True)
+        there = tracks.there[place[2]][..., None]
+        mean = (tracks.states[place[2]] * there).sum(1) / there.sum(1).clamp(min=1)
+        return embeds.index_put((place[0], place[1]), self.object(mean).to(embeds.dtype), accumulate=True)
 
     def _visual_tokens(self, patches: Sequence[Tensor], groups: Sequence[Sequence[int]]) -> Tensor:
         """Visual tokens [all, H] of the named groups of each sample's patches [T, P, C]; a clip that comes again costs

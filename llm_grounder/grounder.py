@@ -24,7 +24,7 @@ from llm_grounder.pieces import Piece, Template
 from llm_grounder.readouts.boxes import BoxHead, BoxOutput, box_losses
 from llm_grounder.readouts.frames import HEADS, FrameHead, frame_losses
 from llm_grounder.readouts.spans import SpanHead, span_losses
-from llm_grounder.readouts.tracks import TrackHead, track_losses
+from llm_grounder.readouts.tracks import TrackHead, fit_losses, track_losses
 from llm_grounder.replies import Outputs, replies_of
 from llm_grounder.segments import windowed
 from llm_grounder.sequence import Batch, Layout, arrange, collate, lay_out
@@ -35,7 +35,7 @@ from llm_grounder.window import Window
 WEIGHTS: Final[Mapping[str, float]] = {
     "text": 1.0, "spans.l1": 5.0, "spans.giou": 2.0, "spans.score": 1.0, "spans.pointer": 1.0,
     "frames.relevance": 1.0, "frames.informative": 1.0, "boxes.l1": 5.0, "boxes.giou": 2.0, "boxes.score": 1.0,
-    "tracks.score": 1.0, "tracks.presence": 1.0,
+    "tracks.score": 1.0, "tracks.presence": 1.0, "now.fits": 3.0, "tracks.fits": 1.0,
 }  # fmt: skip
 """Every loss there is, and what it weighs in the total."""
 
@@ -99,6 +99,7 @@ class Grounder(nn.Module):
             targets = [sample.targets for sample in samples]
             terms |= box_losses(out.boxes, [t.boxes for t in targets], [t.boxed for t in targets])
         terms |= track_losses(out.tracks, [sample.targets.tracks for sample in samples])
+        terms |= fit_losses(out.fits, [sample.targets for sample in samples])
         if not terms:
             raise InputError("batch: expected a sample with words or targets to learn, got none")
         return {**terms, "total": torch.stack([weights.get(name, 0.0) * term for name, term in terms.items()]).sum()}
@@ -180,6 +181,7 @@ class Grounder(nn.Module):
         frames = _at(states, batch, [layout.frame_at for layout in layouts])  # of all samples, one after another
         sizes = [len(layout.frame_at) for layout in layouts]
         tracks: list[tuple[Tensor, Tensor] | None] = [None] * len(layouts)
+        fits = self.inputs.fits(batch, layouts, [sample.clip for sample in samples], self.backbone)
         if self.track_head is not None:
             for b, layout in enumerate(layouts):
                 if len(layout.presence_at):
@@ -187,7 +189,7 @@ class Grounder(nn.Module):
                         states[b, (at + batch.start[b]).to(states.device, non_blocking=True)]
                         for at in (layout.track_at, layout.presence_at)
                     )
-                    tracks[b] = self.track_head(own, presence[0])
+                    tracks[b] = self.track_head(own, presence[0], fits[b])
         spanned = tuple(b for b, layout in enumerate(layouts) if len(layout.span_at))
         edges, real, spans = torch.zeros(0, 0, 2), torch.zeros(0, 0, dtype=torch.bool), None
         if spanned and self.span_head is not None:
@@ -202,7 +204,7 @@ class Grounder(nn.Module):
         if self.box_head is not None:
             out = self.box_head(frames)
             boxes = [BoxOutput(*pair) for pair in zip(out.boxes.split(sizes), out.score.split(sizes), strict=True)]
-        return Outputs(said, spans, spanned, edges, real, boxes, tracks)
+        return Outputs(said, spans, spanned, edges, real, boxes, tracks, fits)
 
     def _text_loss(self, batch: Batch, states: Tensor) -> Tensor:
         row, column = torch.nonzero(batch.labels[:, 1:] >= 0).unbind(1)

@@ -74,6 +74,7 @@ class Template:
         self.tokenizer: Any = backbone.tokenizer
         self.ids = backbone.ids
         self.settings = settings
+        self.tracks = {self.ids[track_token(n)]: n for n in range(settings.tracks) if settings.track_width}
         self._known: dict[str, tuple[int, ...]] = {}
         self._feed = self._words("\n")
         self._groups: WeakKeyDictionary[Clip, dict[int, Piece]] = WeakKeyDictionary()

@@ -32,7 +32,8 @@ class Layout:
     ids: [L].   labels: [L], the token itself where it is to be learnt, else -100.   kind, frame, piece: [L], the kind,
     the frame (-1 for none) and the number of the piece of each token.   frame_at: [T] places of the markers.
     span_at: [K], track_at: [N], presence_at: places of read-out tokens, empty where there are none.
-    objects: [X, 2], frame and track of each <object>.   regions: [R, 4], box of each <region>.
+    objects: [X, 2], frame and track of each <object>.   named: [M, 2], place and number of each track that a user
+    names.   regions: [R, 4], box of each <region>.
     pieces: what it was made of.
     """
 
@@ -46,6 +47,7 @@ class Layout:
     track_at: Tensor
     presence_at: Tensor
     objects: Tensor
+    named: Tensor
     regions: Tensor
     pieces: tuple[Piece, ...] = field(repr=False)
 
@@ -99,9 +101,20 @@ def lay_out(pieces: Sequence[Piece], template: Template) -> Layout:
         track_at=_places(pieces, template, map(track_token, range(known.tracks))),
         presence_at=_places(pieces, template, [PRESENCE]),
         objects=_numbers([pair for piece in pieces for pair in piece.objects]).view(-1, 2),
+        named=_numbers(_named(pieces, template)).view(-1, 2),
         regions=torch.tensor([region.box for piece in pieces for region in piece.regions]).view(-1, 4),
         pieces=tuple(pieces),
     )  # fmt: skip
+
+
+def _named(pieces: Sequence[Piece], template: Template) -> list[tuple[int, int]]:
+    """Place and number of each track that stands among a user's words."""
+    found, start = [], 0
+    for piece in pieces:
+        if piece.kind is Kind.USER:
+            found += [(start + at, template.tracks[i]) for at, i in enumerate(piece.ids) if i in template.tracks]
+        start += len(piece.ids)
+    return found
 
 
 def _numbers(values: Sequence[Any]) -> Tensor:

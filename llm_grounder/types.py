@@ -163,7 +163,8 @@ class Targets:
 
     spans: [M, 2] seconds, M may be 0 (nothing fits; the scores then learn 0).   relevance, informative: [T] in 0..1.
     boxes: [T, M, 4] shares, NaN where fewer than M are there; `boxed` [T] bool says which frames have labels.
-    tracks: [N] in 0..1, whether each track is meant.
+    tracks: [N] in 0..1, whether each track is meant.   now: [N, T] in 0..1, whether what is asked for holds of each
+    track in each frame; where it does not show, nothing is learnt.
     """
 
     spans: Tensor | None = None
@@ -172,6 +173,7 @@ class Targets:
     boxes: Tensor | None = None
     boxed: Tensor | None = None
     tracks: Tensor | None = None
+    now: Tensor | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -194,7 +196,7 @@ class Sample:
         frames, tracks = self.clip.frames, self.clip.tracks
         shapes: dict[str, list[int | None]] = {
             "spans": [None, 2], "relevance": [frames], "informative": [frames], "boxes": [frames, None, 4],
-            "boxed": [frames], "tracks": [tracks],
+            "boxed": [frames], "tracks": [tracks], "now": [tracks, frames],
         }  # fmt: skip
         for name, shape in shapes.items():
             value: Tensor | None = getattr(self.targets, name)

@@ -37,6 +37,7 @@ class Truth:
     spans: [M, 2] seconds, M = 0 where nothing fits.   worth: [B] in 0..1, how much each two seconds are worth.
     told: sentences with their seconds, captions or timed answers.   text: an answer or a description.
     boxes: [T', 4] as shares of the picture, NaN where absent, at the seconds `box_times` [T'].
+    acting: [M, T', 4], boxes at the same seconds of all of whom the words hold, NaN where they do not.
     """
 
     spans: NDArray[np.float64] | None = None
@@ -45,6 +46,7 @@ class Truth:
     text: str = ""
     boxes: NDArray[np.float64] | None = None
     box_times: NDArray[np.float64] | None = None
+    acting: NDArray[np.float64] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,14 +107,17 @@ def lesson(clip: Clip, request: Request, truth: Truth, manner: Manner, rng: np.r
     if replies is None:
         said = _wanted(request.task, truth, manner)
         replies = () if said is None else _asked(clip, request, manner, said)[1:]
-    boxes = _boxes(clip, truth)
+    boxes, acting = _boxes(clip, truth.boxes, truth.box_times), _boxes(clip, truth.acting, truth.box_times)
+    now = None if acting is None or not clip.tracks else _now(clip, acting)
+    tracks = None if boxes is None or not clip.tracks else _meant(clip, boxes[:, 0])
     targets = Targets(
         spans=None if truth.spans is None or not asked.reads else torch.from_numpy(truth.spans).float(),
         relevance=_relevance(clip, truth),
         informative=informative,
         boxes=boxes,
         boxed=None if boxes is None else torch.ones(clip.frames, dtype=torch.bool),
-        tracks=None if boxes is None or Read.TRACKS not in asked.reads else _meant(clip, boxes[:, 0]),
+        tracks=now.amax(1) if tracks is None and now is not None else tracks,
+        now=now,
     )
     if not replies and all(value is None for value in vars(targets).values()):
         raise InputError(f"{request.task} of clip {clip.id!r}: expected something to learn, got no truth of it")
@@ -139,6 +144,12 @@ def _meant(clip: Clip, boxes: Tensor) -> Tensor:
     there = ~clip.track_boxes[..., 0].isnan().cpu()
     overlap = (_overlap(clip.track_boxes.cpu(), boxes) * there).sum(1) / there.sum(1).clamp(min=1)
     return (overlap >= SAME).float()
+
+
+def _now(clip: Clip, boxes: Tensor) -> Tensor:
+    """[N, T]: 1 where a track lies on one of the boxes [T, M, 4], else 0."""
+    overlap = _overlap(clip.track_boxes.cpu()[:, :, None], boxes[None])
+    return (overlap >= SAME).any(-1).float()
 
 
 def _overlap(boxes: Tensor, others: Tensor) -> Tensor:
@@ -195,9 +206,10 @@ def _relevance(clip: Clip, truth: Truth) -> Tensor | None:
     return torch.from_numpy(inside.any(axis=1)).float()
 
 
-def _boxes(clip: Clip, truth: Truth) -> Tensor | None:
-    """[T, 1, 4]: the box that is shown at each frame's time."""
-    if truth.boxes is None or truth.box_times is None:
+def _boxes(clip: Clip, boxes: NDArray[np.float64] | None, times: NDArray[np.float64] | None) -> Tensor | None:
+    """[T, M, 4]: the boxes [T', 4] or [M, T', 4] that are shown at each frame's time; None where there are none."""
+    if boxes is None or times is None:
         return None
-    shown = np.searchsorted(truth.box_times, clip.times + 1e-6, side="right") - 1
-    return torch.from_numpy(truth.boxes[np.maximum(shown, 0)]).float()[:, None]
+    shown = np.searchsorted(times, clip.times + 1e-6, side="right") - 1
+    told = np.moveaxis(boxes.reshape(-1, *boxes.shape[-2:]), 0, 1)
+    return torch.from_numpy(told[np.maximum(shown, 0)]).float()

@@ -1,27 +1,70 @@
 """Which of the tracks are meant, and whether any is: a score from each track's own token after the last frame.
 
-Knows states and labels. Does not know tracks' masks or thresholds. Axis letters: N tracks, H width.
+Before that, how well each track fits the words in every frame (`Fits`), which a selector would say too: it is learnt
+wherever it is known, whatever is read out. Knows states and labels. Does not know tracks' masks or thresholds. Axis
+letters: N tracks, T frames, H width.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from llm_grounder.types import Targets
+
+
+@dataclass(frozen=True, eq=False)
+class Fits:
+    """Logits [N, T] of one sample's tracks by the last question alone: `now`, that it holds in that frame, and `ever`,
+    that the track is meant, whenever.   there: [N, T] bool, where each track is seen.
+    """
+
+    now: Tensor
+    ever: Tensor
+    there: Tensor
+
+    def whole(self) -> Tensor:
+        """Logits [N] of tracks: the mean of `ever` over the frames that show each."""
+        return (self.ever * self.there).sum(1) / self.there.sum(1).clamp(min=1)
+
 
 class TrackHead(nn.Module):
-    """One Linear for tracks, one for presence."""
+    """One Linear for tracks, one for presence; what fits the words counts where that is known."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
         self.score, self.presence = nn.Linear(width, 1), nn.Linear(width, 1)
 
-    def forward(self, tracks: Tensor, presence: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, tracks: Tensor, presence: Tensor, fits: Fits | None = None) -> tuple[Tensor, Tensor]:
         """Logits [N] and [] of the states [N, H] of the tracks' tokens and [H] of the presence token."""
-        return self.score(tracks).squeeze(-1), self.presence(presence).squeeze(-1)
+        score = self.score(tracks).squeeze(-1)
+        return score if fits is None else score + fits.whole(), self.presence(presence).squeeze(-1)
+
+
+def fit_losses(found: Sequence[Fits | None], targets: Sequence[Targets]) -> Mapping[str, Tensor]:
+    """Named binary cross-entropies of what fits the words, over all tracks and frames of which it is known; {} where
+    nothing is.
+    """
+    parts: dict[str, list[tuple[Tensor, Tensor]]] = {"now.fits": [], "tracks.fits": []}
+    for fits, target in zip(found, targets, strict=True):
+        if fits is None:
+            continue
+        if target.now is not None:
+            parts["now.fits"].append((fits.now[fits.there], target.now.to(fits.now)[fits.there]))
+        if target.tracks is not None:
+            parts["tracks.fits"].append((fits.whole(), target.tracks.to(fits.ever)))
+    losses = {}
+    for name, pairs in parts.items():
+        if pairs:
+            said, wanted = (torch.cat(part) for part in zip(*pairs, strict=True))
+            known = (~wanted.isnan()).to(said)
+            each = F.binary_cross_entropy_with_logits(said, wanted.nan_to_num(), reduction="none")
+            losses[name] = (each * known).sum() / known.sum().clamp(min=1)
+    return losses
 
 
 def track_losses(found: Sequence[tuple[Tensor, Tensor] | None], truth: Sequence[Tensor | None]) -> Mapping[str, Tensor]:

@@ -17,8 +17,10 @@ from torch import Tensor
 from llm_grounder.tasks.spec import Told
 from llm_grounder.types import Clip, Region, Request, Task
 from miniature.grounder_training.films import Film
-from miniature.long_world import FPS, Story
+from miniature.long_world import FPS, Moment, Story
+from miniature.long_world.moments import windows_of
 from miniature.long_world.spec import TOP, Event
+from miniature.long_world.tell import act_key
 from miniature.long_world.words import ACTS, forms
 from miniature.world.spec import ObjectSpec
 from tracksift.clips import see
@@ -46,10 +48,14 @@ def lessons_of(story: Story, boxes: NDArray[np.float32], task: Task) -> list[Exa
     """All examples of a task in a story, in the story's own order.   boxes: [O, T, 4] shares, NaN where unseen."""
     name = str(story.seed)
     if task is Task.MOMENTS:
+        times = np.arange(story.frames) / FPS
         return [
-            Example(name, Request(task, m.text, id=f"m{m.id}"), Truth(m.windows, m.saliency.mean(axis=1) / TOP))
+            Example(
+                name, Request(task, m.text, id=f"m{m.id}"),
+                Truth(m.windows, m.saliency.mean(axis=1) / TOP, box_times=times, acting=acting(story, boxes, m)),
+            )
             for m in story.moments
-        ]
+        ]  # fmt: skip
     if task is Task.CAPTIONS:
         told = tuple(Told(float(e.start), float(e.end), caption(story, e)) for e in story.events)
         return [
@@ -73,6 +79,28 @@ def lessons_of(story: Story, boxes: NDArray[np.float32], task: Task) -> list[Exa
             for q in story.timed_questions
         ]  # fmt: skip
     return _of_objects(story, boxes, task)
+
+
+def acting(story: Story, boxes: NDArray[np.float32], moment: Moment) -> NDArray[np.float64]:
+    """Boxes [M, T, 4] of those whom a moment's words describe, NaN while they do not; which time is meant is left open.
+
+    The words name an act of these objects, or, of kind presence, all that they do.
+    """
+    own = [event for event in story.events if event.object_id in moment.object_ids]
+    if moment.kind != "presence":
+        meant = {tuple(window) for window in moment.windows.tolist()}
+        wanted = {
+            key for key in map(act_key, own)
+            if meant & {tuple(w) for w in windows_of([e for e in own if act_key(e) == key]).tolist()}
+        }  # fmt: skip
+        own = [event for event in own if act_key(event) in wanted]
+    places = {thing.id: o for o, thing in enumerate(story.objects)}
+    out = np.full((len(moment.object_ids), *boxes.shape[1:]), np.nan)
+    for m, name in enumerate(moment.object_ids):
+        for event in own:
+            if event.object_id == name:
+                out[m, event.frames] = boxes[places[name], event.frames]
+    return out
 
 
 def draw(rng: np.random.Generator, story: Story, boxes: NDArray[np.float32], mixture: Mapping[Task, float]) -> Example:

@@ -96,7 +96,7 @@ SMOKE = Settings(
 SMALL = Settings(
     grounder=GrounderSettings(
         feature_width=2 * PATCH_WIDTH, patches=16, track_width=TRACK_WIDTH, patch_width=32, patch_layers=1,
-        patch_past=2, object_width=64, object_layers=2, object_reach=4, compressor="guided", visual_tokens=1, spans=4,
+        patch_past=2, object_width=64, object_layers=2, object_reach=4, compressor="guided", visual_tokens=2, spans=4,
     ),
     shape=TinyShape(64, 2, 4, 160, 400), grid=4, tiles=1, pool=96, first=32, films=3, refresh=0, seconds=24, most=12,
     short=None, patch_frames=96, warm_up=30, rate=3e-3, average=0.98,

@@ -59,5 +59,6 @@ def make_sample(frames=6, tracks=2, seed=0, learn=True, settings=SETTINGS):
         spans=torch.tensor([[1.0, 3.0], [4.0, 5.0]]), relevance=torch.linspace(0, 1, frames),
         informative=torch.linspace(1, 0, frames), boxes=torch.tensor([0.1, 0.1, 0.5, 0.5]).expand(frames, 1, 4),
         boxed=torch.arange(frames) % 2 == 0, tracks=(torch.arange(tracks) == 0).float(),
+        now=(torch.arange(tracks * frames) % 3 == 0).float().view(tracks, frames),
     )  # fmt: skip
     return Sample(clip, request, turns, targets, reads)
