@@ -19,7 +19,6 @@ from llm_grounder.compressors import GuidedSlots, make_compressor
 from llm_grounder.guide import Guide, questions_of
 from llm_grounder.masklets import TrackFrontEnd, TrackStates, read_tracks
 from llm_grounder.patches import PatchFrontEnd, PlacedPatches
-from llm_grounder.pieces import Kind
 from llm_grounder.readouts.tracks import Fits
 from llm_grounder.regions import Regions
 from llm_grounder.seeing import Seen, Steering, frames_of, groups_of, guided, patches_of, see, tracks_beside
@@ -85,7 +84,7 @@ class Inputs(nn.Module):
         device = backbone.row_of.device
         # Small copies that waited for the device, here and below, would keep it from ever having work ahead.
         embeds = backbone.embed(batch.ids.to(device, non_blocking=True))
-        groups = [[piece.group for piece in layout.pieces if piece.group >= 0] for layout in layouts]
+        groups = [layout.groups.tolist() for layout in layouts]
         marked = [layout.frame[layout.frame_at] for layout in layouts]
         tracks = read_tracks(self.tracks, clips, device) if self.object is not None else None
         if tracks is not None:
@@ -133,9 +132,8 @@ class Inputs(nn.Module):
         asked: dict[int, list[tuple[int, int]]] = {}  # of each clip, its samples with the guide of their last question
         guides = 0
         for b, (layout, clip) in enumerate(zip(layouts, clips, strict=True)):
-            turns = sum(piece.kind is Kind.USER for piece in layout.pieces)
-            guides += turns
-            if turns and clip.tracks:
+            guides += len(layout.turns)
+            if len(layout.turns) and clip.tracks:
                 asked.setdefault(id(clip), []).append((b, guides))
         of = {id(clip): clip for clip in clips}
         for key, pairs in asked.items():
@@ -196,7 +194,7 @@ class Inputs(nn.Module):
         """Vectors [R, H] of all regions, each seen in the frame that is shown at its time."""
         boxes, frames = [], []
         for layout, clip in zip(layouts, clips, strict=True):
-            for region in (region for piece in layout.pieces for region in piece.regions):
+            for region in layout.regions:
                 frame = max(int(np.searchsorted(clip.times, region.time + 1e-6, side="right")) - 1, 0)
                 boxes.append(region.box)
                 frames.append((id(clip), frame))

@@ -9,11 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn.utils.rnn import pad_sequence
 
-from llm_grounder.pieces import Kind
 from llm_grounder.sequence import Layout
 
 SPREAD = 2.0
@@ -49,32 +48,23 @@ class Guide(nn.Module):
 
 def questions_of(layouts: Sequence[Layout]) -> list[list[int]]:
     """Of each layout's groups of frames, in their order, which of the guides is theirs."""
-    out, turns = [], 0
+    out, before = [], 0
     for layout in layouts:
-        now, here = 0, []
-        for piece in layout.pieces:
-            if piece.kind is Kind.USER:
-                turns += 1
-                now = turns
-            elif piece.kind is Kind.FRAMES:
-                here.append(now)
-        out.append(here)
+        asked = layout.asked.numpy()
+        out.append(np.where(asked > 0, asked + before, 0).tolist())
+        before += len(layout.turns)
     return out
 
 
 def _words(starts: Sequence[int], layouts: Sequence[Layout]) -> tuple[Tensor, Tensor, Tensor]:
     """Row [U - 1] of each user's turn, the columns [U - 1, N] of its tokens, and which of these are there."""
-    rows: list[int] = []
-    columns: list[Tensor] = []
-    for row, (start, layout) in enumerate(zip(starts, layouts, strict=True)):
-        at = start
-        for piece in layout.pieces:
-            if piece.kind is Kind.USER:
-                rows.append(row)
-                columns.append(torch.arange(at, at + len(piece.ids)))
-            at += len(piece.ids)
-    if not rows:
+    turns = [layout.turns.numpy() + np.array([start, 0]) for start, layout in zip(starts, layouts, strict=True)]
+    rows = np.repeat(np.arange(len(layouts)), [len(own) for own in turns])
+    if not len(rows):
         none = torch.zeros(0, 0, dtype=torch.long)
         return torch.zeros(0, dtype=torch.long), none, none.bool()
-    padded = pad_sequence(columns, batch_first=True, padding_value=-1)
-    return torch.tensor(rows), padded.clamp(min=0), padded >= 0
+    first, many = np.concatenate(turns).T
+    place = np.arange(many.max())
+    real = place < many[:, None]
+    columns = np.where(real, first[:, None] + place, 0)
+    return torch.from_numpy(rows), torch.from_numpy(columns), torch.from_numpy(real)

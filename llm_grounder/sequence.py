@@ -22,7 +22,7 @@ from torch import Tensor
 
 from llm_grounder.backbone import PRESENCE, span_token, track_token
 from llm_grounder.pieces import Kind, Piece, Template
-from llm_grounder.types import Role, Sample
+from llm_grounder.types import Region, Role, Sample
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,8 +33,9 @@ class Layout:
     the frame (-1 for none) and the number of the piece of each token.   frame_at: [T] places of the markers.
     span_at: [K], track_at: [N], presence_at: places of read-out tokens, empty where there are none.
     objects: [X, 2], frame and track of each <object>.   named: [M, 2], place and number of each track that a user
-    names.   regions: [R, 4], box of each <region>.
-    pieces: what it was made of.
+    names.   regions: each <region>.   turns: [U, 2], first token and number of tokens of each user's turn.   groups:
+    [G], the groups of frames.   asked: [G], how many turns stand before each.   pieces: what it was made of; () where
+    no window asks for them.
     """
 
     ids: Tensor
@@ -48,7 +49,10 @@ class Layout:
     presence_at: Tensor
     objects: Tensor
     named: Tensor
-    regions: Tensor
+    regions: tuple[Region, ...]
+    turns: Tensor
+    groups: Tensor
+    asked: Tensor
     pieces: tuple[Piece, ...] = field(repr=False)
 
 
@@ -102,9 +106,27 @@ def lay_out(pieces: Sequence[Piece], template: Template) -> Layout:
         presence_at=_places(pieces, template, [PRESENCE]),
         objects=_numbers([pair for piece in pieces for pair in piece.objects]).view(-1, 2),
         named=_numbers(_named(pieces, template)).view(-1, 2),
-        regions=torch.tensor([region.box for piece in pieces for region in piece.regions]).view(-1, 4),
+        regions=tuple(region for piece in pieces for region in piece.regions), turns=_turns(pieces),
+        groups=_numbers([piece.group for piece in pieces if piece.group >= 0]), asked=_asked(pieces),
         pieces=tuple(pieces),
     )  # fmt: skip
+
+
+def _turns(pieces: Sequence[Piece]) -> Tensor:
+    """First token and number of tokens of each user's turn, [U, 2]."""
+    starts = np.cumsum([0, *(len(piece.ids) for piece in pieces)]).tolist()
+    users = [(at, len(p.ids)) for at, p in zip(starts, pieces, strict=False) if p.kind is Kind.USER]
+    return _numbers(users).view(-1, 2)
+
+
+def _asked(pieces: Sequence[Piece]) -> Tensor:
+    """How many of the user's turns stand before each group of frames, [G]."""
+    before, found = 0, []
+    for piece in pieces:
+        before += piece.kind is Kind.USER
+        if piece.group >= 0:
+            found.append(before)
+    return _numbers(found)
 
 
 def _named(pieces: Sequence[Piece], template: Template) -> list[tuple[int, int]]:

@@ -101,8 +101,8 @@ class Desk:
         """What a writer needs of a film's tracks: where they are."""
         if film.masklets is None or not shows_tracks(self._settings, number):
             return None
-        boxes = film.masklets.boxes.cpu()
-        return replace(film.masklets, values=torch.zeros(*boxes.shape[:2], 1), boxes=boxes)
+        where = film.masklets.where
+        return replace(film.masklets, values=torch.zeros(*where.shape[:2], 1), boxes=torch.from_numpy(where))
 
     def close(self) -> None:
         """End the processes."""
@@ -128,7 +128,8 @@ class _Writer:
         films = [Film(order, torch.zeros(boxes.shape[1], 1, 1), boxes, masklets) for order, boxes, masklets in told]
         step = write_step(cls.settings, cls.grounder, number, films)
         out = io.BytesIO()
-        _Pickler(out, pickle.HIGHEST_PROTOCOL).dump((step.samples, step.laid))
+        layouts = [replace(layout, pieces=()) for layout in step.laid[0]]  # thousands, which no training asks for
+        _Pickler(out, pickle.HIGHEST_PROTOCOL).dump((step.samples, (layouts, step.laid[1])))
         return out.getvalue()
 
 

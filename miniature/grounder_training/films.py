@@ -22,7 +22,8 @@ from torch import Tensor
 
 from core.images import OpenClipImages, image_size, resize
 from miniature.grounder_training.masklets import Masklets, draw_masklets
-from miniature.long_world import Story, make_long_clip, make_story
+from miniature.grounder_training.shown import Shown, shown_of
+from miniature.long_world import FPS, Story, make_long_clip, make_story
 from miniature.supply import Supply, one_thread_each
 from miniature.world.spec import SIDE
 
@@ -55,13 +56,14 @@ class Order:
 @dataclass(frozen=True)
 class Footage:
     """frames: uint8 [T, S, S, 3].   boxes: float32 [O, T, 4], shares of the frame, NaN where unseen.   order: of it.
-    masklets: its tracks, where the order wants some.
+    masklets: its tracks, where the order wants some.   shown: what its objects show.
     """
 
     frames: NDArray[np.uint8]
     boxes: NDArray[np.float32]
     order: Order
     masklets: Masklets | None = None
+    shown: Shown | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,11 +76,27 @@ class Film:
     patches: Tensor
     boxes: NDArray[np.float32]
     masklets: Masklets | None = None
+    shown: Shown | None = None
+
+    @property
+    def frames(self) -> int:
+        """T."""
+        return len(self.patches)
+
+    @property
+    def duration(self) -> float:
+        """Seconds."""
+        return self.frames / FPS
 
     @cached_property
     def story(self) -> Story:
-        """Told anew in milliseconds."""
+        """Told anew, which takes some fifteen milliseconds."""
         return self.order.story()
+
+    @cached_property
+    def looks(self) -> Shown:
+        """What its objects show."""
+        return self.shown or shown_of(self.story)
 
 
 def shoot(order: Order) -> Footage:
@@ -86,7 +104,9 @@ def shoot(order: Order) -> Footage:
     clip = make_long_clip(order.seed, shifted=order.shifted, seconds=order.seconds, most=order.most)
     frames = np.stack([resize(frame, order.side) for frame in clip.frames])
     masklets = draw_masklets(clip, order.tracks) if order.tracks else None
-    return Footage(frames, _boxes(clip.labels, len(clip.story.objects)) / np.float32(SIDE), order, masklets)
+    return Footage(
+        frames, _boxes(clip.labels, len(clip.story.objects)) / np.float32(SIDE), order, masklets, shown_of(clip.story)
+    )
 
 
 @dataclass(frozen=True)
@@ -108,7 +128,7 @@ def develop(footage: Footage, sight: Sight) -> Film:
     parts = torch.split(torch.from_numpy(footage.frames), FRAMES_AT_ONCE // sight.tiles**2)
     patches = [sight.encoder.patches(part, sight.grid, sight.tiles).half() for part in parts]
     masklets = None if footage.masklets is None else footage.masklets.to(sight.encoder.device)
-    return Film(footage.order, torch.cat(patches), footage.boxes, masklets)
+    return Film(footage.order, torch.cat(patches), footage.boxes, masklets, footage.shown)
 
 
 def shoot_many(orders: Sequence[Order], *, workers: int) -> Iterator[Footage]:

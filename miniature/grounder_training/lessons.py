@@ -37,8 +37,7 @@ LEAST: Final = 4 / 256  # a box's side as a share of the frame, from which an ob
 def clip_of(film: Film, *, motion: bool, blind: bool = False, tracks: bool = True) -> Clip:
     """A film as the grounder reads it.   blind: with nothing to be seen.   tracks: with those that it has."""
     features: Tensor = film.patches.new_zeros(film.patches.shape) if blind else film.patches
-    story = film.story
-    clip = Clip(f"{story.seed}", see(features, motion), np.arange(story.frames) / FPS, float(story.duration))
+    clip = Clip(f"{film.order.seed}", see(features, motion), np.arange(film.frames) / FPS, film.duration)
     if film.masklets is None or blind or not tracks:
         return clip
     return replace(clip, track_tokens=film.masklets.values, track_boxes=film.masklets.boxes)

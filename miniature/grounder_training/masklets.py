@@ -41,12 +41,13 @@ TREMBLE_BOX, TREMBLE_AREA, TREMBLE_OUTLINE = 0.003, 0.03, 0.02
 @dataclass(frozen=True, eq=False)
 class Masklets:
     """values: [N, T, D] float16.   boxes: [N, T, 4] float32 shares of the picture, NaN where absent.   owner: [N], the
-    number of each track's object, or NOTHING.
+    number of each track's object, or NOTHING.   where: the boxes, on the CPU, so that nobody waits for a device.
     """
 
     values: Tensor
     boxes: Tensor
     owner: NDArray[np.int64]
+    where: NDArray[np.float32]
 
     def to(self, device: torch.device) -> Masklets:
         """The same on a device."""
@@ -73,7 +74,8 @@ def draw_masklets(clip: LongClip, most: int) -> Masklets:
     meta = VideoMeta(name, name, size, np.arange(frames) / FPS, frames / FPS, "")
     found = with_looks(TrackSet(meta, made, {"drawn": clip.story.seed}), DrawnFrames(clip.frames, meta), _tower())
     values, boxes = read_track_clip(found, numbers=True)
-    return Masklets(*_tremble(values, boxes, rng), np.array(owners, dtype=np.int64)[order])
+    values, boxes = _tremble(values, boxes, rng)
+    return Masklets(values, boxes, np.array(owners, dtype=np.int64)[order], boxes.numpy())
 
 
 def visits(seen: NDArray[np.bool_], rng: np.random.Generator) -> list[NDArray[np.bool_]]:

@@ -10,18 +10,14 @@ from __future__ import annotations
 import math
 from typing import Final
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from miniature.grounder_training.films import Film
-from miniature.long_world import Story
-from miniature.long_world.tell import act_key
-from miniature.long_world.words import ACTS
-from miniature.world.spec import COLOURS, SHAPES, TEXTURES
+from miniature.grounder_training.shown import KINDS, NOTHING
 
-NOTHING: Final = -1
-KINDS: Final = {"colour": tuple(COLOURS), "shape": SHAPES, "texture": TEXTURES, "act": ("none", *ACTS)}
 ROUND: Final = 0.9  # of half a box's sides: patches whose middle lies in this ellipse show the object
 
 
@@ -54,16 +50,16 @@ class PatchLessons(nn.Module):
 
 def patch_truth(film: Film, frames: slice, side: int) -> Tensor:
     """What the patches of a grid of `side` x `side` show in some frames, [T, P, kinds], on the film's device."""
-    story, device = film.story, film.patches.device
+    shown, device = film.looks, film.patches.device
     boxes = torch.from_numpy(film.boxes[:, frames]).to(device, non_blocking=True)  # [O, T, 4]
-    values = _values(story)[:, frames].to(device, non_blocking=True)  # [O, T, kinds]
+    values = torch.from_numpy(shown.values[:, frames]).to(device, non_blocking=True).long()  # [O, T, kinds]
     middles = (torch.arange(side, device=device) + 0.5) / side
     y, x = (line.flatten() for line in torch.meshgrid(middles, middles, indexing="ij"))  # [P] each
     centre, half = (boxes[..., :2] + boxes[..., 2:]) / 2, (boxes[..., 2:] - boxes[..., :2]) / 2
     reach = (ROUND * half).clamp(min=0.5 / side)
     away = ((x - centre[..., :1]) / reach[..., :1]) ** 2 + ((y - centre[..., 1:]) / reach[..., 1:]) ** 2  # [O, T, P]
     inside = away.nan_to_num(math.inf) <= 1
-    depth = torch.tensor([thing.depth for thing in story.objects]).to(device, non_blocking=True)
+    depth = torch.from_numpy(shown.depth).to(device, non_blocking=True)
     front = torch.where(inside, depth[:, None, None], len(depth) + 100).argmin(0)  # [T, P]
     truth = values[front, torch.arange(values.shape[1], device=device)[:, None]]
     return truth.masked_fill(~inside.any(0)[..., None], NOTHING)
@@ -72,21 +68,7 @@ def patch_truth(film: Film, frames: slice, side: int) -> Tensor:
 def track_truth(film: Film) -> Tensor:
     """What a film's tracks show, [N, T, kinds], on the film's device; NOTHING where they are absent or no object."""
     assert film.masklets is not None
-    device, owner = film.patches.device, torch.from_numpy(film.masklets.owner)
-    absent = film.masklets.boxes[..., :1].isnan() | (owner < 0).to(device, non_blocking=True)[:, None, None]
-    values = _values(film.story)[owner.clamp(min=0)].to(device, non_blocking=True)
-    return values.masked_fill(absent, NOTHING)
-
-
-def _values(story: Story) -> Tensor:
-    """The number of each object's value of each of KINDS in each frame, [O, T, kinds]."""
-    out = torch.full((len(story.objects), story.frames, len(KINDS)), NOTHING, dtype=torch.long)
-    for o, thing in enumerate(story.objects):
-        look = (thing.colour, thing.shape, thing.texture)
-        for k, (values, value) in enumerate(zip(KINDS.values(), look, strict=False)):
-            out[o, :, k] = list(values).index(value) if value in values else NOTHING
-        out[o, :, 3] = 0
-        for event in story.events:
-            if event.object_id == thing.id:
-                out[o, event.frames, 3] = KINDS["act"].index(act_key(event))
-    return out
+    owner = film.masklets.owner
+    absent = np.isnan(film.masklets.where[..., :1]) | (owner < 0)[:, None, None]
+    values = np.where(absent, NOTHING, film.looks.values[owner.clip(min=0)])
+    return torch.from_numpy(values).to(film.patches.device, non_blocking=True).long()

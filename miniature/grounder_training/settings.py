@@ -57,8 +57,8 @@ class Settings:
     motion: bool = True
     pool: int = 2560
     first: int = 128
-    films: int = 8
-    asks: int = 4
+    films: int = 12
+    asks: int = 6
     refresh: int = 1
     seconds: int | None = None
     most: int | None = 40
@@ -66,7 +66,7 @@ class Settings:
     short_share: float = 0.9
     look_share: float = 0.1
     look_films: int = 24
-    patch_frames: int = 512
+    patch_frames: int = 256
     patch_weight: float = 0.5
     trackless_share: float = 0.15
     rate: float = 1e-3

@@ -32,8 +32,9 @@ from miniature import training_steps
 from miniature.grounder_training.desk import Desk
 from miniature.grounder_training.films import FIRST_SEED, Film, Studio
 from miniature.grounder_training.lessons import clip_of, texts_of
-from miniature.grounder_training.patch_lessons import NOTHING, PatchLessons, patch_truth, track_truth
+from miniature.grounder_training.patch_lessons import PatchLessons, patch_truth, track_truth
 from miniature.grounder_training.settings import Settings
+from miniature.grounder_training.shown import NOTHING
 from miniature.long_world import make_story
 from miniature.training_steps import follow, rate_at
 from tracksift.clips import see
@@ -81,6 +82,7 @@ class Trainer:
             for model in (self.grounder, self.average)
         )
         self._truths: WeakKeyDictionary[Film, Tensor] = WeakKeyDictionary()
+        self._owners: WeakKeyDictionary[Film, Tensor] = WeakKeyDictionary()
         processes = (WRITERS if device.type == "cuda" else 0) if writers is None else writers
         self._desk = Desk(settings, self.grounder, make_grounder, processes)
 
@@ -162,11 +164,11 @@ class Trainer:
     def choose(self, films: Sequence[Film], number: int) -> list[Film]:
         """The films of a step, all short or all long; they follow from the seed, its number and the films."""
         settings, rng = self.settings, np.random.default_rng([self.settings.seed, number])
-        short = [film for film in films if film.story.duration == settings.short]
-        long = [film for film in films if film.story.duration != settings.short]
+        short = [film for film in films if film.duration == settings.short]
+        long = [film for film in films if film.duration != settings.short]
         count = settings.films
         if short and (not long or rng.random() < settings.short_share * (1 - self.progress)):
-            count *= max(1, (long or films)[0].story.duration // short[0].story.duration)
+            count *= max(1, int((long or films)[0].duration // short[0].duration))
             films = short
         else:
             films = long
@@ -183,10 +185,10 @@ class Trainer:
 
     def _show(self, films: Sequence[Film], rng: np.random.Generator, most: int) -> dict[str, Tensor]:
         """What front ends say of a stretch of frames of a few of the films, `most` frames in all, and of all tracks."""
-        length = min(STRETCH, *(film.story.frames for film in films))
+        length = min(STRETCH, *(film.frames for film in films))
         seen, truth = [], []
         for film in films[: max(1, most // length)]:
-            start = int(rng.integers(film.story.frames - length + 1))
+            start = int(rng.integers(film.frames - length + 1))
             frames = slice(start, start + length)
             seen.append(film.patches[frames])
             truth.append(self._truth(film)[frames])
@@ -197,7 +199,7 @@ class Trainer:
         if "tracks" in self.lessons:
             clips_with = [clip_of(film, motion=False) for film in films]
             states = read_tracks(self.grounder.inputs.tracks, clips_with, self.device).states
-            told = [track_truth(film) for film in films]
+            told = [self._owned(film) for film in films]
             owned = torch.full((*states.shape[:2], told[0].shape[-1]), NOTHING, device=self.device)
             row = 0
             for each in told:
@@ -210,9 +212,15 @@ class Trainer:
     def _truth(self, film: Film) -> Tensor:
         """What a film's patches show, int8 [T, P, kinds]; kept as long as the film."""
         if film not in self._truths:
-            truth = patch_truth(film, slice(0, film.story.frames), self.settings.grid)
+            truth = patch_truth(film, slice(0, film.frames), self.settings.grid)
             self._truths[film] = truth.to(torch.int8)
         return self._truths[film]
+
+    def _owned(self, film: Film) -> Tensor:
+        """What a film's tracks show, int8 [N, T, kinds]; kept as long as the film."""
+        if film not in self._owners:
+            self._owners[film] = track_truth(film).to(torch.int8)
+        return self._owners[film]
 
     def warm_up(self, studio: Studio) -> None:
         """Nothing takes long at first."""

@@ -9,7 +9,8 @@ import torch
 from miniature.grounder_training.films import Film, Order
 from miniature.grounder_training.masklets import NOTHING as NOBODY
 from miniature.grounder_training.masklets import Masklets
-from miniature.grounder_training.patch_lessons import KINDS, NOTHING, PatchLessons, patch_truth, track_truth
+from miniature.grounder_training.patch_lessons import PatchLessons, patch_truth, track_truth
+from miniature.grounder_training.shown import KINDS, NOTHING
 from miniature.long_world import make_long_clip, make_story
 from miniature.long_world.tell import act_key
 
@@ -71,7 +72,7 @@ def test_a_track_shows_its_object_where_it_is_and_nothing_where_it_is_absent_or_
     boxes[0, ::2] = torch.nan
     owner = np.array([o, NOBODY, (o + 1) % len(story.objects)])
     seen = film(story, np.zeros((len(story.objects), story.frames, 4), dtype=np.float32))
-    truth = track_truth(replace_masklets(seen, Masklets(torch.zeros(3, story.frames, 2), boxes, owner)))
+    truth = track_truth(replace_masklets(seen, Masklets(torch.zeros(3, story.frames, 2), boxes, owner, boxes.numpy())))
     assert truth.shape == (3, story.frames, len(KINDS))
     assert (truth[0, ::2] == NOTHING).all()
     assert (truth[1] == NOTHING).all()

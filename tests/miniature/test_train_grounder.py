@@ -17,8 +17,8 @@ from llm_grounder.checkpoints import load_grounder
 from miniature import eval_grounder, train_grounder
 from miniature.grounder_training.desk import Desk, write_step
 from miniature.grounder_training.films import Film, Order, Sight, Studio
-from miniature.grounder_training.patch_lessons import KINDS
 from miniature.grounder_training.settings import SMOKE
+from miniature.grounder_training.shown import KINDS
 from miniature.grounder_training.trainer import Trainer, make_grounder, read_state
 from miniature.training_steps import rate_at
 from tracksift.clips import read_inputs
@@ -174,11 +174,12 @@ def test_a_training_ended_before_its_first_step_says_that_nothing_was_kept(train
 def test_a_step_takes_short_films_at_first_and_long_ones_at_last():
     trainer = Trainer(replace(SMOKE, short_share=1.0), torch.device("cpu"))
     films = [
-        Film(Order(i, 0, seconds=seconds), torch.zeros(1), np.zeros(1)) for i, seconds in enumerate((16, 24, 16, 24))
+        Film(Order(i, 0, seconds=seconds), torch.zeros(2 * seconds, 1, 1), np.zeros(1))
+        for i, seconds in enumerate((16, 24, 16, 24))
     ]
-    assert {film.story.duration for film in trainer.choose(films, 0)} == {16}
+    assert {film.duration for film in trainer.choose(films, 0)} == {16}
     trainer.progress = 1.0
-    assert {film.story.duration for film in trainer.choose(films, 0)} == {24}
+    assert {film.duration for film in trainer.choose(films, 0)} == {24}
 
 
 def test_the_rate_warms_up_and_falls():
