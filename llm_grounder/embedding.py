@@ -141,8 +141,9 @@ class Inputs(nn.Module):
             states, there = tracks.states[rows, : of[key].frames], tracks.there[rows, : of[key].frames]
             chosen = torch.tensor([guide for _, guide in pairs]).to(device, non_blocking=True)
             logits = torch.einsum("ntw,awk->aknt", states, directions[chosen].to(states.dtype)).float()
-            for (b, _), (now, ever) in zip(pairs, logits, strict=True):
-                none[b] = Fits(now, ever, there)
+            whole = (logits[:, 1] * there).sum(-1) / there.sum(-1).clamp(min=1)  # [A, N]
+            for a, (b, _) in enumerate(pairs):
+                none[b] = Fits(logits[a, 0], whole[a], there)
         return none
 
     def _show_named(

@@ -19,17 +19,15 @@ from llm_grounder.types import Targets
 
 @dataclass(frozen=True, eq=False)
 class Fits:
-    """Logits [N, T] of one sample's tracks by the last question alone: `now`, that it holds in that frame, and `ever`,
-    that the track is meant, whenever.   there: [N, T] bool, where each track is seen.
+    """Logits of one sample's tracks by the last question alone.
+
+    now: [N, T], that it holds of each in that frame.   whole: [N], that the track is meant, whenever: a mean over the
+    frames that show it.   there: [N, T] bool, where each is seen.
     """
 
     now: Tensor
-    ever: Tensor
+    whole: Tensor
     there: Tensor
-
-    def whole(self) -> Tensor:
-        """Logits [N] of tracks: the mean of `ever` over the frames that show each."""
-        return (self.ever * self.there).sum(1) / self.there.sum(1).clamp(min=1)
 
 
 class TrackHead(nn.Module):
@@ -42,29 +40,30 @@ class TrackHead(nn.Module):
     def forward(self, tracks: Tensor, presence: Tensor, fits: Fits | None = None) -> tuple[Tensor, Tensor]:
         """Logits [N] and [] of the states [N, H] of the tracks' tokens and [H] of the presence token."""
         score = self.score(tracks).squeeze(-1)
-        return score if fits is None else score + fits.whole(), self.presence(presence).squeeze(-1)
+        return score if fits is None else score + fits.whole, self.presence(presence).squeeze(-1)
 
 
 def fit_losses(found: Sequence[Fits | None], targets: Sequence[Targets]) -> Mapping[str, Tensor]:
     """Named binary cross-entropies of what fits the words, over all tracks and frames of which it is known; {} where
     nothing is.
     """
-    parts: dict[str, list[tuple[Tensor, Tensor]]] = {"now.fits": [], "tracks.fits": []}
+    now, tracks = [], []
     for fits, target in zip(found, targets, strict=True):
-        if fits is None:
-            continue
-        if target.now is not None:
-            parts["now.fits"].append((fits.now[fits.there], target.now.to(fits.now)[fits.there]))
-        if target.tracks is not None:
-            parts["tracks.fits"].append((fits.whole(), target.tracks.to(fits.ever)))
-    losses = {}
-    for name, pairs in parts.items():
-        if pairs:
-            said, wanted = (torch.cat(part) for part in zip(*pairs, strict=True))
-            known = (~wanted.isnan()).to(said)
-            each = F.binary_cross_entropy_with_logits(said, wanted.nan_to_num(), reduction="none")
-            losses[name] = (each * known).sum() / known.sum().clamp(min=1)
-    return losses
+        if fits is not None and target.now is not None:
+            now.append((fits.now, target.now, fits.there))
+        if fits is not None and target.tracks is not None:
+            tracks.append((fits.whole, target.tracks, torch.ones_like(fits.whole)))
+    named = {"now.fits": now, "tracks.fits": tracks}
+    return {name: _weighted(*zip(*parts, strict=True)) for name, parts in named.items() if parts}
+
+
+def _weighted(said: Sequence[Tensor], wanted: Sequence[Tensor], there: Sequence[Tensor]) -> Tensor:
+    """Mean cross-entropy where something is there and known; one copy for all, and no index that waits."""
+    logits = torch.cat([part.flatten() for part in said])
+    truth = torch.cat([part.flatten().float() for part in wanted]).to(logits.device, non_blocking=True)
+    weight = torch.cat([part.flatten() for part in there]) * ~truth.isnan()
+    each = F.binary_cross_entropy_with_logits(logits, truth.nan_to_num(), reduction="none")
+    return (each * weight).sum() / weight.sum().clamp(min=1)
 
 
 def track_losses(found: Sequence[tuple[Tensor, Tensor] | None], truth: Sequence[Tensor | None]) -> Mapping[str, Tensor]:
