@@ -1,7 +1,7 @@
 """`python -m miniature.compare_devices`: a selector's training on one GPU and on several, as curves and paces.
 
-Without dropout and noise, whose dice differ between processes, both are to be the same curve but for rounding. Knows
-folders of trainings. Does not know how they are made.
+Without dropout, noise and mirror images, whose dice differ between processes, both are to be the same curve but for
+rounding. Knows folders of trainings. Does not know how they are made.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from core.charts import Panel, draw_panels
 from core.errors import TrackSiftError
 from selector.logs import TABLE
 
-PLAIN = ("dropout=0", "token_noise=0")
+PLAIN = ("dropout=0", "token_noise=0", "mirror_share=0")
 OWN = ("RANK", "LOCAL_RANK", "NODE_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 PICTURE = "devices.png"
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="rich")

@@ -19,7 +19,7 @@ EPILOG = (
     "[bold]tracksift train-selector --data world --recipe sola-tuned --out runs/sola[/]  |  "
     "[bold]tracksift train-selector --data mevis --size full --text-encoder "
     "sentence-transformers/all-roberta-large-v1 --devices 8[/]  |  "
-    "[bold]tracksift train-selector --data world --set token_noise=0.5 --seed 1 --fast-dev-run[/]"
+    "[bold]tracksift train-selector --data world --set look_noise=0.5 --seed 1 --fast-dev-run[/]"
 )
 FAST_VIDEOS = 4
 TEXTS = "texts"  # folder of the cache where features of expressions are kept

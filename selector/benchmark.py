@@ -26,7 +26,7 @@ from selector.letter import median_seconds, step, time_letter
 from selector.modules import build
 from selector.recipes import RELATIONAL, RELATIONAL_TRAINING, SOLA, TUNED_SOLA_TRAINING
 from selector.scoring import Memory, Selector
-from selector.settings import RelationalSettings, SolaSettings
+from selector.settings import BOX_WIDTH, RelationalSettings, SolaSettings
 
 
 @dataclass(frozen=True)
@@ -155,7 +155,7 @@ def make_videos(settings: BenchmarkSettings) -> list[LabelledVideo]:
     times, made = np.arange(settings.frames) / 8, []
     for v in range(settings.videos):
         values = rng.random(shape, dtype=np.float32).astype(np.float16)
-        values[..., -1] = 1
+        values[..., settings.ours.token_width + BOX_WIDTH - 1] = 1  # a mask in every frame
         sources, prompts = (Source.GRID,) * settings.tracks, (None,) * settings.tracks
         meta = VideoMeta(f"v{v}", "", (1, 1), times, len(times) / 8, "")
         tracks = VideoTracks(meta, TrackValues(values), sources, prompts, f"cache of v{v}", "0" * 64)

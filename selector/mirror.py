@@ -50,7 +50,7 @@ def mirrored_values(values: Tensor, flags: Tensor, token_width: int, geometry: i
     geometry: how many numbers of boxes and outlines follow the tokens, 8 or 19.
     """
     sign, x = torch.ones(values.shape[-1], device=values.device), token_width
-    sign[x] = -1
+    sign[x].fill_(-1)  # a number that is assigned comes from the host, which no CUDA graph takes
     if geometry > BOX_WIDTH:  # w becomes -conj(w), its power n the same times (-1)^n
         real = slice(x + BOX_WIDTH, x + geometry - 1, 2)
         odd = torch.arange(ORDERS[0], ORDERS[-1] + 1, device=values.device) % 2

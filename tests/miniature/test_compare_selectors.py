@@ -47,6 +47,18 @@ def test_every_variant_is_a_recipe_with_changes_that_it_knows():
     assert plan(VARIANTS["narrow"], 64).settings.text_width == 64
 
 
+def test_the_former_default_and_each_part_of_the_change_are_variants():
+    def told(name):
+        found = plan(VARIANTS[name], 128)
+        return found.settings.token_width, found.settings.outline, found.training.mirror_share
+
+    assert told("default") == (0, True, 0.5)
+    assert told("with-tokens") == (128, True, 0.5)
+    assert told("boxes-only") == (0, False, 0.5)
+    assert told("no-mirror") == (0, True, 0.0)
+    assert told("former") == (128, False, 0.0)
+
+
 def test_variants_are_chosen_by_name_and_defined_on_the_way():
     chosen = choose_variants("default,mine,slow,clip_zeroshot", ["mine: layers=1 dropout=0", "slow@sola: epochs=2"])
     assert [(v.name, v.recipe, v.changes) for v in chosen] == [

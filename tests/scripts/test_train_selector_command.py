@@ -5,6 +5,7 @@ import sys
 
 import pytest
 
+from miniature.compare_devices import PLAIN
 from scripts import __main__ as entry
 
 SPLITS = ("--split", "valid", "--valid-split", "valid", "--calib-split", "valid", "--device", "cpu")
@@ -55,7 +56,7 @@ def test_what_no_recipe_has_is_one_sentence(command, places, words, message):
 def test_two_processes_follow_the_loss_curve_of_one(places, tmp_path):
     """DDP of Lightning on the CPU: the processes are started from the command line, so this one must be a program."""
     program = [sys.executable, "-m", entry.__spec__.name.split(".")[0], "train-selector"]
-    same = ("--epochs", "3", "--batch", "8", "--set", "dropout=0", "--set", "token_noise=0", *SPLITS)
+    same = ("--epochs", "3", "--batch", "8", *(word for change in PLAIN for word in ("--set", change)), *SPLITS)
     tables = []
     for devices in ("1", "2"):
         out = tmp_path / devices

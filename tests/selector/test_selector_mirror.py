@@ -5,6 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from core import rle
 from core.errors import InputError
@@ -64,6 +66,28 @@ def test_mirrored_values_are_those_of_mirrored_masks():
     torch.testing.assert_close(
         mirrored_values(plain, flags, 2, 8), torch.cat([found[..., :10], found[..., -1:]], -1), atol=0, rtol=0
     )
+
+
+class Mixed(TorchDispatchMode):
+    """Names of what is asked of tensors of several devices."""
+
+    def __init__(self):
+        super().__init__()
+        self.names = []
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        if len({a.device.type for a in args if isinstance(a, torch.Tensor)}) > 1:
+            self.names.append(str(func))
+        return func(*args, **(kwargs or {}))
+
+
+def test_mirroring_takes_nothing_from_the_host_so_that_a_graph_can_hold_it():
+    with FakeTensorMode():
+        values = torch.empty(2, 3, 4, 2 + 19 + 1, device="cuda")
+        flags = torch.empty(2, dtype=torch.bool, device="cuda")
+        with Mixed() as mixed:
+            mirrored_values(values, flags, 2, 19)
+    assert mixed.names == []
 
 
 class Sides(WordEncoder):

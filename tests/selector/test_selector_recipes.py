@@ -24,6 +24,12 @@ def test_the_tuned_baseline_differs_from_the_published_one_in_rate_and_schedule_
     assert plain.sizes == tuned.sizes
 
 
+def test_ours_reads_outlines_and_mirrors_in_every_size_and_tokens_in_the_full_one():
+    for size, tokens in (("miniature", 0), ("full", 256)):
+        shape, recipe = find_recipe("default", size)
+        assert (shape.token_width, shape.outline, recipe.training.mirror_share) == (tokens, True, 0.5)
+
+
 def test_changes_go_to_whichever_settings_have_the_name():
     shape, recipe = find_recipe("sola", "miniature")
     shape, training = changed(
