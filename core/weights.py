@@ -45,6 +45,38 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     return dict(state)
 
 
+SCALE = ".scale"
+"""After a tensor's name: one number a row, by which its whole numbers are multiplied."""
+
+
+def to_bytes(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The same tensors in a quarter of the bytes: matrices as whole numbers in -127..127 with a scale a row (float16),
+    which are off by half a step at most; other floating tensors as float16.
+    """
+    out: dict[str, Tensor] = {}
+    for name, value in state.items():
+        if value.ndim < 2 or not value.is_floating_point():
+            out[name] = value.half() if value.is_floating_point() else value
+            continue
+        rows = value.float().flatten(1)
+        scale = (rows.abs().amax(1) / 127).clamp(min=1e-7).half()
+        out[name] = (rows / scale.float()[:, None]).round().clamp(-127, 127).to(torch.int8).view(value.shape)
+        out[name + SCALE] = scale
+    return out
+
+
+def from_bytes(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """What `to_bytes` made of tensors, in float32; tensors without a scale as they are."""
+    out: dict[str, Tensor] = {}
+    for name, value in state.items():
+        scale = state.get(name + SCALE)
+        if scale is not None and value.dtype == torch.int8:
+            out[name] = value.float() * scale.float().view(-1, *[1] * (value.ndim - 1))
+        elif not (name.endswith(SCALE) and name.removesuffix(SCALE) in state):
+            out[name] = value
+    return out
+
+
 def load_strictly(model: nn.Module, path: Path) -> None:
     """Fill `model` from a file whose names and shapes must match exactly (dtypes may differ).
 

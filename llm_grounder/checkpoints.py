@@ -1,7 +1,8 @@
 """A grounder as files: weights as `.safetensors`, and a record that says what it is, both in one folder.
 
 All weights of a tiny language model are kept; of a pretrained one only what was trained, and the record names the hash
-of the rest. What was saved is what is loaded, bit by bit. Knows the two files. Does not know training.
+of the rest. What was saved is what is loaded, bit by bit, unless fewer bits were asked for. Knows the two files. Does
+not know training.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from torch import Tensor
 from core.atomic import atomic_folder
 from core.errors import CheckpointError, InputError
 from core.hashing import file_sha256
-from core.weights import misfits, read_weights
+from core.weights import from_bytes, misfits, read_weights, to_bytes
 from llm_grounder.backbone import (
     Backbone,
     LoraSettings,
@@ -43,7 +44,8 @@ def save_grounder(
     """Write a grounder into `folder`, whole or not at all; returns the hash of its weights.
 
     record: JSON-able facts (encoder, training), kept under their own names.   dtype: of the floating weights in the
-    file, as they are by default.   state: all weights by name, where the grounder's own are spread over processes.
+    file, as they are by default; int8 for matrices of whole numbers with a scale a row (`core.weights.to_bytes`).
+    state: all weights by name, where the grounder's own are spread over processes.
 
     Raises:
         InputError: when the record uses a name that is taken, or holds what JSON does not.
@@ -57,9 +59,12 @@ def save_grounder(
     }
     if taken := set(record) & set(own):
         raise InputError(f"grounder's record: expected names other than {sorted(own)}, got {sorted(taken)}")
+    whole = kept_state(grounder, state)
+    if dtype is torch.int8:
+        whole, dtype = to_bytes(whole), None
     kept = {
         name: (value.to(dtype) if dtype and value.is_floating_point() else value).detach().cpu().contiguous().clone()
-        for name, value in kept_state(grounder, state).items()
+        for name, value in whole.items()
     }
     with atomic_folder(folder) as temporary:
         save_file(kept, temporary / WEIGHTS)
@@ -85,7 +90,7 @@ def load_grounder(folder: Path, device: str | torch.device = "cpu") -> tuple[Gro
         backbone = _backbone(record["backbone"], settings.spans, settings.tracks)
     except (InputError, KeyError, TypeError) as error:
         raise CheckpointError(f"{folder / RECORD}: expected the record of a grounder, got: {error}") from error
-    state = read_weights(weights)
+    state = from_bytes(read_weights(weights))
     if (sha256 := file_sha256(weights)) != record["weights_sha256"]:
         raise CheckpointError(
             f"{weights}: expected the weights {record['weights_sha256'][:12]} that its record names, got {sha256[:12]}"

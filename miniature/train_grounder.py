@@ -135,7 +135,7 @@ def finish(trainer: Trainer, run: Run, sight: Sight) -> Path:
         "curve": [line for line in lines if "held_out" in line],
     }
     folder = run.out / "grounder"
-    save_grounder(folder, trainer.average, record, torch.float16)
+    save_grounder(folder, trainer.average, record, torch.int8)
     with atomic_path(folder / "log.jsonl") as path:
         path.write_text((run.out / training_run.LOG).read_text(), encoding="utf-8")
     return folder
@@ -164,6 +164,9 @@ def main(
     until: Annotated[
         float, typer.Option(help="Stop at this share of the training; --resume goes on.", min=0.01, max=1.0)
     ] = 1.0,
+    start: Annotated[
+        Path | None, typer.Option(help="A grounder's folder of the same size, whose weights are the first.")
+    ] = None,
     resume: Annotated[bool, typer.Option(help="Go on from OUT/state.pt.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and write nothing.")] = False,
 ) -> None:
@@ -193,6 +196,8 @@ def main(
     ):
         seen = held_out("valid", videos, sight, workers=0, seconds=settings.seconds, tracks=settings.most_tracks)
         run = Run(out, began, MEASURE_EVERY, list(track(seen, "held-out films", videos)))
+        if start is not None and not resume:
+            trainer.start(start)
         prepare(trainer, studio, run, items="films", resume=resume)
         left = 60 * minutes - (time.monotonic() - began)  # for this part of the training, of which the clock wants all
         whole = left * (1 - trainer.progress) / max(until - trainer.progress, 1e-9)

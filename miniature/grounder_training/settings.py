@@ -29,8 +29,8 @@ class Settings:
     share of steps at first that take these, several times as many; it falls to nothing at the end.   look_share,
     look_films: of the training, in which the front ends alone learn what patches and tracks show, and films a step
     then.   patch_frames, patch_weight: frames a step from which they go on learning that, and what that weighs.
-    trackless_share: of the steps, which show no tracks.   average: of the weights kept.   manner: of asking and
-    answering.   mixture: of tasks.
+    text_weight: of the loss of words, which those of moments and boxes would drown.   trackless_share: of the steps,
+    which show no tracks.   average: of the weights kept.   manner: of asking and answering.   mixture: of tasks.
     """
 
     seed: int = 0
@@ -68,6 +68,7 @@ class Settings:
     look_films: int = 24
     patch_frames: int = 256
     patch_weight: float = 0.5
+    text_weight: float = 4.0
     trackless_share: float = 0.15
     rate: float = 1e-3
     warm_up: int = 300

@@ -24,7 +24,8 @@ from core.atomic import atomic_path
 from core.devices import autocast
 from core.errors import CheckpointError
 from llm_grounder.backbone import make_tokenizer, tiny_backbone
-from llm_grounder.grounder import Grounder
+from llm_grounder.checkpoints import load_grounder
+from llm_grounder.grounder import WEIGHTS, Grounder
 from llm_grounder.masklets import read_tracks
 from llm_grounder.optimiser import TrainingSettings, make_optimizer
 from llm_grounder.types import Task
@@ -65,6 +66,7 @@ class Trainer:
         self.asked: Counter[str] = Counter()
         self.spent = dict.fromkeys(("step", "samples", "launch"), 0.0)
         self._before: float | None = None
+        self.started = False
         recipe = TrainingSettings(
             rate=settings.rate, head_rate=settings.rate, weight_decay=settings.weight_decay, seed=settings.seed
         )
@@ -96,7 +98,7 @@ class Trainer:
         begun = time.perf_counter()
         self.spent["step"] += begun - (begun if self._before is None else self._before)
         self._before = begun
-        if not self.step:
+        if not self.step and not self.started:
             self._fit(studio.films)
         return self._look(studio) if self.looking else self._learn(studio)
 
@@ -124,7 +126,7 @@ class Trainer:
         learnt = self.step - self.looked
         self._set_rate(rate_at(self.settings, learnt, self.progress))
         with autocast(self.device):
-            losses = self.grounder.losses(step.samples, laid=step.laid)
+            losses = self.grounder.losses(step.samples, {**WEIGHTS, "text": self.settings.text_weight}, laid=step.laid)
             rng = np.random.default_rng([self.settings.seed, self.step, 2])
             shown = self._show(step.films, rng, self.settings.patch_frames)
             losses["shown"] = torch.stack(list(shown.values())).sum()
@@ -241,6 +243,20 @@ class Trainer:
         }
         with atomic_path(path) as temporary:
             torch.save(_plain(state), temporary)
+
+    def start(self, folder: Path) -> None:
+        """Take the first weights from a grounder's folder.
+
+        Raises:
+            CheckpointError: where it cannot be read, or holds a grounder of other settings or words.
+        """
+        found, _ = load_grounder(folder, self.device)
+        own, other = ((g.backbone.tokenizer.get_vocab(), g.backbone.facts["shape"]) for g in (self.grounder, found))
+        if found.settings != self.settings.grounder or own != other:
+            raise CheckpointError(f"--start {folder}: expected a grounder of the same size and words, got another")
+        for model in (self.grounder, self.average):
+            model.load_state_dict(found.state_dict())
+        self.started = True
 
     def restore(self, path: Path) -> None:
         """Go on from a saved state.

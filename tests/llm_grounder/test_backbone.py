@@ -140,6 +140,19 @@ def test_weights_kept_small_are_what_is_loaded(tmp_path):
     assert torch.equal(loaded.span_head.score.weight, wanted)
 
 
+def test_weights_kept_as_bytes_are_loaded_nearly_as_they_were(tmp_path):
+    whole = tiny_grounder()
+    save_grounder(tmp_path / "g", whole, {}, dtype=torch.int8)
+    loaded, record = load_grounder(tmp_path / "g")
+    assert {p.dtype for p in loaded.parameters()} == {torch.float32}
+    for name, value in whole.state_dict().items():
+        torch.testing.assert_close(loaded.state_dict()[name], value, atol=0.02, rtol=0.02)
+    assert load_grounder(tmp_path / "g")[1]["weights_sha256"] == record["weights_sha256"]
+    save_grounder(tmp_path / "half", whole, {}, dtype=torch.float16)
+    sizes = [(tmp_path / name / "grounder.safetensors").stat().st_size for name in ("g", "half")]
+    assert sizes[0] < 0.8 * sizes[1]
+
+
 @pytest.mark.parametrize("damage", ["missing", "other weights", "cut", "no json", "format", "settings", "more"])
 def test_a_damaged_checkpoint_is_one_sentence(tmp_path, damage):
     place = tmp_path / "g"

@@ -8,6 +8,7 @@ import torch
 
 from core.errors import InputError
 from llm_grounder.masklets import LEAST, TrackFrontEnd, read_tracks
+from llm_grounder.types import Role, Turn
 from tests.llm_grounder.tiny_grounder import make_clip, make_sample, tiny_grounder
 
 CPU = torch.device("cpu")
@@ -126,3 +127,38 @@ def test_all_that_reads_tracks_learns_from_a_batch_of_clips_with_and_without_any
     own = {name: p.grad for name, p in grounder.named_parameters() if name.startswith(reading)}
     assert [name for name, gradient in own.items() if gradient is None or not gradient.abs().sum() > 0] == []
     assert {name.split(".")[1] for name in own} == {"tracks", "track_slots", "nobody", "object"}
+
+
+def test_what_fits_the_words_is_told_of_each_sample_by_its_last_question():
+    grounder = tiny_grounder(compressor="guided")
+    one, two, none = make_sample(6, 2, 0), make_sample(9, 3, 2), make_sample(4, 0, 1)
+    other = replace(one, turns=(Turn(0.0, Role.USER, "a blue ring circles"), *one.turns[1:]))
+    samples = [none, two, one, other]
+    layouts, batch = grounder.lay_out(samples)
+    fits = grounder.inputs.fits(batch, layouts, [sample.clip for sample in samples], grounder.backbone)
+    assert fits[0] is None
+    for found, sample in zip(fits[1:], samples[1:], strict=True):
+        assert found.now.shape == found.there.shape == (sample.clip.tracks, sample.clip.frames)
+        assert torch.equal(found.there, ~sample.clip.track_boxes[..., 0].isnan())
+        assert found.whole.shape == (sample.clip.tracks,)
+    assert not torch.allclose(fits[2].now, fits[3].now)  # of the same clip, asked otherwise
+    alone = grounder.inputs.fits(*reversed(grounder.lay_out([two])), [two.clip], grounder.backbone)[0]
+    torch.testing.assert_close(alone.now, fits[1].now, atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(alone.whole, fits[1].whole, atol=1e-5, rtol=1e-5)
+
+
+def test_a_track_that_is_named_is_seen_where_its_name_stands():
+    grounder, sample = tiny_grounder(compressor="guided"), make_sample(6, 2, 0)
+    named = replace(sample, turns=(Turn(0.0, Role.USER, "follow <track_1>"), *sample.turns[1:]))
+    moved = replace(
+        named, clip=replace(named.clip, track_tokens=named.clip.track_tokens + torch.tensor([0.0, 1.0]).view(2, 1, 1))
+    )
+    fits = []
+    for each in (named, moved):
+        layouts, batch = grounder.lay_out([each])
+        assert layouts[0].named[:, 1].tolist() == [1]
+        assert batch.ids[0, layouts[0].named[0, 0]] == grounder.backbone.ids["<track_1>"]
+        fits.append(grounder.inputs.fits(batch, layouts, [each.clip], grounder.backbone)[0])
+    assert torch.equal(fits[0].there, fits[1].there)
+    assert not torch.allclose(fits[0].now[0], fits[1].now[0])  # the other track, which has not changed, fits otherwise
+    assert not grounder.lay_out([sample])[0][0].named.numel()

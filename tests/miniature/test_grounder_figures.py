@@ -15,7 +15,7 @@ from miniature.grounder_training.answers import blind, oracle, shuffled
 from miniature.grounder_training.attributes import read_attributes
 from miniature.grounder_training.figures import score
 from miniature.grounder_training.films import Order, Sight, Studio, develop, shoot
-from miniature.grounder_training.lessons import MIXTURE, clip_of, description, draw, lessons_of, texts_of
+from miniature.grounder_training.lessons import MIXTURE, acting, clip_of, description, draw, lessons_of, texts_of
 from miniature.long_world import make_long_clip, make_story
 from miniature.splits import LONG_SPLITS
 from tracksift.models import Models
@@ -77,6 +77,27 @@ def test_every_task_is_asked_and_has_a_truth(films):
         assert {example.request.task for example in found} == {task}
     rng = np.random.default_rng(0)
     assert {draw(rng, film.story, film.boxes, MIXTURE).request.task for _ in range(200)} == set(MIXTURE)
+
+
+def test_those_act_whom_a_moment_s_words_describe_while_they_do():
+    kinds = set()
+    for seed in range(SEED, SEED + 6):
+        story = make_story(seed)
+        boxes = np.random.default_rng(seed).random((len(story.objects), story.frames, 4), dtype=np.float32)
+        for moment in story.moments:
+            found, times = acting(story, boxes, moment), np.arange(story.frames) / 2
+            there = ~np.isnan(found[..., 0])
+            assert there.shape == (len(moment.object_ids), story.frames)
+            inside = ((times[:, None] >= moment.windows[:, 0]) & (times[:, None] < moment.windows[:, 1])).any(1)
+            if moment.kind == "order":  # which time it is is not said by what is seen
+                assert there.any(0)[inside].all()
+            else:
+                assert (there.any(0) == inside).all()
+            for m, name in enumerate(moment.object_ids):
+                own = next(o for o, thing in enumerate(story.objects) if thing.id == name)
+                assert np.array_equal(found[m, there[m]], boxes[own, there[m]])
+            kinds.add(moment.kind)
+    assert kinds == {"event", "act", "presence", "order"}
 
 
 def test_a_blind_clip_shows_nothing(films):

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 import torch
 
-from core.errors import InputError, StoppedError
+from core.errors import CheckpointError, InputError, StoppedError
 from core.images import load_image_encoder
-from llm_grounder.checkpoints import load_grounder
+from llm_grounder.checkpoints import load_grounder, save_grounder
 from miniature import eval_grounder, train_grounder
 from miniature.grounder_training.desk import Desk, write_step
 from miniature.grounder_training.films import Film, Order, Sight, Studio
@@ -120,6 +120,24 @@ def test_samples_written_by_another_process_are_those_written_here(studio):
                 )
             ours, theirs = (trainer.grounder.losses(step.samples, laid=step.laid) for step in (here, there))
             assert {n: v.item() for n, v in ours.items()} == {n: v.item() for n, v in theirs.items()}
+
+
+def test_a_training_may_start_from_a_grounder_of_the_same_size_and_words(studio, tmp_path):
+    first = Trainer(SMOKE, torch.device("cpu"))
+    first.advance(studio)
+    save_grounder(tmp_path / "first", first.average, {})
+    later = Trainer(replace(SMOKE, seed=1), torch.device("cpu"))
+    later.start(tmp_path / "first")
+    for model in (later.grounder, later.average):
+        for name, value in first.average.state_dict().items():
+            assert torch.equal(model.state_dict()[name], value)
+    mean = later.grounder.inputs.tracks.mean.clone()
+    studio.films.reverse()
+    later.advance(studio)
+    assert torch.equal(later.grounder.inputs.tracks.mean, mean)  # tracks' values are read as they were
+    other = Trainer(replace(SMOKE, grounder=replace(SMOKE.grounder, spans=3)), torch.device("cpu"))
+    with pytest.raises(CheckpointError, match="same size and words"):
+        other.start(tmp_path / "first")
 
 
 @pytest.mark.slow

@@ -123,6 +123,18 @@ def test_who_is_followed_is_learnt_from_tracks_where_there_are_any(request_):
     assert torch.equal(without.targets.boxes.nan_to_num(-1), learnt.targets.boxes.nan_to_num(-1))
 
 
+def test_what_holds_of_each_track_and_frame_is_learnt_from_boxes_of_those_who_act():
+    acting = np.full((2, 8, 4), np.nan)
+    acting[0, :3], acting[1, 5:] = LEFT, RIGHT
+    truth = Truth(spans=np.array([[0.0, 4.0]]), box_times=np.arange(8) / 2, acting=acting)
+    seen, request = clip_with_tracks(LEFT, (0.4, 0.0, 0.6, 1.0), RIGHT), Request(Task.MOMENTS, "a star spins")
+    learnt = lesson(seen, request, truth, Manner(), np.random.default_rng(0)).targets
+    assert learnt.now.tolist() == [[1] * 3 + [0] * 5, [0] * 8, [0] * 5 + [1] * 3]
+    assert learnt.tracks.tolist() == [1, 0, 1]
+    without = lesson(clip(), request, truth, Manner(), np.random.default_rng(0)).targets
+    assert (without.now, without.tracks) == (None, None)
+
+
 def test_tracks_are_not_asked_about_where_nobody_is_followed():
     seen = clip_with_tracks(LEFT, RIGHT)
     assert question(seen, Request(Task.MOMENTS, "a star"), Manner()).reads == (Read.SPANS,)
