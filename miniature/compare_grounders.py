@@ -29,7 +29,7 @@ from llm_grounder.compressors import count_tokens
 from llm_grounder.types import Task
 from miniature.eval_grounder import BLIND, GROUNDER, held_out, measure
 from miniature.grounder_training.films import Film, Order, Sight, Studio
-from miniature.grounder_training.settings import FULL, SMOKE, Settings
+from miniature.grounder_training.settings import FULL, SMOKE, TRACK_WIDTH, Settings
 from miniature.grounder_training.trainer import Trainer
 from miniature.sam2_training.schedule import Clock
 from miniature.training_run import check_loss
@@ -37,7 +37,7 @@ from tracksift.models import WEIGHTS
 
 CHECK_EVERY: Final = 20
 SPLIT: Final = "valid"
-VARIANTS: Final[Mapping[str, Mapping[str, str]]] = {
+VARIANTS: Final[Mapping[str, Mapping[str, str | int]]] = {
     "span queries, pointer": {},
     "span queries, mlp": {"span_rule": "mlp"},
     "words": {"windows": "words"},
@@ -46,8 +46,10 @@ VARIANTS: Final[Mapping[str, Mapping[str, str]]] = {
     "t_selector": {"compressor": "t_selector"},
     "average": {"compressor": "average"},
     "none": {"compressor": "none"},
+    "tracks too": {"track_width": TRACK_WIDTH},
 }
-"""What differs from the first, which has guided slots: first the read-outs, then the compressors."""
+"""What differs from the first, which has guided slots and reads patches alone: first the read-outs, then the
+compressors, then what is read."""
 COLUMNS: Final = ("R1@0.5", "R1@0.7", "mAP", "R1@0.5 blind", "tokens a video", "ms a request", "steps", "ms a step")
 EPILOG = (
     "Examples: [bold]python -m miniature.compare_grounders --out runs/compared --minutes 1[/]  |  "
@@ -61,7 +63,7 @@ def compared(size: str) -> Settings:
     sizes = {"full": FULL, "smoke": SMOKE}
     if size not in sizes:
         raise InputError(f"--size: expected one of {', '.join(sizes)}, got {size!r}")
-    base = sizes[size]
+    base = replace(sizes[size], grounder=replace(sizes[size].grounder, track_width=0))
     settings = replace(base, mixture={Task.MOMENTS: 1.0}, short=None, refresh=0, warm_up=min(base.warm_up, 100))
     if size == "smoke":
         return settings
@@ -69,7 +71,7 @@ def compared(size: str) -> Settings:
     return replace(settings, grounder=inside, grid=8, seconds=60, pool=512, first=512, average=0.99)
 
 
-def variant(base: Settings, changes: Mapping[str, str]) -> Settings:
+def variant(base: Settings, changes: Mapping[str, str | int]) -> Settings:
     """The shared settings with one of VARIANTS' changes."""
     inside: dict[str, Any] = {name: value for name, value in changes.items() if name != "windows"}
     windows: Any = changes.get("windows", base.manner.windows)
@@ -134,12 +136,13 @@ def main(
     check_folder(out)
     torch.set_float32_matmul_precision("high")
     sight = Sight(load_image_encoder(str(WEIGHTS / "clip"), place), base.grid, base.tiles)
-    like = Order(0, 0, seconds=base.seconds, most=base.most)
+    tracks = base.grounder.tracks
+    like = Order(0, 0, seconds=base.seconds, most=base.most, tracks=tracks)
     with closing(Studio(base.pool, sight, workers=workers, like=like)) as studio:
         with progress_bar("films made", base.first) as tell:
             for count in studio.wait_for(base.first):
                 tell(min(count, base.first), base.first)
-        films = list(held_out(SPLIT, videos, sight, workers=workers, seconds=base.seconds))
+        films = list(held_out(SPLIT, videos, sight, workers=workers, seconds=base.seconds, tracks=tracks))
     found: dict[str, dict[str, float]] = {}
     with progress_bar("grounders", len(chosen)) as tell:
         for name in chosen:

@@ -34,9 +34,10 @@ def test_variants_differ_from_the_first_in_what_they_are_named_after():
     assert [made[name].manner.windows for name in ("words", "frames' relevance", "slots")] == [
         "words", "relevance", "spans",
     ]  # fmt: skip
-    compressors = [made[name].grounder.compressor for name in list(VARIANTS)[4:]]
+    compressors = [made[name].grounder.compressor for name in list(VARIANTS)[4:8]]
     assert compressors == ["slots", "t_selector", "average", "none"]
     assert base.grounder.compressor == "guided"
+    assert (base.most_tracks, made["tracks too"].most_tracks) == (0, base.grounder.tracks)
 
 
 def test_unknown_names_are_refused_before_anything_is_drawn(run, tmp_path):
