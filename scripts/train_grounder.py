@@ -98,7 +98,8 @@ def main(
     inputs = Inputs(hashed, grid, tiles, per_second, motion, tracks, track_numbers)
     material = gather([read_data_flag(text) for text in data or ()], cache, found, inputs, limit)
     changes = dict(found.settings) | ({} if visual_tokens is None else {"visual_tokens": visual_tokens})
-    changes |= {"track_width": material.track_width, "tracks": tracks} if tracks else {}
+    if tracks:  # what a track does lies in several frames
+        changes |= {"track_width": material.track_width, "tracks": tracks, "object_layers": 2, "object_reach": 4}
     visual = min(int(changes.pop("visual_tokens", 4)), material.patches)
     shape = GrounderSettings(
         material.width, material.patches, visual_tokens=visual, patch_width=patch_width, patch_layers=patch_layers,

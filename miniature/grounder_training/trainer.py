@@ -14,7 +14,6 @@ from copy import deepcopy
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
-from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
@@ -26,22 +25,18 @@ from core.errors import CheckpointError
 from llm_grounder.backbone import make_tokenizer, tiny_backbone
 from llm_grounder.checkpoints import load_grounder
 from llm_grounder.grounder import WEIGHTS, Grounder
-from llm_grounder.masklets import read_tracks
 from llm_grounder.optimiser import TrainingSettings, make_optimizer
 from llm_grounder.types import Task
 from miniature import training_steps
 from miniature.grounder_training.desk import Desk
 from miniature.grounder_training.films import FIRST_SEED, Film, Studio
-from miniature.grounder_training.lessons import clip_of, texts_of
-from miniature.grounder_training.patch_lessons import PatchLessons, patch_truth, track_truth
+from miniature.grounder_training.lessons import texts_of
 from miniature.grounder_training.settings import Settings
-from miniature.grounder_training.shown import NOTHING
+from miniature.grounder_training.showing import STRETCH, Showing
 from miniature.long_world import make_story
 from miniature.training_steps import follow, rate_at
-from tracksift.clips import see
 
 CLIP_NORM = 1.0
-STRETCH = 64  # frames of a film in which the front end learns what patches show, at most
 WRITERS = 4  # processes, each of which writes a few steps a second
 TEXTS = 120  # stories whose words make the vocabulary
 
@@ -70,21 +65,16 @@ class Trainer:
         recipe = TrainingSettings(
             rate=settings.rate, head_rate=settings.rate, weight_decay=settings.weight_decay, seed=settings.seed
         )
-        lessons = {"patches": settings.grounder.visual_width}
-        if settings.grounder.track_width:
-            lessons["tracks"] = settings.grounder.object_width
-        self.lessons = nn.ModuleDict({name: PatchLessons(width) for name, width in lessons.items()}).to(device)
+        self.showing = Showing(settings, self.grounder).to(device)
         self.optimizer = make_optimizer(self.grounder, recipe, fused=device.type == "cuda")
-        self.optimizer.add_param_group({"params": list(self.lessons.parameters()), "weight_decay": 0.0})
+        self.optimizer.add_param_group({"params": list(self.showing.parameters()), "weight_decay": 0.0})
         self._learnt = list(self.grounder.parameters())
         self._kept = [parameter.detach() for parameter in self.average.parameters()]
         # Of the front ends alone; copies of all weights, of which most wait, would cost more than their steps.
         self._seeing, self._kept_seeing = (
-            [parameter for name in lessons for parameter in model.inputs.get_submodule(name).parameters()]
+            [parameter for name in self.showing.seen for parameter in model.inputs.get_submodule(name).parameters()]
             for model in (self.grounder, self.average)
         )
-        self._truths: WeakKeyDictionary[Film, Tensor] = WeakKeyDictionary()
-        self._owners: WeakKeyDictionary[Film, Tensor] = WeakKeyDictionary()
         processes = (WRITERS if device.type == "cuda" else 0) if writers is None else writers
         self._desk = Desk(settings, self.grounder, make_grounder, processes)
 
@@ -110,7 +100,7 @@ class Trainer:
         films = [studio.films[int(at)] for at in rng.choice(len(studio.films), count, replace=False)]
         self._set_rate(rate_at(settings, self.looked, self.progress / settings.look_share))
         with autocast(self.device):
-            losses = self._show(films, rng, count * STRETCH)
+            losses = self.showing.losses(films, rng, count * STRETCH, words=False)
             total = torch.stack(list(losses.values())).sum()
         total.backward()  # type: ignore[no-untyped-call]
         self._finish_step(self._seeing, self._kept_seeing, self.looked)
@@ -128,7 +118,7 @@ class Trainer:
         with autocast(self.device):
             losses = self.grounder.losses(step.samples, {**WEIGHTS, "text": self.settings.text_weight}, laid=step.laid)
             rng = np.random.default_rng([self.settings.seed, self.step, 2])
-            shown = self._show(step.films, rng, self.settings.patch_frames)
+            shown = self.showing.losses(step.films, rng, self.settings.patch_frames, words=True)
             losses["shown"] = torch.stack(list(shown.values())).sum()
         total: Any = losses["total"] + self.settings.patch_weight * losses["shown"]
         total.backward()
@@ -144,7 +134,7 @@ class Trainer:
 
     def _finish_step(self, learnt: Sequence[nn.Parameter], kept: Sequence[Tensor], number: int) -> None:
         """From gradients to weights and their average."""
-        torch.nn.utils.clip_grad_norm_([*learnt, *self.lessons.parameters()], CLIP_NORM, foreach=True)
+        torch.nn.utils.clip_grad_norm_([*learnt, *self.showing.parameters()], CLIP_NORM, foreach=True)
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
         follow(list(kept), [p.detach() for p in learnt], self.settings.average, number)
@@ -180,49 +170,10 @@ class Trainer:
     def _fit(self, films: Sequence[Film]) -> None:
         """Tracks' values are taken as multiples of their spread in the first films."""
         shown = [film.masklets for film in films if film.masklets is not None]
-        if "tracks" in self.lessons and shown:
+        if "tracks" in self.showing.seen and shown:
             values = torch.cat([each.values[~each.boxes[..., 0].isnan()] for each in shown])
             for model in (self.grounder, self.average):
                 model.inputs.tracks.fit(values)
-
-    def _show(self, films: Sequence[Film], rng: np.random.Generator, most: int) -> dict[str, Tensor]:
-        """What front ends say of a stretch of frames of a few of the films, `most` frames in all, and of all tracks."""
-        length = min(STRETCH, *(film.frames for film in films))
-        seen, truth = [], []
-        for film in films[: max(1, most // length)]:
-            start = int(rng.integers(film.frames - length + 1))
-            frames = slice(start, start + length)
-            seen.append(film.patches[frames])
-            truth.append(self._truth(film)[frames])
-        # In float32, since autocast to bfloat16 knows no float16.
-        clips = torch.stack([see(patches.float(), self.settings.motion) for patches in seen])
-        patches = self.grounder.inputs.patches(clips)
-        losses: dict[str, Tensor] = self.lessons["patches"](patches.flatten(0, 1), torch.cat(truth).long())
-        if "tracks" in self.lessons:
-            clips_with = [clip_of(film, motion=False) for film in films]
-            states = read_tracks(self.grounder.inputs.tracks, clips_with, self.device).states
-            told = [self._owned(film) for film in films]
-            owned = torch.full((*states.shape[:2], told[0].shape[-1]), NOTHING, device=self.device)
-            row = 0
-            for each in told:
-                owned[row : row + len(each), : each.shape[1]] = each
-                row += len(each)
-            own: dict[str, Tensor] = self.lessons["tracks"](states, owned)
-            losses |= {f"tracks.{name}": value for name, value in own.items()}
-        return losses
-
-    def _truth(self, film: Film) -> Tensor:
-        """What a film's patches show, int8 [T, P, kinds]; kept as long as the film."""
-        if film not in self._truths:
-            truth = patch_truth(film, slice(0, film.frames), self.settings.grid)
-            self._truths[film] = truth.to(torch.int8)
-        return self._truths[film]
-
-    def _owned(self, film: Film) -> Tensor:
-        """What a film's tracks show, int8 [N, T, kinds]; kept as long as the film."""
-        if film not in self._owners:
-            self._owners[film] = track_truth(film).to(torch.int8)
-        return self._owners[film]
 
     def warm_up(self, studio: Studio) -> None:
         """Nothing takes long at first."""
@@ -232,7 +183,7 @@ class Trainer:
         state = {
             "model": self.grounder.state_dict(),
             "average": self.average.state_dict(),
-            "lessons": self.lessons.state_dict(),
+            "showing": self.showing.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "settings": asdict(self.settings),
             "step": self.step,
@@ -271,7 +222,7 @@ class Trainer:
             )
         self.grounder.load_state_dict(state["model"])
         self.average.load_state_dict(state["average"])
-        self.lessons.load_state_dict(state["lessons"])
+        self.showing.load_state_dict(state["showing"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.step, self.looked = state["step"], state["looked"]
         self.progress, self.drawn = state["progress"], state["drawn"]
