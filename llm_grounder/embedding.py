@@ -79,14 +79,17 @@ class Inputs(nn.Module):
 
     def forward(
         self, batch: Batch, layouts: Sequence[Layout], clips: Sequence[Clip], backbone: Backbone
-    ) -> Tensor:  # fmt: skip
-        """Embeddings [B, L, H] of a batch, on the backbone's device and in its dtype."""
+    ) -> tuple[Tensor, list[Fits | None]]:  # fmt: skip
+        """Embeddings [B, L, H] of a batch, on the backbone's device and in its dtype; how well each sample's tracks fit
+        its last question, None of samples without tracks or questions, and of all where no slots look at tracks.
+        """
         device = backbone.row_of.device
         # Small copies that waited for the device, here and below, would keep it from ever having work ahead.
         embeds = backbone.embed(batch.ids.to(device, non_blocking=True))
         groups = [layout.groups.tolist() for layout in layouts]
         marked = [layout.frame[layout.frame_at] for layout in layouts]
         tracks = read_tracks(self.tracks, clips, device) if self.object is not None else None
+        fits: list[Fits | None] = [None] * len(layouts)
         if tracks is not None:
             embeds = _put(embeds, batch.ids == backbone.ids[OBJECT], self.objects(layouts, clips, tracks, backbone))
             embeds = self._show_named(embeds, batch, layouts, clips, tracks)
@@ -99,6 +102,7 @@ class Inputs(nn.Module):
             made = guided(self.compressor, seen, clips, groups, self.settings.group, steering)
             if tracks is not None and self.track_slots is not None:
                 steering = replace(steering, directions=self.track_slots.directions(guides))
+                fits = self._fits(steering.directions, layouts, clips, tracks)
                 beside = tracks_beside(seen, clips, tracks, self.nobody)
                 own = guided(self.track_slots, beside, clips, groups, self.settings.group, steering)
                 made = torch.cat([made, own.to(made.dtype)], -1)
@@ -111,23 +115,12 @@ class Inputs(nn.Module):
             times = np.concatenate([clip.times[t.numpy()] for clip, t in zip(clips, marked, strict=True)])
             spelt = self.composed(self.digits(backbone.rows_of(TIME_TOKENS).float(), times))
             embeds = _put(embeds, batch.ids == backbone.ids[FRAME], spelt, more=True)
-        return embeds
+        return embeds, fits
 
-    def fits(
-        self, batch: Batch, layouts: Sequence[Layout], clips: Sequence[Clip], backbone: Backbone
+    def _fits(
+        self, directions: Tensor, layouts: Sequence[Layout], clips: Sequence[Clip], tracks: TrackStates
     ) -> list[Fits | None]:  # fmt: skip
-        """How well each sample's tracks fit its last question, by the first two of the slots that look at tracks.
-
-        None of samples without tracks or questions, and of all where no slots look at tracks.
-        """
-        none: list[Fits | None] = [None] * len(layouts)
-        if self.track_slots is None or self.guide is None or not any(clip.tracks for clip in clips):
-            return none
-        device = backbone.row_of.device
-        tracks = read_tracks(self.tracks, clips, device)
-        embeds = backbone.embed(batch.ids.to(device, non_blocking=True))
-        embeds = self._show_named(embeds, batch, layouts, clips, tracks)
-        directions = self.track_slots.directions(self.guide(embeds, batch.start, layouts))
+        """By the first two slots of the directions [U, W, K] that questions give those that look at tracks."""
         directions = directions[..., [0, min(1, directions.shape[-1] - 1)]]
         asked: dict[int, list[tuple[int, int]]] = {}  # of each clip, its samples with the guide of their last question
         guides = 0
@@ -135,16 +128,16 @@ class Inputs(nn.Module):
             guides += len(layout.turns)
             if len(layout.turns) and clip.tracks:
                 asked.setdefault(id(clip), []).append((b, guides))
-        of = {id(clip): clip for clip in clips}
+        of, found = {id(clip): clip for clip in clips}, list[Fits | None]([None] * len(layouts))
         for key, pairs in asked.items():
             rows = slice(tracks.first[key], tracks.first[key] + of[key].tracks)
             states, there = tracks.states[rows, : of[key].frames], tracks.there[rows, : of[key].frames]
-            chosen = torch.tensor([guide for _, guide in pairs]).to(device, non_blocking=True)
+            chosen = torch.tensor([guide for _, guide in pairs]).to(states.device, non_blocking=True)
             logits = torch.einsum("ntw,awk->aknt", states, directions[chosen].to(states.dtype)).float()
             whole = (logits[:, 1] * there).sum(-1) / there.sum(-1).clamp(min=1)  # [A, N]
             for a, (b, _) in enumerate(pairs):
-                none[b] = Fits(logits[a, 0], whole[a], there)
-        return none
+                found[b] = Fits(logits[a, 0], whole[a], there)
+        return found
 
     def _show_named(
         self, embeds: Tensor, batch: Batch, layouts: Sequence[Layout], clips: Sequence[Clip], tracks: TrackStates

@@ -24,7 +24,7 @@ from llm_grounder.pieces import Piece, Template
 from llm_grounder.readouts.boxes import BoxHead, BoxOutput, box_losses
 from llm_grounder.readouts.frames import HEADS, FrameHead, frame_losses
 from llm_grounder.readouts.spans import SpanHead, span_losses
-from llm_grounder.readouts.tracks import TrackHead, fit_losses, track_losses
+from llm_grounder.readouts.tracks import Fits, TrackHead, fit_losses, track_losses
 from llm_grounder.replies import Outputs, replies_of
 from llm_grounder.segments import windowed
 from llm_grounder.sequence import Batch, Layout, arrange, collate, lay_out
@@ -84,8 +84,8 @@ class Grounder(nn.Module):
         if unknown := set(weights) - set(WEIGHTS):
             raise InputError(f"loss weights: expected names among {sorted(WEIGHTS)}, got {sorted(unknown)}")
         layouts, batch = laid or self.lay_out(samples)
-        states, _ = self.read(samples, layouts, batch, window=window)
-        out = self.heads(samples, layouts, batch, states)
+        states, fits, _ = self.read(samples, layouts, batch, window=window)
+        out = self.heads(samples, layouts, batch, states, fits)
         terms: dict[str, Tensor] = {}
         if (batch.labels >= 0).any():
             terms["text"] = self._text_loss(batch, states)
@@ -108,8 +108,8 @@ class Grounder(nn.Module):
     def outputs(self, samples: Sequence[Sample], window: Window | None = None) -> list[Reply]:
         """What the heads say, without words.   window: as in `losses`."""
         layouts, batch = self.lay_out(samples)
-        states, _ = self.read(samples, layouts, batch, window=window)
-        return replies_of(samples, self.heads(samples, layouts, batch, states))
+        states, fits, _ = self.read(samples, layouts, batch, window=window)
+        return replies_of(samples, self.heads(samples, layouts, batch, states, fits))
 
     @torch.no_grad()
     def generate(
@@ -121,8 +121,8 @@ class Grounder(nn.Module):
         processors: of each sample, called with what it has said so far [1, n] (n is 0 at first) and the logits [1, V].
         """
         layouts, batch = self.lay_out(samples, answer=True)
-        states, past = self.read(samples, layouts, batch, use_cache=True)
-        replies = replies_of(samples, self.heads(samples, layouts, batch, states))
+        states, fits, past = self.read(samples, layouts, batch, use_cache=True)
+        replies = replies_of(samples, self.heads(samples, layouts, batch, states, fits))
         rules = [list(processors(sample)) if processors is not None else [] for sample in samples]
         said = decode(
             self.backbone,
@@ -144,13 +144,16 @@ class Grounder(nn.Module):
     def read(
         self, samples: Sequence[Sample], layouts: Sequence[Layout], batch: Batch, *, window: Window | None = None,
         use_cache: bool = False,
-    ) -> tuple[Tensor, Any]:  # fmt: skip
-        """Last states [B, L, H] of a batch, and keys and values, or None.   window: as in `losses`."""
-        embeds = self.inputs(batch, layouts, [sample.clip for sample in samples], self.backbone)
+    ) -> tuple[Tensor, list[Fits | None], Any]:  # fmt: skip
+        """Last states [B, L, H] of a batch, what fits the questions, and keys and values, or None.
+
+        window: as in `losses`.
+        """
+        embeds, fits = self.inputs(batch, layouts, [sample.clip for sample in samples], self.backbone)
         if window is None and not use_cache and not any(batch.start):
             # What is filled up comes last, where nothing real sees it: plain causal attention is several times faster.
             states, nothing = self.backbone(embeds)
-            return states, nothing
+            return states, fits, nothing
         mask, positions = batch.real, batch.positions
         if window is not None:
             mask, positions = windowed(layouts, batch, window)
@@ -160,28 +163,29 @@ class Grounder(nn.Module):
             positions.to(self.device, non_blocking=True),
             use_cache=use_cache,
         )
-        return states, past
+        return states, fits, past
 
     def embed(self, pieces: Sequence[Piece], clip: Clip) -> tuple[Tensor, Layout]:
         """Embeddings [1, L, H] of pieces alone, which follow others; frames and tracks in them are those of `clip`."""
         layout = lay_out(pieces, self.template)
         batch = collate([layout], self.backbone.ids[CLOSE])
-        return self.inputs(batch, [layout], [clip], self.backbone), layout
+        return self.inputs(batch, [layout], [clip], self.backbone)[0], layout
 
     def heads(
-        self, samples: Sequence[Sample], layouts: Sequence[Layout], batch: Batch, states: Tensor
+        self, samples: Sequence[Sample], layouts: Sequence[Layout], batch: Batch, states: Tensor,
+        fits: list[Fits | None],
     ) -> Outputs:  # fmt: skip
         """All read-outs of the states [B, L, H], in float32 under autocast too: bfloat16 has 256 places for a box."""
         with torch.autocast(states.device.type, enabled=False):
-            return self._heads(samples, layouts, batch, states.float())
+            return self._heads(samples, layouts, batch, states.float(), fits)
 
     def _heads(
-        self, samples: Sequence[Sample], layouts: Sequence[Layout], batch: Batch, states: Tensor
+        self, samples: Sequence[Sample], layouts: Sequence[Layout], batch: Batch, states: Tensor,
+        fits: list[Fits | None],
     ) -> Outputs:  # fmt: skip
         frames = _at(states, batch, [layout.frame_at for layout in layouts])  # of all samples, one after another
         sizes = [len(layout.frame_at) for layout in layouts]
         tracks: list[tuple[Tensor, Tensor] | None] = [None] * len(layouts)
-        fits = self.inputs.fits(batch, layouts, [sample.clip for sample in samples], self.backbone)
         if self.track_head is not None:
             for b, layout in enumerate(layouts):
                 if len(layout.presence_at):

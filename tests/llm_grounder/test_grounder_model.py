@@ -248,8 +248,8 @@ def test_heads_are_in_float32_under_autocast():
     grounder = tiny_grounder()
     with torch.autocast("cpu", dtype=torch.bfloat16):
         layouts, batch = grounder.lay_out(MIXED)
-        states, _ = grounder.read(MIXED, layouts, batch)
-        out = grounder.heads(MIXED, layouts, batch, states)
+        states, fits, _ = grounder.read(MIXED, layouts, batch)
+        out = grounder.heads(MIXED, layouts, batch, states, fits)
         losses = grounder.losses(MIXED)
     assert {out.spans.ends.dtype, out.boxes[0].boxes.dtype, out.frames["relevance"][0].dtype} == {torch.float32}
     assert {value.dtype for value in losses.values()} == {torch.float32}
