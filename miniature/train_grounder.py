@@ -128,6 +128,7 @@ def finish(trainer: Trainer, run: Run, sight: Sight) -> Path:
         "seed": settings.seed,
         "minutes": round((time.monotonic() - run.began) / 60, 2),
         "steps": trainer.step,
+        "started_from": trainer.started,
         "asked": dict(trainer.asked),
         "data": {"stories_from_seed": FIRST_SEED, "films": trainer.drawn},
         "environment": environment() | {"device": describe_device(trainer.device)},

@@ -46,7 +46,7 @@ class Trainer:
 
     `step` counts optimiser steps, `looked` those of the front end alone among them, `progress` is 0..1, `drawn` the
     films seen, `asked` the samples of each task, `spent` seconds: of steps, of waiting for their samples, of handing
-    their work to the device.
+    their work to the device.   `started`: hash of the weights that were begun with, "" for none.
     """
 
     capture = False  # sequences differ in length, so that no step is like another
@@ -61,7 +61,7 @@ class Trainer:
         self.asked: Counter[str] = Counter()
         self.spent = dict.fromkeys(("step", "samples", "launch"), 0.0)
         self._before: float | None = None
-        self.started = False
+        self.started = ""
         recipe = TrainingSettings(
             rate=settings.rate, head_rate=settings.rate, weight_decay=settings.weight_decay, seed=settings.seed
         )
@@ -80,8 +80,8 @@ class Trainer:
 
     @property
     def looking(self) -> bool:
-        """Whether the front ends learn alone."""
-        return self.progress < self.settings.look_share
+        """Whether the front ends learn alone, which those that were begun with have done."""
+        return not self.started and self.progress < self.settings.look_share
 
     def advance(self, studio: Studio) -> dict[str, Tensor]:
         """One optimiser step on random films; the losses by name, still on the device."""
@@ -188,6 +188,7 @@ class Trainer:
             "settings": asdict(self.settings),
             "step": self.step,
             "looked": self.looked,
+            "started": self.started,
             "progress": self.progress,
             "drawn": self.drawn,
             "asked": dict(self.asked),
@@ -201,13 +202,13 @@ class Trainer:
         Raises:
             CheckpointError: where it cannot be read, or holds a grounder of other settings or words.
         """
-        found, _ = load_grounder(folder, self.device)
+        found, record = load_grounder(folder, self.device)
         own, other = ((g.backbone.tokenizer.get_vocab(), g.backbone.facts["shape"]) for g in (self.grounder, found))
         if found.settings != self.settings.grounder or own != other:
             raise CheckpointError(f"--start {folder}: expected a grounder of the same size and words, got another")
         for model in (self.grounder, self.average):
             model.load_state_dict(found.state_dict())
-        self.started = True
+        self.started = str(record["weights_sha256"])
 
     def restore(self, path: Path) -> None:
         """Go on from a saved state.
@@ -224,7 +225,7 @@ class Trainer:
         self.average.load_state_dict(state["average"])
         self.showing.load_state_dict(state["showing"])
         self.optimizer.load_state_dict(state["optimizer"])
-        self.step, self.looked = state["step"], state["looked"]
+        self.step, self.looked, self.started = state["step"], state["looked"], state["started"]
         self.progress, self.drawn = state["progress"], state["drawn"]
         self.asked = Counter(state["asked"])
 

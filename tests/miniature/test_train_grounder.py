@@ -134,6 +134,7 @@ def test_a_training_may_start_from_a_grounder_of_the_same_size_and_words(studio,
     mean = later.grounder.inputs.tracks.mean.clone()
     studio.films.reverse()
     later.advance(studio)
+    assert (later.step, later.looked) == (1, 0)
     assert torch.equal(later.grounder.inputs.tracks.mean, mean)  # tracks' values are read as they were
     other = Trainer(replace(SMOKE, grounder=replace(SMOKE.grounder, spans=3)), torch.device("cpu"))
     with pytest.raises(CheckpointError, match="same size and words"):
