@@ -61,12 +61,12 @@ def main(
     places = find_places(pick_device(device).type, processes, beside)
     blocks = plan(work, [name for name in splits.split(",") if name], train, block, len(places))
     if dry_run:
-        rows = [(b.name, b.split.count, str(b.data)) for b in blocks]
+        rows = [(b.name, b.count, str(b.data)) for b in blocks]
         reporting.print_table(f"would track, in {len(places)} processes", ["block", "clips", "folder"], rows)
-        reporting.emit({"clips": sum(b.split.count for b in blocks), "processes": len(places)}, {"work": str(work)})
+        reporting.emit({"clips": sum(b.count for b in blocks), "processes": len(places)}, {"work": str(work)})
         return
     caches = work / "caches" / DATASET
-    wanted = sum(b.split.count for b in blocks)
+    wanted = sum(b.count for b in blocks)
     before = count_caches(caches, blocks)
     arguments = ["--cache", str(work / "caches"), "--tracker", tracker]
     arguments += [] if bin_size is None else ["--bin-size", str(bin_size)]
@@ -74,6 +74,7 @@ def main(
     def command(part: Block, place: Place) -> list[str]:
         kind = ["cuda", "--together", str(together)] if place.environment.get("CUDA_VISIBLE_DEVICES") else ["cpu"]
         told = ["--data", str(part.data), "--split", part.split.name, *arguments, "--device", *kind]
+        told += [] if part.shard is None else ["--shard", "{}/{}".format(*part.shard)]
         return [sys.executable, "-m", "scripts", "generate", *told]
 
     crew = Crew(command, places, work / "logs", None if minutes is None else began + 60 * minutes)
@@ -88,7 +89,7 @@ def main(
     pack(caches)
     names = dict.fromkeys(b.split.name for b in blocks)
     parts = {name: [b for b in blocks if b.split.name == name] for name in names}
-    counts = [(name, count_caches(caches, own), sum(b.split.count for b in own)) for name, own in parts.items()]
+    counts = [(name, count_caches(caches, own), sum(b.count for b in own)) for name, own in parts.items()]
     if not whole:
         typer.echo("time is up; the same command goes on", err=True)
     reporting.print_table("miniature: tracked", ["split", "clips", "of"], counts)
@@ -98,7 +99,7 @@ def main(
 
 
 def plan(work: Path, names: Sequence[str], train: int, block: int, places: int = 0) -> list[Block]:
-    """The splits in one block each, and `train` clips of the training split in blocks.
+    """The splits in shards of `block` clips at most, and `train` clips of the training split in blocks.
 
     places: so many small blocks of the training split come first, since whoever tracks waits until one is rendered.
 
@@ -117,7 +118,14 @@ def plan(work: Path, names: Sequence[str], train: int, block: int, places: int =
         part = replace(seeds, first_seed=seeds.first_seed + first, count=size)
         parts.append(Block(part, work / "parts" / _folder(part)))
         first += size
-    return parts[:places] + [Block(split, work / "world") for split in whole] + parts[places:]
+    shards = [shard for split in whole for shard in _shards(split, work / "world", block)]
+    return parts[:places] + shards + parts[places:]
+
+
+def _shards(split: Split, data: Path, most: int) -> list[Block]:
+    """A split in parts that several processes track, since one would be at it for as long as all the others."""
+    many = -(-split.count // most)
+    return [Block(split, data, (i, many) if many > 1 else None) for i in range(many)]
 
 
 def find_places(kind: str, processes: int, beside: int = 0) -> list[Place]:
@@ -143,7 +151,7 @@ def count_caches(caches: Path, blocks: Sequence[Block]) -> int:
     found = 0
     for name in {b.split.name for b in blocks}:
         there = {path.name for path in (caches / name).glob(f"*{SUFFIX}")}
-        splits = [b.split for b in blocks if b.split.name == name]
+        splits = {b.split for b in blocks if b.split.name == name}  # once, in however many shards
         found += sum(f"{video_id(seed, s.shifted)}{SUFFIX}" in there for s in splits for seed in s.seeds)
     return found
 

@@ -32,15 +32,26 @@ STEP = 0.2  # seconds between looks
 
 @dataclass(frozen=True)
 class Block:
-    """Clips of a split that lie in one dataset folder `data`, which holds them as DATA/SPLIT."""
+    """Clips of a split that lie in one dataset folder `data`, which holds them as DATA/SPLIT.
+
+    shard: i and n for every n-th of them from the i-th on; None for all.
+    """
 
     split: Split
     data: Path
+    shard: tuple[int, int] | None = None
 
     @property
     def name(self) -> str:
         """For logs."""
-        return f"{self.split.name}-{self.split.first_seed}"
+        part = "" if self.shard is None else f"-{self.shard[0]}of{self.shard[1]}"
+        return f"{self.split.name}-{self.split.first_seed}{part}"
+
+    @property
+    def count(self) -> int:
+        """Clips."""
+        first, step = self.shard or (0, 1)
+        return len(range(first, self.split.count, step))
 
 
 @dataclass(frozen=True)
@@ -110,9 +121,12 @@ class Crew:
         stopping = context.Event()
         threads = [threading.Thread(target=self._follow, args=(place,), name=place.name) for place in self._places]
         with ProcessPoolExecutor(renderers, context, _Renderer.open, (stopping,)) as pool:
-            made = [pool.submit(_Renderer.render, block) for block in blocks]
-            for block, future in zip(blocks, made, strict=True):
-                future.add_done_callback(partial(self._hand_on, block))
+            made: dict[tuple[Path, str], Future[None]] = {}
+            for block in blocks:  # shards of a split are rendered together
+                place = (block.data, block.split.name)
+                if place not in made:
+                    made[place] = pool.submit(_Renderer.render, block)
+                made[place].add_done_callback(partial(self._hand_on, block))
             for thread in threads:
                 thread.start()
             try:
@@ -120,7 +134,7 @@ class Crew:
             finally:
                 self._stop.set()
                 stopping.set()
-                for future in made:
+                for future in made.values():
                     future.cancel()
                 for thread in threads:
                     thread.join()

@@ -61,6 +61,18 @@ def test_every_block_is_tracked_once_in_the_environment_of_a_place(blocks, tmp_p
     assert looks
 
 
+def test_shards_of_a_split_are_rendered_once_and_tracked_apart(tmp_path, monkeypatch):
+    monkeypatch.setattr(tracking_crew, "STEP", 0.02)
+    split = Split("train", 0, 3, False)
+    parts = [Block(split, tmp_path / "world", (i, 2)) for i in range(2)]
+    assert [part.count for part in parts] == [2, 1]
+    assert crew(tmp_path, WRITE).run(parts, 2, lambda: None)  # two renderers would get in each other's way
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["train-0-0of2", "train-0-1of2"]
+    videos = json.loads((tmp_path / "world" / "train" / META).read_text())["videos"]
+    assert len(videos) == 3
+    assert track_world.count_caches(tmp_path, parts) == 0
+
+
 def test_a_command_that_fails_is_told_with_its_last_line_after_the_others_ended(blocks, tmp_path):
     code = "import sys; print('first'); sys.exit('no room' if sys.argv[1] == 'train-1' else 0)"
     with pytest.raises(TrackSiftError, match="train-1: expected tracking to end well, got exit code 1: no room"):
@@ -110,17 +122,20 @@ def test_a_block_that_cannot_be_rendered_stops_all(tmp_path):
 
 def test_small_splits_come_first_and_the_training_split_in_blocks(tmp_path):
     blocks = track_world.plan(tmp_path, ["calib", "test"], 250, 96)
-    assert [(b.split.name, b.split.first_seed, b.split.count) for b in blocks] == [
-        ("calib", 100_000, 100), ("test", 400_000, 120), ("train", 0, 96), ("train", 96, 96), ("train", 192, 58)
+    assert [(b.split.name, b.split.first_seed, b.count) for b in blocks] == [
+        ("calib", 100_000, 50), ("calib", 100_000, 50), ("test", 400_000, 60), ("test", 400_000, 60),
+        ("train", 0, 96), ("train", 96, 96), ("train", 192, 58),
     ]  # fmt: skip
+    assert [b.shard for b in blocks[:4]] == [(0, 2), (1, 2)] * 2
+    assert len({b.name for b in blocks}) == len(blocks)
     assert len({b.data for b in blocks}) == 4
-    early = track_world.plan(tmp_path, ["calib"], 250, 96, 2)
-    assert [(b.split.name, b.split.first_seed, b.split.count) for b in early] == [
-        ("train", 0, 16), ("train", 16, 16), ("calib", 100_000, 100), ("train", 32, 96), ("train", 128, 96),
-        ("train", 224, 26),
+    early = track_world.plan(tmp_path, ["shifted_dev"], 250, 96, 2)
+    assert [(b.split.name, b.split.first_seed, b.count, b.shard) for b in early] == [
+        ("train", 0, 16, None), ("train", 16, 16, None), ("shifted_dev", 300_000, 60, None), ("train", 32, 96, None),
+        ("train", 128, 96, None), ("train", 224, 26, None),
     ]  # fmt: skip
     train = SPLITS["train"]
-    assert all((b.split.expressions, b.split.no_target) == (train.expressions, train.no_target) for b in blocks[2:])
+    assert all((b.split.expressions, b.split.no_target) == (train.expressions, train.no_target) for b in blocks[4:])
     with pytest.raises(InputError, match="--train says"):
         track_world.plan(tmp_path, ["train"], 1, 1)
     with pytest.raises(InputError, match="expected one of train"):
