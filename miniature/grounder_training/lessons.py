@@ -27,7 +27,7 @@ from tracksift.clips import see
 from tracksift.grounding import Example, Truth
 
 MIXTURE: Final[Mapping[Task, float]] = {
-    Task.MOMENTS: 0.3, Task.CAPTIONS: 0.14, Task.SUMMARY: 0.05, Task.TIMED_QA: 0.14, Task.QA: 0.17, Task.REG: 0.12,
+    Task.MOMENTS: 0.26, Task.CAPTIONS: 0.14, Task.SUMMARY: 0.09, Task.TIMED_QA: 0.14, Task.QA: 0.17, Task.REG: 0.12,
     Task.RSOT: 0.04, Task.SOT: 0.04,
 }  # fmt: skip
 """How often each task is drawn; without those that a training leaves out, in the same proportions."""
