@@ -54,6 +54,7 @@ def main(
     tracker: Annotated[str, typer.Option(help="As generate's.")] = "miniature",
     bin_size: Annotated[int | None, typer.Option(help="As generate's: grid prompts every so many frames.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda (all GPUs that are visible).")] = "auto",
+    replay: Annotated[bool, typer.Option("--replay", help="As generate's, with --together 1.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be tracked, and where.")] = False,
 ) -> None:
     """Render and track the miniature's splits; then merge and pack what selectors learn from."""
@@ -70,6 +71,7 @@ def main(
     before = count_caches(caches, blocks)
     arguments = ["--cache", str(work / "caches"), "--tracker", tracker]
     arguments += [] if bin_size is None else ["--bin-size", str(bin_size)]
+    arguments += ["--replay"] if replay else []
 
     def command(part: Block, place: Place) -> list[str]:
         kind = ["cuda", "--together", str(together)] if place.environment.get("CUDA_VISIBLE_DEVICES") else ["cpu"]

@@ -106,6 +106,9 @@ def main(
     compiled: Annotated[
         bool, typer.Option("--compile", help="Compile the tracker: minutes once, for many or long videos on a GPU.")
     ] = False,
+    replayed: Annotated[
+        bool, typer.Option("--replay", help="On a GPU, steps of few objects as CUDA graphs: for small trackers.")
+    ] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Make every file again.")] = False,
     dry_run: options.DryRun = False,
 ) -> None:
@@ -126,7 +129,7 @@ def main(
     from tracksift.models import Models
 
     jobs = part_of(choose_jobs(video, data, split, cache, fps, limit), shard)
-    pipeline = Pipeline(Models(tracker=tracker, detector=detector), device, compiled)
+    pipeline = Pipeline(Models(tracker=tracker, detector=detector), device, compiled, replayed)
     crew = Crew(workers, gpu_share, ray or ray_address is not None, ray_address, retry_failed, together)
     check_crew(crew, compiled=compiled, one=video is not None)
     user = options.read_user_prompts(box, point, mask)

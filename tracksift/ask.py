@@ -58,17 +58,22 @@ def default_cache() -> Path:
 
 @dataclass(frozen=True)
 class Pipeline:
-    """Models by name, loaded when first needed and kept; `compiled` for a tracker whose parts are compiled."""
+    """Models by name, loaded when first needed and kept.
+
+    compiled: for a tracker whose parts are compiled.   replayed: for one whose small batches are CUDA graphs on a GPU,
+    as those of a compiled one are.
+    """
 
     models: Models = field(default_factory=Models)
     device: str = "auto"
     compiled: bool = False
+    replayed: bool = False
 
     @cached_property
     def tracker(self) -> LoadedTracker:
         """The tracker; CheckpointError when its weights cannot be used."""
         tracker = load_tracker(self.models.tracker_spec, self.device)
-        return replace(tracker, resources=Resources(compiled=self.compiled, replayed=self.compiled))
+        return replace(tracker, resources=Resources(compiled=self.compiled, replayed=self.compiled or self.replayed))
 
     @cached_property
     def image_encoder(self) -> ImageEncoder | None:

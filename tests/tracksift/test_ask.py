@@ -61,6 +61,14 @@ def test_another_tracker_gets_its_own_grid_whatever_reads_its_tracks():
     assert Pipeline(Models(selector="mine.safetensors")).proposals.grid == MINIATURE_GRID
 
 
+@pytest.mark.parametrize(
+    ("flags", "wanted"), [((), (False, False)), ((True,), (True, True)), ((False, True), (False, True))]
+)
+def test_a_compiled_tracker_replays_small_batches_and_another_where_it_is_asked_to(flags, wanted):
+    resources = Pipeline(Models(), "cpu", *flags).tracker.resources
+    assert (resources.compiled, resources.replayed) == wanted
+
+
 def test_miniature_is_a_name_for_files_of_the_repository():
     models = Models()
     assert models.is_miniature
