@@ -78,7 +78,8 @@ def _tracked(film: Film, caches: Path, most: int) -> Film:
     """The film with the tracks that a tracker found in it; whose they are is not known."""
     name = video_id(film.order.seed, film.order.shifted, long=True)
     values, boxes = read_track_clip(open_cache(caches / f"{name}{SUFFIX}"), numbers=True)
-    found = Masklets(values[:most], boxes[:most], np.full(min(most, len(values)), NOTHING), boxes[:most].numpy())
+    where = boxes[:most].numpy()
+    found = Masklets(values[:most], boxes[:most], np.full(where.shape[:2], NOTHING), where)
     return replace(film, masklets=found.to(film.patches.device))
 
 

@@ -69,6 +69,7 @@ def track_truth(film: Film) -> Tensor:
     """What a film's tracks show, [N, T, kinds], on the film's device; NOTHING where they are absent or no object."""
     assert film.masklets is not None
     owner = film.masklets.owner
-    absent = np.isnan(film.masklets.where[..., :1]) | (owner < 0)[:, None, None]
-    values = np.where(absent, NOTHING, film.looks.values[owner.clip(min=0)])
+    absent = np.isnan(film.masklets.where[..., 0]) | (owner < 0)
+    shown = film.looks.values[owner.clip(min=0), np.arange(owner.shape[1])]
+    values = np.where(absent[..., None], NOTHING, shown)
     return torch.from_numpy(values).to(film.patches.device, non_blocking=True).long()

@@ -70,13 +70,14 @@ def test_a_track_shows_its_object_where_it_is_and_nothing_where_it_is_absent_or_
     o = next(k for k, thing in enumerate(story.objects) if thing.id == event.object_id)
     boxes = torch.zeros(3, story.frames, 4)
     boxes[0, ::2] = torch.nan
-    owner = np.array([o, NOBODY, (o + 1) % len(story.objects)])
+    other, frames = (o + 1) % len(story.objects), story.frames
+    owner = np.array([[o] * frames, [NOBODY] * frames, [other] * (frames - 1) + [o]])  # the last one goes over at last
     seen = film(story, np.zeros((len(story.objects), story.frames, 4), dtype=np.float32))
     truth = track_truth(replace_masklets(seen, Masklets(torch.zeros(3, story.frames, 2), boxes, owner, boxes.numpy())))
     assert truth.shape == (3, story.frames, len(KINDS))
     assert (truth[0, ::2] == NOTHING).all()
     assert (truth[1] == NOTHING).all()
-    for row, number in ((truth[0, 1::2], o), (truth[2], owner[2])):
+    for row, number in ((truth[0, 1::2], o), (truth[2, :-1], other), (truth[2, -1:], o)):
         thing = story.objects[number]
         wanted = [KINDS["colour"].index(thing.colour), KINDS["shape"].index(thing.shape)]
         assert (row[:, :2] == torch.tensor(wanted)).all()
