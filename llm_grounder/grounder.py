@@ -99,7 +99,7 @@ class Grounder(nn.Module):
             targets = [sample.targets for sample in samples]
             terms |= box_losses(out.boxes, [t.boxes for t in targets], [t.boxed for t in targets])
         terms |= track_losses(out.tracks, [sample.targets.tracks for sample in samples])
-        terms |= fit_losses(out.fits, [sample.targets for sample in samples])
+        terms |= fit_losses(fits, [sample.targets for sample in samples])
         if not terms:
             raise InputError("batch: expected a sample with words or targets to learn, got none")
         return {**terms, "total": torch.stack([weights.get(name, 0.0) * term for name, term in terms.items()]).sum()}
@@ -208,7 +208,7 @@ class Grounder(nn.Module):
         if self.box_head is not None:
             out = self.box_head(frames)
             boxes = [BoxOutput(*pair) for pair in zip(out.boxes.split(sizes), out.score.split(sizes), strict=True)]
-        return Outputs(said, spans, spanned, edges, real, boxes, tracks, fits)
+        return Outputs(said, spans, spanned, edges, real, boxes, tracks)
 
     def _text_loss(self, batch: Batch, states: Tensor) -> Tensor:
         row, column = torch.nonzero(batch.labels[:, 1:] >= 0).unbind(1)

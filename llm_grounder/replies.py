@@ -18,7 +18,6 @@ from core.types import TimeSpan
 from llm_grounder.readouts.boxes import BoxOutput
 from llm_grounder.readouts.frames import HEADS
 from llm_grounder.readouts.spans import SpanOutput
-from llm_grounder.readouts.tracks import Fits
 from llm_grounder.types import Clip, Reply, Request, Sample
 
 MEANT = 0.5  # probability from which a track is meant
@@ -39,7 +38,6 @@ class Outputs:
     real: Tensor
     boxes: list[BoxOutput] | None
     tracks: list[tuple[Tensor, Tensor] | None]
-    fits: list[Fits | None]
 
 
 def replies_of(samples: Sequence[Sample], out: Outputs) -> list[Reply]:

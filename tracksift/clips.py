@@ -111,20 +111,9 @@ def _patches(features: FrameFeatures, path: Path) -> Tensor:
 def read_track_clip(source: CacheFile | TrackSet, *, numbers: bool) -> tuple[Tensor, Tensor]:
     """All tracks of a cache or of a track set in memory, as a `Clip` of all frames holds them.
 
-    They are `track_values` [N, T, D] and boxes [N, T, 4] float32, shares of the picture in 0..1, NaN where absent.
-
-    Raises:
-        ScorerMismatchError: as `track_values`.
-    """
-    height, width = source.video.size
-    shares = _boxes(source) / np.array([width, height, width, height], dtype=np.float32)
-    return track_values(source, numbers=numbers), torch.from_numpy(np.clip(shares, 0, 1))
-
-
-def track_values(source: CacheFile | TrackSet, *, numbers: bool) -> Tensor:
-    """What is read of each track in each frame, [N, T, D] float16, zeros where it is absent.
-
-    Object tokens, or with `numbers` 19 of boxes and outlines and the look, which is the same in every frame.
+    Values are [N, T, D] float16, zeros where a track is absent: object tokens, or with `numbers` 19 of boxes and
+    outlines and the look, which is the same in every frame. Boxes are [N, T, 4] float32, shares of the picture in 0..1,
+    NaN where absent.
 
     Raises:
         ScorerMismatchError: when looks are read and the tracks have none.
@@ -133,8 +122,9 @@ def track_values(source: CacheFile | TrackSet, *, numbers: bool) -> Tensor:
         values = read_tracks(source, geometry=BOX_WIDTH + OUTLINE_WIDTH, looks=True, tokens=False).values
     else:
         values = source.tokens()
-    present = ~np.isnan(_boxes(source)[..., :1])
-    return torch.from_numpy(np.where(present, values, 0))
+    boxes, (height, width) = _boxes(source), source.video.size
+    shares = np.clip(boxes / np.array([width, height, width, height], dtype=np.float32), 0, 1)
+    return torch.from_numpy(np.where(np.isnan(boxes[..., :1]), 0, values)), torch.from_numpy(shares)
 
 
 def _boxes(source: CacheFile | TrackSet) -> NDArray[np.float32]:

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from core.errors import InputError
 from core.types import TimeSpan
+from llm_grounder.matching import box_iou
 from llm_grounder.tasks.catalog import conversation
 from llm_grounder.tasks.spec import Terms, TimedAnswer, Told
 from llm_grounder.times import TimeStyle
@@ -134,7 +135,7 @@ def _with_track(clip: Clip, request: Request) -> Request:
     if request.region is None or request.track is not None or not clip.tracks:
         return request
     frame = max(int(np.searchsorted(clip.times, request.region.time + 1e-6, side="right")) - 1, 0)
-    overlap = _overlap(clip.track_boxes[:, frame].cpu(), torch.tensor(request.region.box))
+    overlap = box_iou(clip.track_boxes[:, frame].cpu(), torch.tensor(request.region.box))
     best = int(overlap.argmax())
     return replace(request, track=best) if overlap[best] >= SAME else request
 
@@ -142,22 +143,14 @@ def _with_track(clip: Clip, request: Request) -> Request:
 def _meant(clip: Clip, boxes: Tensor) -> Tensor:
     """[N]: 1 for tracks that lie on the boxes [T, 4] while they are seen, else 0."""
     there = ~clip.track_boxes[..., 0].isnan().cpu()
-    overlap = (_overlap(clip.track_boxes.cpu(), boxes) * there).sum(1) / there.sum(1).clamp(min=1)
+    overlap = (box_iou(clip.track_boxes.cpu(), boxes) * there).sum(1) / there.sum(1).clamp(min=1)
     return (overlap >= SAME).float()
 
 
 def _now(clip: Clip, boxes: Tensor) -> Tensor:
     """[N, T]: 1 where a track lies on one of the boxes [T, M, 4], else 0."""
-    overlap = _overlap(clip.track_boxes.cpu()[:, :, None], boxes[None])
+    overlap = box_iou(clip.track_boxes.cpu()[:, :, None], boxes[None])
     return (overlap >= SAME).any(-1).float()
-
-
-def _overlap(boxes: Tensor, others: Tensor) -> Tensor:
-    """IoU of boxes [.., 4] that broadcast against each other, 0 where one is not there."""
-    low, high = boxes[..., :2].maximum(others[..., :2]), boxes[..., 2:].minimum(others[..., 2:])
-    shared = (high - low).clamp(min=0).prod(-1)
-    areas = [(each[..., 2:] - each[..., :2]).prod(-1) for each in (boxes, others)]
-    return (shared / (areas[0] + areas[1] - shared).clamp(min=1e-9)).nan_to_num()
 
 
 def _asked(clip: Clip, request: Request, manner: Manner, answer: Any = None) -> tuple[Turn, ...]:

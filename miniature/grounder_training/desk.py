@@ -88,7 +88,7 @@ class Desk:
             self._coming.popleft()
         for later in range(number + len(self._coming), number + self._most + 1):
             films = choose(later)
-            told = [(film.order, film.boxes, self._tracks(later, film)) for film in films]
+            told = [(film.order, film.boxes, _placed(film.masklets)) for film in films]
             self._coming.append((later, films, self._pool.submit(_Writer.write, later, told)))
         _, films, written = self._coming.popleft()
         samples, laid = pickle.loads(written.result())  # noqa: S301  of our own process
@@ -97,17 +97,18 @@ class Desk:
         asks = self._settings.asks
         return Step(films, [replace(sample, clip=clips[i // asks]) for i, sample in enumerate(samples)], laid)
 
-    def _tracks(self, number: int, film: Film) -> Masklets | None:
-        """What a writer needs of a film's tracks: where they are."""
-        if film.masklets is None or not shows_tracks(self._settings, number):
-            return None
-        where = film.masklets.where
-        return replace(film.masklets, values=torch.zeros(*where.shape[:2], 1), boxes=torch.from_numpy(where))
-
     def close(self) -> None:
         """End the processes."""
         if self._pool is not None:
             self._pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _placed(masklets: Masklets | None) -> Masklets | None:
+    """What a writer needs of a film's tracks: where they are."""
+    if masklets is None:
+        return None
+    where = masklets.where
+    return replace(masklets, values=torch.zeros(*where.shape[:2], 1), boxes=torch.from_numpy(where))
 
 
 class _Writer:

@@ -20,7 +20,7 @@ from torch import Tensor
 from core import rle
 from core.images import ImageEncoder, load_image_encoder
 from core.types import TrackSet, VideoMeta
-from miniature.drawn_tracks import DrawnFrames, as_track
+from miniature.drawn_tracks import LEAST, DrawnFrames, as_track
 from miniature.long_world import FPS, LongClip
 from miniature.world.spec import SIDE
 from proposals.looks import with_looks
@@ -28,7 +28,6 @@ from selector.settings import BOX_WIDTH
 from tracksift.clips import read_track_clip
 from tracksift.models import WEIGHTS
 
-LEAST: Final = 8  # visible pixels from which a tracker finds an object
 AWAY: Final = 4  # frames, after which an object that comes back is someone new
 AGAIN: Final = 0.15  # share of those that are known again
 NOTHING: Final = -1  # owner of a track that is no object
