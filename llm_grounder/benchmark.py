@@ -107,7 +107,7 @@ def time_writing(
     def write(most: int) -> Callable[[], None]:
         def work() -> None:
             with autocast(device):
-                grounder.generate(samples, most=most, processors=lambda _: (rule,))
+                grounder.generate(samples, most=most, processors=lambda *_: (rule,))
 
         return work
 

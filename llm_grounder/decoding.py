@@ -6,7 +6,7 @@ V tokens of the vocabulary.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 import torch
@@ -24,19 +24,21 @@ class Processor(Protocol):
 
 def decode(
     backbone: Backbone, last: Tensor, past: Any, real: Tensor, positions: Tensor, rules: Sequence[Sequence[Processor]],
-    most: int,
+    most: int, name: Callable[[Tensor, Sequence[Sequence[int]]], Tensor] | None = None,
 ) -> list[list[int]]:  # fmt: skip
     """The tokens of B replies without the closing one, `most` each.
 
     last: [B, H], the states after which they begin.   past: keys and values of all before.   real: [B, keys] bool.
     positions: [B] of the last token.   rules: of each reply, applied in order after tokens that no reply holds are out.
+    name: states [B, H] with what they name, of those and of what each reply has said.
     """
     said: list[list[int]] = [[] for _ in rules]
     going = list(range(len(rules)))
     closing, device = backbone.ids[CLOSE], last.device
     position = positions.to(device)
     for step in range(most):
-        logits = backbone.logits(last).float().masked_fill(~backbone.speakable, -torch.inf)
+        named = last if name is None else name(last, said)
+        logits = backbone.logits(named).float().masked_fill(~backbone.speakable, -torch.inf)
         chosen = torch.full((len(rules),), closing, device=device)
         for b in going:
             scores, so_far = logits[b : b + 1], torch.tensor([said[b]], dtype=torch.long)

@@ -79,9 +79,10 @@ class Inputs(nn.Module):
 
     def forward(
         self, batch: Batch, layouts: Sequence[Layout], clips: Sequence[Clip], backbone: Backbone
-    ) -> tuple[Tensor, list[Fits | None]]:  # fmt: skip
+    ) -> tuple[Tensor, list[Fits | None], TrackStates | None]:  # fmt: skip
         """Embeddings [B, L, H] of a batch, on the backbone's device and in its dtype; how well each sample's tracks fit
-        its last question, None of samples without tracks or questions, and of all where no slots look at tracks.
+        its last question, None of samples without tracks or questions, and of all where no slots look at tracks; and
+        the tracks, where any are read.
         """
         device = backbone.row_of.device
         # Small copies that waited for the device, here and below, would keep it from ever having work ahead.
@@ -115,7 +116,7 @@ class Inputs(nn.Module):
             times = np.concatenate([clip.times[t.numpy()] for clip, t in zip(clips, marked, strict=True)])
             spelt = self.composed(self.digits(backbone.rows_of(TIME_TOKENS).float(), times))
             embeds = _put(embeds, batch.ids == backbone.ids[FRAME], spelt, more=True)
-        return embeds, fits
+        return embeds, fits, tracks
 
     def _fits(
         self, directions: Tensor, layouts: Sequence[Layout], clips: Sequence[Clip], tracks: TrackStates

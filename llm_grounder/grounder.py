@@ -7,7 +7,8 @@ Axis letters: B samples, L tokens, T frames, K span queries, N tracks, H width, 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Final
 
 import numpy as np
@@ -20,9 +21,11 @@ from core.errors import InputError
 from llm_grounder.backbone import CLOSE, Backbone, span_token, track_token
 from llm_grounder.decoding import Processor, decode
 from llm_grounder.embedding import Inputs
+from llm_grounder.masklets import TrackStates
 from llm_grounder.pieces import Piece, Template
 from llm_grounder.readouts.boxes import BoxHead, BoxOutput, box_losses
 from llm_grounder.readouts.frames import HEADS, FrameHead, frame_losses
+from llm_grounder.readouts.naming import Nameable, Naming, added, spoken_of
 from llm_grounder.readouts.spans import SpanHead, span_losses
 from llm_grounder.readouts.tracks import Fits, TrackHead, fit_losses, track_losses
 from llm_grounder.replies import Outputs, replies_of
@@ -40,6 +43,18 @@ WEIGHTS: Final[Mapping[str, float]] = {
 """Every loss there is, and what it weighs in the total."""
 
 
+@dataclass(frozen=True, eq=False)
+class Reading:
+    """A batch as it was read. states: last ones [B, L, H].   fits, tracks: as `Inputs` has them.   past: keys and
+    values, or None.
+    """
+
+    states: Tensor
+    fits: list[Fits | None]
+    tracks: TrackStates | None
+    past: Any
+
+
 class Grounder(nn.Module):
     """See the module. `losses` and `outputs` see whole samples; `embed` serves streams; `generate` writes replies."""
 
@@ -54,9 +69,11 @@ class Grounder(nn.Module):
         self.inputs = Inputs(settings, backbone)
         width = backbone.width
         self.span_head = SpanHead(width, settings.span_rule) if settings.spans else None
-        self.frame_head = FrameHead(width) if settings.frame_heads else None
+        fits = self.inputs.track_slots is not None
+        self.frame_head = FrameHead(width, fits=fits) if settings.frame_heads else None
         self.box_head = BoxHead(width, settings.boxes) if settings.boxes else None
         self.track_head = TrackHead(width) if settings.track_width else None
+        self.naming = Naming(width, settings.object_width, fits=fits) if settings.track_width else None
 
     @property
     def device(self) -> torch.device:
@@ -84,11 +101,11 @@ class Grounder(nn.Module):
         if unknown := set(weights) - set(WEIGHTS):
             raise InputError(f"loss weights: expected names among {sorted(WEIGHTS)}, got {sorted(unknown)}")
         layouts, batch = laid or self.lay_out(samples)
-        states, fits, _ = self.read(samples, layouts, batch, window=window)
-        out = self.heads(samples, layouts, batch, states, fits)
+        read = self.read(samples, layouts, batch, window=window)
+        out = self.heads(samples, layouts, batch, read.states, read.fits)
         terms: dict[str, Tensor] = {}
         if (batch.labels >= 0).any():
-            terms["text"] = self._text_loss(batch, states)
+            terms["text"] = self._text_loss(batch, layouts, read.states, self._nameable(samples, layouts, batch, read))
         if out.spans is not None:
             truth = [samples[b].targets.spans for b in out.spanned]
             terms |= span_losses(out.spans, truth, out.edges, out.real)
@@ -99,7 +116,7 @@ class Grounder(nn.Module):
             targets = [sample.targets for sample in samples]
             terms |= box_losses(out.boxes, [t.boxes for t in targets], [t.boxed for t in targets])
         terms |= track_losses(out.tracks, [sample.targets.tracks for sample in samples])
-        terms |= fit_losses(fits, [sample.targets for sample in samples])
+        terms |= fit_losses(read.fits, [sample.targets for sample in samples])
         if not terms:
             raise InputError("batch: expected a sample with words or targets to learn, got none")
         return {**terms, "total": torch.stack([weights.get(name, 0.0) * term for name, term in terms.items()]).sum()}
@@ -108,30 +125,34 @@ class Grounder(nn.Module):
     def outputs(self, samples: Sequence[Sample], window: Window | None = None) -> list[Reply]:
         """What the heads say, without words.   window: as in `losses`."""
         layouts, batch = self.lay_out(samples)
-        states, fits, _ = self.read(samples, layouts, batch, window=window)
-        return replies_of(samples, self.heads(samples, layouts, batch, states, fits))
+        read = self.read(samples, layouts, batch, window=window)
+        return replies_of(samples, self.heads(samples, layouts, batch, read.states, read.fits))
 
     @torch.no_grad()
     def generate(
         self, samples: Sequence[Sample], *, most: int = 256,
-        processors: Callable[[Sample], Sequence[Processor]] | None = None,
+        processors: Callable[[Sample, Reply], Sequence[Processor]] | None = None,
     ) -> list[Reply]:  # fmt: skip
         """What the heads say, and the likeliest words of the assistant's next turn, `most` tokens at most.
 
-        processors: of each sample, called with what it has said so far [1, n] (n is 0 at first) and the logits [1, V].
+        processors: of each sample and what the heads say of it, called with what it has said so far [1, n] (n is 0 at
+        first) and the logits [1, V].
         """
         layouts, batch = self.lay_out(samples, answer=True)
-        states, fits, past = self.read(samples, layouts, batch, use_cache=True)
-        replies = replies_of(samples, self.heads(samples, layouts, batch, states, fits))
-        rules = [list(processors(sample)) if processors is not None else [] for sample in samples]
+        read = self.read(samples, layouts, batch, use_cache=True)
+        replies = replies_of(samples, self.heads(samples, layouts, batch, read.states, read.fits))
+        pairs = zip(samples, replies, strict=True)
+        rules = [list(processors(*pair)) if processors is not None else [] for pair in pairs]
+        shown = self._nameable(samples, layouts, batch, read)
         said = decode(
             self.backbone,
-            states[:, -1],
-            past,
+            read.states[:, -1],
+            read.past,
             batch.real.to(self.device, non_blocking=True),
             batch.positions[:, -1],
             rules,
             most,
+            None if shown is None or self.naming is None else partial(added, self.naming, shown, self.backbone),
         )
         words = [self.backbone.tokenizer.decode(ids, skip_special_tokens=False) for ids in said]
         return [replace(reply, text=text) for reply, text in zip(replies, words, strict=True)]
@@ -144,16 +165,13 @@ class Grounder(nn.Module):
     def read(
         self, samples: Sequence[Sample], layouts: Sequence[Layout], batch: Batch, *, window: Window | None = None,
         use_cache: bool = False,
-    ) -> tuple[Tensor, list[Fits | None], Any]:  # fmt: skip
-        """Last states [B, L, H] of a batch, what fits the questions, and keys and values, or None.
-
-        window: as in `losses`.
-        """
-        embeds, fits = self.inputs(batch, layouts, [sample.clip for sample in samples], self.backbone)
+    ) -> Reading:  # fmt: skip
+        """A batch through the language model.   window: as in `losses`."""
+        embeds, fits, tracks = self.inputs(batch, layouts, [sample.clip for sample in samples], self.backbone)
         if window is None and not use_cache and not any(batch.start):
             # What is filled up comes last, where nothing real sees it: plain causal attention is several times faster.
             states, nothing = self.backbone(embeds)
-            return states, fits, nothing
+            return Reading(states, fits, tracks, nothing)
         mask, positions = batch.real, batch.positions
         if window is not None:
             mask, positions = windowed(layouts, batch, window)
@@ -163,7 +181,7 @@ class Grounder(nn.Module):
             positions.to(self.device, non_blocking=True),
             use_cache=use_cache,
         )
-        return states, fits, past
+        return Reading(states, fits, tracks, past)
 
     def embed(self, pieces: Sequence[Piece], clip: Clip) -> tuple[Tensor, Layout]:
         """Embeddings [1, L, H] of pieces alone, which follow others; frames and tracks in them are those of `clip`."""
@@ -204,18 +222,33 @@ class Grounder(nn.Module):
             spans = self.span_head(queries, shown, real, edges)
         said, boxes = None, None
         if self.frame_head is not None:
-            said = {name: list(out.split(sizes)) for name, out in self.frame_head(frames).items()}
+            said = self.frame_head.of_samples(frames, sizes, fits)
         if self.box_head is not None:
             out = self.box_head(frames)
             boxes = [BoxOutput(*pair) for pair in zip(out.boxes.split(sizes), out.score.split(sizes), strict=True)]
         return Outputs(said, spans, spanned, edges, real, boxes, tracks)
 
-    def _text_loss(self, batch: Batch, states: Tensor) -> Tensor:
+    def _nameable(
+        self, samples: Sequence[Sample], layouts: Sequence[Layout], batch: Batch, read: Reading
+    ) -> Nameable | None:  # fmt: skip
+        if self.naming is None or read.tracks is None:
+            return None
+        clips = [sample.clip for sample in samples]
+        with torch.autocast(self.device.type, enabled=False):
+            states = read.states.float()
+            return self.naming.find(states, batch, layouts, clips, read.tracks, read.fits, self.backbone.ids)
+
+    def _text_loss(
+        self, batch: Batch, layouts: Sequence[Layout], states: Tensor, shown: Nameable | None
+    ) -> Tensor:  # fmt: skip
         row, column = torch.nonzero(batch.labels[:, 1:] >= 0).unbind(1)
-        logits = self.backbone.logits(
-            states[row.to(states.device, non_blocking=True), column.to(states.device, non_blocking=True)]
-        )
-        return F.cross_entropy(logits.float(), batch.labels[row, column + 1].to(states.device, non_blocking=True))
+        before = states[row.to(states.device, non_blocking=True), column.to(states.device, non_blocking=True)]
+        if shown is not None and self.naming is not None:
+            with torch.autocast(self.device.type, enabled=False):
+                more = self.naming(before.float(), spoken_of(batch, layouts, self.backbone.ids), shown)
+            before = before + more.to(before.dtype)
+        wanted = batch.labels[row, column + 1].to(states.device, non_blocking=True)
+        return F.cross_entropy(self.backbone.logits(before).float(), wanted)
 
 
 def _at(states: Tensor, batch: Batch, places: Sequence[Tensor]) -> Tensor:

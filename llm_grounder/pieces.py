@@ -59,7 +59,7 @@ class Piece:
 
     kind: Kind
     ids: tuple[int, ...]
-    learn: range = range(0)
+    learn: Sequence[int] = ()
     marks: tuple[tuple[int, int], ...] = ()
     objects: tuple[tuple[int, int], ...] = ()
     regions: tuple[Region, ...] = ()
@@ -75,6 +75,7 @@ class Template:
         self.ids = backbone.ids
         self.settings = settings
         self.tracks = {self.ids[track_token(n)]: n for n in range(settings.tracks) if settings.track_width}
+        self._times = {self.ids[token] for token in TIME_TOKENS}
         self._known: dict[str, tuple[int, ...]] = {}
         self._feed = self._words("\n")
         self._groups: WeakKeyDictionary[Clip, dict[int, Piece]] = WeakKeyDictionary()
@@ -95,8 +96,10 @@ class Template:
             return Piece(Kind.USER, ids, regions=(turn.region,) if turn.region is not None else ())
         if turn.region is not None:
             raise InputError("turn: expected a region in a user's turn only, got one in an assistant's")
-        learnt = range(len(opened), len(opened) + len(words) + 1) if turn.learn else range(0)
-        return Piece(Kind.REPLY, ids, learn=learnt, silent=word_set(turn.text) == word_set(NO_REPLY))
+        learnt = list(range(len(opened), len(opened) + len(words) + 1)) if turn.learn else []
+        if turn.given:
+            learnt = [place for place in learnt if ids[place] not in self._times]
+        return Piece(Kind.REPLY, ids, learn=tuple(learnt), silent=word_set(turn.text) == word_set(NO_REPLY))
 
     def reply_open(self) -> Piece:
         """The start of an assistant's turn, whose words come next."""

@@ -146,7 +146,8 @@ class Turn:
     """Something said at a time: it stands before the first frame whose time is later (or equal, for the user's).
 
     A user's turn at `time` stands before the frame that starts at it; an assistant's after it. `math.inf` is after the
-    last frame. learn: whether the words of an assistant's turn reach the language loss.
+    last frame. learn: whether the words of an assistant's turn reach the language loss.   given: whether the times in
+    them come from a read-out, and are not learnt as words where they are written in time tokens.
     region: a box that stands in a user's turn, after its text.
     """
 
@@ -154,6 +155,7 @@ class Turn:
     role: Role
     text: str
     learn: bool = True
+    given: bool = False
     region: Region | None = None
 
 

@@ -20,15 +20,19 @@ from core.types import TimeSpan
 from llm_grounder.matching import box_iou
 from llm_grounder.tasks.catalog import conversation
 from llm_grounder.tasks.spec import Terms, TimedAnswer, Told
+from llm_grounder.tasks.timed_answers import HALF, due
 from llm_grounder.times import TimeStyle
-from llm_grounder.types import Clip, Read, Request, Role, Sample, Targets, Task, Turn
+from llm_grounder.types import Clip, Read, Reply, Request, Role, Sample, Targets, Task, Turn
 
 WindowsFrom = Literal["spans", "words", "relevance"]
 EVENTFUL: Final = (Task.CAPTIONS, Task.TIMED_QA, Task.REG)
+TOLD: Final = (Task.CAPTIONS, Task.TIMED_QA)
+"""Whose replies tell of one window after another."""
 FOLLOWING: Final = (Task.GROUNDING, Task.RSOT, Task.SOT)
 SAME: Final = 0.5  # IoU of boxes from which a track is the object that is pointed at, or followed
 CLIP = 2.0  # seconds, for which saliency is annotated
-HALF, LATEST = 0.5, 0.75  # of an answer's span: when it becomes due, and when it is said at the latest
+LATEST = 0.75  # of an answer's span: when it is said at the latest
+FOUND = 0.5  # score from which a span is told of
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,7 +70,7 @@ class Manner:
     style: of times in words.   windows: from span queries, said in words, or of each frame's relevance alone.   live:
     timed answers are said when they become due; else all at the end, with their times.   wording: which of the tasks'
     wordings, -1 for one that follows from the request.   events: span queries find events before EVENTFUL replies are
-    written, too.
+    written, too, and replies that TOLD windows take them from there.
     """
 
     style: TimeStyle = "tokens"
@@ -108,6 +112,7 @@ def lesson(clip: Clip, request: Request, truth: Truth, manner: Manner, rng: np.r
     if replies is None:
         said = _wanted(request.task, truth, manner)
         replies = () if said is None else _asked(clip, request, manner, said)[1:]
+        replies = tuple(replace(turn, given=_gives(asked, manner)) for turn in replies)
     boxes, acting = _boxes(clip, truth.boxes, truth.box_times), _boxes(clip, truth.acting, truth.box_times)
     now = None if acting is None or not clip.tracks else _now(clip, acting)
     tracks = None if boxes is None or not clip.tracks else _meant(clip, boxes[:, 0])
@@ -128,6 +133,23 @@ def lesson(clip: Clip, request: Request, truth: Truth, manner: Manner, rng: np.r
 def terms_of(clip: Clip, request: Request, manner: Manner) -> Terms:
     """What a reply to the request is held against."""
     return Terms(clip.end, manner.style, request.options, clip.frames)
+
+
+def told_terms(sample: Sample, reply: Reply, manner: Manner) -> Terms:
+    """The same, with the windows of which the words tell where the heads' reply has found them."""
+    terms = terms_of(sample.clip, sample.request, manner)
+    if not _gives(sample, manner):
+        return terms
+    found = {(span.start, span.end) for span in reply.spans if (span.score or 0.0) >= FOUND}
+    written = [window for window in found if round(window[0], 1) < round(window[1], 1)]
+    if sample.request.task is Task.TIMED_QA:
+        return replace(terms, given=tuple(sorted(written, key=lambda window: due(*window))))
+    return replace(terms, given=tuple(sorted(written)))
+
+
+def _gives(sample: Sample, manner: Manner) -> bool:
+    """Whether the windows of a reply come from span queries."""
+    return manner.events and Read.SPANS in sample.reads and sample.request.task in TOLD
 
 
 def _with_track(clip: Clip, request: Request) -> Request:
@@ -164,8 +186,8 @@ def _wanted(task: Task, truth: Truth, manner: Manner) -> Any:
     if task is Task.CAPTIONS:
         return truth.told or None
     if task is Task.TIMED_QA:
-        due = [TimedAnswer(t.start + HALF * (t.end - t.start), t.text) for t in truth.told]
-        return sorted(due, key=lambda answer: answer.time) or None
+        answers = [TimedAnswer(due(t.start, t.end), t.text) for t in truth.told]
+        return sorted(answers, key=lambda answer: answer.time) or None
     if task is Task.MOMENTS and manner.windows == "words" and truth.spans is not None:
         return [TimeSpan(float(a), float(b)) for a, b in truth.spans]
     return truth.text or None if task in (Task.QA, Task.REG) else None
@@ -175,16 +197,16 @@ def _timely(
     clip: Clip, request: Request, told: Sequence[Told], rng: np.random.Generator
 ) -> tuple[tuple[Turn, ...], Tensor]:
     """Each answer is said between the middle and three quarters of its span, and is due from the middle until then."""
-    due = np.zeros(clip.frames, dtype=np.float32)
+    ready = np.zeros(clip.frames, dtype=np.float32)
     turns = []
     for answer in told:
-        low = max(request.asked, answer.start + HALF * (answer.end - answer.start))
+        low = max(request.asked, due(answer.start, answer.end))
         time = low + (LATEST - HALF) * (answer.end - answer.start) * rng.random()
         frame = int(np.searchsorted(clip.times, time, side="right")) - 1  # said after the frame that is then shown
-        due[(clip.times >= low) & (clip.times <= clip.times[frame])] = 1
-        due[frame] = 1
+        ready[(clip.times >= low) & (clip.times <= clip.times[frame])] = 1
+        ready[frame] = 1
         turns.append(Turn(float(clip.times[frame]), Role.ASSISTANT, answer.text))
-    return tuple(sorted(turns, key=lambda turn: turn.time)), torch.from_numpy(due)
+    return tuple(sorted(turns, key=lambda turn: turn.time)), torch.from_numpy(ready)
 
 
 def _relevance(clip: Clip, truth: Truth) -> Tensor | None:

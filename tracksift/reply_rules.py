@@ -14,8 +14,8 @@ from llm_grounder.constrained import ConstrainedReply, Vocabulary, vocabulary_of
 from llm_grounder.grounder import Grounder
 from llm_grounder.tasks.catalog import FORMATS
 from llm_grounder.tasks.spec import Terms
-from llm_grounder.types import Sample, Task
-from tracksift.grounding import Manner, terms_of
+from llm_grounder.types import Reply, Sample, Task
+from tracksift.grounding import Manner, told_terms
 
 KEPT: Final = 16  # rules that are remembered with what they have worked out
 
@@ -28,9 +28,11 @@ class ReplyRules:
         self._backbone, self._manner, self._most = grounder.backbone, manner, most
         self._rules: dict[tuple[Task, Terms], ConstrainedReply] = {}
 
-    def __call__(self, sample: Sample) -> Sequence[ConstrainedReply]:
-        """The rule of a sample's task and terms; KeyError for a task without `most`."""
-        task, terms = sample.request.task, terms_of(sample.clip, sample.request, self._manner)
+    def __call__(self, sample: Sample, reply: Reply) -> Sequence[ConstrainedReply]:
+        """The rule of a sample's task and terms, and of the windows that the heads found; KeyError for a task without
+        `most`.
+        """
+        task, terms = sample.request.task, told_terms(sample, reply, self._manner)
         if (task, terms) not in self._rules:
             if len(self._rules) >= KEPT:
                 del self._rules[next(iter(self._rules))]

@@ -1,6 +1,7 @@
-"""Two heads on each frame's marker, as MMDuet's: whether it is informative (time to speak) and whether it is relevant.
+"""Two heads on each frame's marker, as MMDuet's: whether it is informative (time to speak) and whether it is relevant,
+which a frame is the more, the better any track in it fits the question.
 
-Knows states and labels. Does not know when to speak. Axis letters: T frames, H width.
+Knows states and labels. Does not know when to speak. Axis letters: T frames, N tracks, H width.
 """
 
 from __future__ import annotations
@@ -14,8 +15,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from core.types import TimeSpan
+from llm_grounder.readouts.tracks import Fits
 
 RELEVANT = 0.5
+NOBODY = -6.0  # logit of a track that is not there
 HEADS = ("relevance", "informative")
 """Names of labels (`Targets`), heads, losses and replies alike."""
 
@@ -23,13 +26,31 @@ HEADS = ("relevance", "informative")
 class FrameHead(nn.Module):
     """One Linear for each of HEADS."""
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, width: int, *, fits: bool = False) -> None:
+        """fits: whether it is known how well tracks fit."""
         super().__init__()
         self.heads = nn.ModuleDict({name: nn.Linear(width, 1) for name in HEADS})
+        self.fitting = nn.Parameter(torch.tensor(0.2)) if fits else None
 
     def forward(self, frames: Tensor) -> dict[str, Tensor]:
         """Logits [..] of each head for states [.., H]."""
         return {name: head(frames).squeeze(-1) for name, head in self.heads.items()}
+
+    def of_samples(
+        self, frames: Tensor, sizes: Sequence[int], fits: Sequence[Fits | None]
+    ) -> dict[str, list[Tensor]]:  # fmt: skip
+        """Logits of each head, [T] a sample, for states [all T, H] of samples with so many frames each."""
+        said = {name: list(logits.split(list(sizes))) for name, logits in self(frames).items()}
+        said["relevance"] = [
+            own if fit is None or self.fitting is None else own + self.fitting * _anybody(fit)
+            for own, fit in zip(said["relevance"], fits, strict=True)
+        ]
+        return said
+
+
+def _anybody(fits: Fits) -> Tensor:
+    """The logit [T] that any track fits, the softest maximum over those that are there."""
+    return torch.as_tensor(fits.now.masked_fill(~fits.there, NOBODY).clamp(min=NOBODY).logsumexp(0))
 
 
 def frame_losses(

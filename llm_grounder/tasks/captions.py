@@ -13,7 +13,7 @@ from llm_grounder.grammar import Grammar, either, listing, sequence
 from llm_grounder.grammar_parts import Literal, Text
 from llm_grounder.tasks.clock import read_window
 from llm_grounder.tasks.failures import Failure, attempt
-from llm_grounder.tasks.listings import WINDOW, need_words, read_items, sentence
+from llm_grounder.tasks.listings import WINDOW, need_words, read_items, sentence, told
 from llm_grounder.tasks.moments import window_parts, write_window
 from llm_grounder.tasks.spec import NOTHING, Terms, Told, clean, says_none
 from llm_grounder.types import Task
@@ -42,6 +42,8 @@ class CaptionFormat:
 
     def grammar(self, terms: Terms) -> Grammar:
         """See `TaskFormat`."""
+        if terms.given is not None:
+            return told([f"{write_window(*window, terms.style)} seconds, " for window in terms.given])
         item = (*window_parts(terms), Literal(" seconds, ", clears=True), Text())
         return either(listing(item, "\n"), sequence(Literal(NOTHING)))
 

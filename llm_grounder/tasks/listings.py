@@ -7,10 +7,14 @@ first time is allowed, so that words never slip to the next item. Does not know 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Final
 
+from llm_grounder.grammar import Grammar, Part, sequence
+from llm_grounder.grammar_parts import Literal, Text
 from llm_grounder.tasks.clock import JOIN, NUMBER, UNIT, numerals, refuse_strange
 from llm_grounder.tasks.failures import FailureKind, MalformedReply
+from llm_grounder.tasks.spec import NOTHING
 
 _CLOCK: Final = r"[0-9]+:[0-9]{2}(?::[0-9]{2})?(?:\.[0-9]+)?"
 _TIMED: Final = rf"(?:({NUMBER}){UNIT}|({_CLOCK}))"  # a number without a unit is a time only where it is a clock's
@@ -60,6 +64,16 @@ def sentence(words: str) -> str:
     """Words on one line that end with a point, as lists are written."""
     text = " ".join(words.split())
     return text if text.endswith((".", "!", "?")) else f"{text}."
+
+
+def told(heads: Sequence[str]) -> Grammar:
+    """Replies of one line of words after each of the heads, or that there is nothing where there are none."""
+    if not heads:
+        return sequence(Literal(NOTHING))
+    parts: list[Part] = []
+    for number, head in enumerate(heads):
+        parts += [Literal(f"\n{head}" if number else head), Text()]
+    return sequence(*parts)
 
 
 def _line(line: str, head: str, last: bool) -> Item:

@@ -35,13 +35,15 @@ class Terms:
     """What a reply is held against.
 
     end: the clip's, seconds.   style: how times are written.   options: answers to choose from, () for a free one.
-    frames: how many frames a box is asked of.
+    frames: how many frames a box is asked of.   given: windows that read-outs found, in the order in which the reply
+    tells of them; None where it names its own.
     """
 
     end: float
     style: TimeStyle = "text"
     options: tuple[str, ...] = ()
     frames: int = 1
+    given: tuple[tuple[float, float], ...] | None = None
 
     def __post_init__(self) -> None:
         """Refuse clips shorter than a tenth of a second, the step of written times."""

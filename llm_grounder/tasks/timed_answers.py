@@ -13,11 +13,13 @@ from llm_grounder.grammar import Grammar, either, listing, sequence
 from llm_grounder.grammar_parts import Literal, Text
 from llm_grounder.tasks.clock import read_time
 from llm_grounder.tasks.failures import Failure, attempt
-from llm_grounder.tasks.listings import POINT, need_words, read_items, sentence
+from llm_grounder.tasks.listings import POINT, need_words, read_items, sentence, told
 from llm_grounder.tasks.moments import time_part
 from llm_grounder.tasks.spec import NOTHING, Terms, TimedAnswer, clean, says_none
 from llm_grounder.times import write_time
 from llm_grounder.types import Task
+
+HALF: Final = 0.5
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,8 @@ class TimedAnswerFormat:
 
     def grammar(self, terms: Terms) -> Grammar:
         """See `TaskFormat`."""
+        if terms.given is not None:
+            return told([f"{write_time(due(*window), terms.style)} seconds, " for window in terms.given])
         item = (time_part(terms), Literal(" seconds, "), Text())
         return either(listing(item, "\n"), sequence(Literal(NOTHING)))
 
@@ -52,6 +56,11 @@ class TimedAnswerFormat:
             return ()
         items = need_words(read_items(text, POINT))
         return tuple(TimedAnswer(read_time(time, terms.end), words) for (time,), words in items)
+
+
+def due(start: float, end: float) -> float:
+    """The second at which an answer of the seconds [start, end) becomes due: its middle."""
+    return start + HALF * (end - start)
 
 
 TIMED_ANSWERS: Final = TimedAnswerFormat()

@@ -19,7 +19,7 @@ from llm_grounder.types import Clip, Region, Request, Task
 from miniature.grounder_training.films import Film
 from miniature.long_world import FPS, Moment, Story
 from miniature.long_world.moments import windows_of
-from miniature.long_world.spec import TOP, Event
+from miniature.long_world.spec import TOP, Event, TimedQuestion
 from miniature.long_world.tell import act_key
 from miniature.long_world.words import ACTS, forms
 from miniature.world.spec import ObjectSpec
@@ -27,7 +27,7 @@ from tracksift.clips import see
 from tracksift.grounding import Example, Truth
 
 MIXTURE: Final[Mapping[Task, float]] = {
-    Task.MOMENTS: 0.26, Task.CAPTIONS: 0.14, Task.SUMMARY: 0.09, Task.TIMED_QA: 0.14, Task.QA: 0.17, Task.REG: 0.12,
+    Task.MOMENTS: 0.24, Task.CAPTIONS: 0.13, Task.SUMMARY: 0.09, Task.TIMED_QA: 0.14, Task.QA: 0.22, Task.REG: 0.1,
     Task.RSOT: 0.04, Task.SOT: 0.04,
 }  # fmt: skip
 """How often each task is drawn; without those that a training leaves out, in the same proportions."""
@@ -45,9 +45,8 @@ def clip_of(film: Film, *, motion: bool, blind: bool = False, tracks: bool = Tru
 
 def lessons_of(story: Story, boxes: NDArray[np.float32], task: Task) -> list[Example]:
     """All examples of a task in a story, in the story's own order.   boxes: [O, T, 4] shares, NaN where unseen."""
-    name = str(story.seed)
+    name, times = str(story.seed), np.arange(story.frames) / FPS
     if task is Task.MOMENTS:
-        times = np.arange(story.frames) / FPS
         return [
             Example(
                 name, Request(task, m.text, id=f"m{m.id}"),
@@ -56,12 +55,17 @@ def lessons_of(story: Story, boxes: NDArray[np.float32], task: Task) -> list[Exa
             for m in story.moments
         ]  # fmt: skip
     if task is Task.CAPTIONS:
-        told = tuple(Told(float(e.start), float(e.end), caption(story, e)) for e in story.events)
+        events = sorted(story.events, key=lambda e: (e.start, e.end))
+        told = tuple(Told(float(e.start), float(e.end), caption(story, e)) for e in events)
         return [
             Example(
-                name, Request(task, id="captions"), Truth(_spans((e.start, e.end) for e in story.events), told=told)
+                name, Request(task, id="captions"),
+                Truth(
+                    _spans((e.start, e.end) for e in story.events), told=told, box_times=times,
+                    acting=doing(story, boxes, story.events),
+                ),
             )
-        ]
+        ]  # fmt: skip
     if task is Task.SUMMARY:
         return [Example(name, Request(task, id="summary"), Truth(worth=story.importance.mean(axis=1) / TOP))]
     if task is Task.QA:
@@ -72,7 +76,8 @@ def lessons_of(story: Story, boxes: NDArray[np.float32], task: Task) -> list[Exa
                 name, Request(task, q.text, q.asked, id=f"t{q.id}"),
                 Truth(
                     _spans((a.start, a.end) for a in q.answers),
-                    told=tuple(Told(a.start, a.end, a.text) for a in q.answers),
+                    told=tuple(Told(a.start, a.end, a.text) for a in q.answers), box_times=times,
+                    acting=doing(story, boxes, _answering(story, q)),
                 ),
             )
             for q in story.timed_questions
@@ -93,13 +98,23 @@ def acting(story: Story, boxes: NDArray[np.float32], moment: Moment) -> NDArray[
             if meant & {tuple(w) for w in windows_of([e for e in own if act_key(e) == key]).tolist()}
         }  # fmt: skip
         own = [event for event in own if act_key(event) in wanted]
+    return doing(story, boxes, own)
+
+
+def doing(story: Story, boxes: NDArray[np.float32], events: Sequence[Event]) -> NDArray[np.float64]:
+    """Boxes [M, T, 4] of those who act in the events, NaN while they do not."""
+    names = list(dict.fromkeys(event.object_id for event in events))
     places = {thing.id: o for o, thing in enumerate(story.objects)}
-    out = np.full((len(moment.object_ids), *boxes.shape[1:]), np.nan)
-    for m, name in enumerate(moment.object_ids):
-        for event in own:
-            if event.object_id == name:
-                out[m, event.frames] = boxes[places[name], event.frames]
+    out = np.full((len(names), *boxes.shape[1:]), np.nan)
+    for event in events:
+        out[names.index(event.object_id), event.frames] = boxes[places[event.object_id], event.frames]
     return out
+
+
+def _answering(story: Story, question: TimedQuestion) -> list[Event]:
+    """The events whose times the answers are."""
+    times = {(answer.start, answer.end) for answer in question.answers}
+    return [event for event in story.events if (event.start, event.end) in times]
 
 
 def draw(rng: np.random.Generator, story: Story, boxes: NDArray[np.float32], mixture: Mapping[Task, float]) -> Example:
@@ -144,10 +159,9 @@ def _of_objects(story: Story, boxes: NDArray[np.float32], task: Task) -> list[Ex
         track = Truth(boxes=boxes[o].astype(np.float64), box_times=times)
         if task is Task.REG:
             own = _spans((e.start, e.end) for e in story.events if e.object_id == told.object_id)
-            request, truth = (
-                Request(task, region=where, id=f"o{o}"),
-                replace(track, spans=own, text=description(story, o)),
-            )
+            acts = doing(story, boxes, [e for e in story.events if e.object_id == told.object_id])
+            request = Request(task, region=where, id=f"o{o}")
+            truth = replace(track, spans=own, text=description(story, o), acting=acts)
         elif task is Task.RSOT:
             request, truth = Request(task, told.looks[0], id=f"o{o}"), track
         else:

@@ -35,7 +35,7 @@ class Showing(nn.Module):
     def __init__(self, settings: Settings, grounder: Grounder) -> None:
         """The grounder is not a part of this module."""
         super().__init__()
-        self._settings, self._inputs, self._backbone = settings, [grounder.inputs], [grounder.backbone]
+        self._settings, self._grounder = settings, [grounder]
         widths = {"patches": settings.grounder.visual_width}
         if settings.grounder.track_width:
             widths["tracks"] = settings.grounder.object_width
@@ -48,7 +48,7 @@ class Showing(nn.Module):
     ) -> dict[str, Tensor]:  # fmt: skip
         """By name: of a stretch of frames of a few of the films, `most` frames in all, and of all tracks.
 
-        words: also whether object tokens lie among the words for them, which teaches more than front ends.
+        words: also whether tracks say the words for what they show, which teaches more than front ends.
         """
         losses = self._of_patches(films, rng, most)
         if "tracks" in self.seen:
@@ -69,14 +69,16 @@ class Showing(nn.Module):
             truth.append(self._known(film, "patches", self._truth_of_patches)[frames])
         # In float32, since autocast to bfloat16 knows no float16.
         clips = torch.stack([see(patches.float(), self._settings.motion) for patches in shown])
-        patches = self._inputs[0].patches(clips)
+        patches = self._grounder[0].inputs.patches(clips)
         found: dict[str, Tensor] = self.seen["patches"](patches.flatten(0, 1), torch.cat(truth).long())
         return found
 
     def _of_tracks(self, films: Sequence[Film]) -> tuple[Tensor, Tensor]:
         """States [N, T, W] of all films' tracks, and what they show [N, T, kinds]."""
         device = films[0].patches.device
-        states = read_tracks(self._inputs[0].tracks, [clip_of(film, motion=False) for film in films], device).states
+        states = read_tracks(
+            self._grounder[0].inputs.tracks, [clip_of(film, motion=False) for film in films], device
+        ).states
         told = [self._known(film, "tracks", track_truth) for film in films]
         truth = torch.full((*states.shape[:2], told[0].shape[-1]), NOTHING, device=device)
         row = 0
@@ -86,13 +88,13 @@ class Showing(nn.Module):
         return states, truth
 
     def _said(self, states: Tensor, truth: Tensor, rng: np.random.Generator) -> Tensor:
-        """Object tokens of some tracks in some frames, among the words of what they show."""
+        """What some tracks in some frames say, against the words of what they show."""
         chosen = torch.from_numpy(rng.integers(states.shape[0] * states.shape[1], size=AT_ONCE))
         chosen = chosen.to(states.device, non_blocking=True)
-        read = self._inputs[0].object
-        assert read is not None  # there are tracks
-        table = self._backbone[0].lm.get_input_embeddings().weight
-        return torch.as_tensor(self.words(read(states.flatten(0, 1)[chosen]), truth.flatten(0, 1)[chosen], table))
+        naming, backbone = self._grounder[0].naming, self._grounder[0].backbone
+        assert naming is not None  # there are tracks
+        logits = backbone.logits(naming.says(states.flatten(0, 1)[chosen]))
+        return torch.as_tensor(self.words(logits, truth.flatten(0, 1)[chosen]))
 
     def _truth_of_patches(self, film: Film) -> Tensor:
         return patch_truth(film, slice(0, film.frames), self._settings.grid)

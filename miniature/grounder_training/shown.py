@@ -14,10 +14,15 @@ from numpy.typing import NDArray
 from miniature.long_world import Story
 from miniature.long_world.tell import act_key
 from miniature.long_world.words import ACTS
-from miniature.world.spec import COLOURS, SHAPES, TEXTURES
+from miniature.world.spec import COLOURS, SHAPES, SIZES, TEXTURES
 
 NOTHING: Final = -1
-KINDS: Final = {"colour": tuple(COLOURS), "shape": SHAPES, "texture": TEXTURES, "act": ("none", *ACTS)}
+STEADY: Final = 1.0  # pixels of change in a radius, up to which descriptions say a size
+NONE: Final = "none"
+KINDS: Final = {
+    "colour": tuple(COLOURS), "shape": SHAPES, "texture": TEXTURES, "act": (NONE, *ACTS), "size": (NONE, *SIZES),
+}  # fmt: skip
+"""What can be seen of an object. Whoever grows or shrinks is of no size."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,7 +43,8 @@ def shown_of(story: Story) -> Shown:
         look = (thing.colour, thing.shape, thing.texture)
         for k, (values, value) in enumerate(zip(KINDS.values(), look, strict=False)):
             out[o, :, k] = list(values).index(value) if value in values else NOTHING
-        out[o, :, 3] = 0
+        steady = float(np.ptp(thing.path.radius)) <= STEADY
+        out[o, :, 3], out[o, :, 4] = 0, KINDS["size"].index(thing.size) if steady else 0
         for event in story.events:
             if event.object_id == thing.id:
                 out[o, event.frames, 3] = KINDS["act"].index(act_key(event))

@@ -12,6 +12,7 @@ from llm_grounder.types import Clip, Read, Region, Role, Sample, Targets, Turn
 from llm_grounder.window import Window
 from tests.llm_grounder.tiny_grounder import make_clip, make_sample, tiny_grounder
 
+TIME = "".join(f"<TIME_{name}>" for name in ("ZERO", "ZERO", "ZERO", "TWO", "DOT", "ZERO"))
 MIXED = [make_sample(6, 2, 0), make_sample(4, 0, 1), make_sample(9, 3, 2)]
 ASKED = [make_sample(6, 2, 0, learn=False), make_sample(4, 0, 1, learn=False), make_sample(9, 3, 2, learn=False)]
 
@@ -20,7 +21,8 @@ ASKED = [make_sample(6, 2, 0, learn=False), make_sample(4, 0, 1, learn=False), m
 @pytest.mark.parametrize("compressor", ["slots", "t_selector", "guided"])
 def test_every_weight_gets_a_gradient(span_rule, compressor):
     grounder = tiny_grounder(span_rule=span_rule, compressor=compressor, sequence_rows=8).train()
-    grounder.losses(MIXED)["total"].backward()
+    named = (Turn(0.0, Role.USER, "what is <track_1>?"), Turn(math.inf, Role.ASSISTANT, f"{TIME} seconds, red"))
+    grounder.losses([*MIXED, replace(MIXED[0], turns=named)])["total"].backward()
     still = [name for name, p in grounder.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0]
     assert still == (["inputs.guide.nothing"] if compressor == "guided" else [])  # something is always asked here
 
@@ -206,7 +208,7 @@ def test_processors_see_what_was_said_and_decide():
             wanted = star if input_ids.shape[1] < 3 else grounder.backbone.ids["<|im_end|>"]
             return torch.full_like(scores, -torch.inf).index_fill(1, torch.tensor([wanted]), 0.0)
 
-    (reply,) = grounder.generate(ASKED[:1], most=10, processors=lambda sample: [Only()])
+    (reply,) = grounder.generate(ASKED[:1], most=10, processors=lambda *_: [Only()])
     assert reply.text == grounder.backbone.tokenizer.decode([star] * 3)
     assert seen == [[[]], [[star]], [[star] * 2], [[star] * 3]]
 
@@ -248,7 +250,8 @@ def test_heads_are_in_float32_under_autocast():
     grounder = tiny_grounder()
     with torch.autocast("cpu", dtype=torch.bfloat16):
         layouts, batch = grounder.lay_out(MIXED)
-        states, fits, _ = grounder.read(MIXED, layouts, batch)
+        read = grounder.read(MIXED, layouts, batch)
+        states, fits = read.states, read.fits
         out = grounder.heads(MIXED, layouts, batch, states, fits)
         losses = grounder.losses(MIXED)
     assert {out.spans.ends.dtype, out.boxes[0].boxes.dtype, out.frames["relevance"][0].dtype} == {torch.float32}

@@ -135,14 +135,14 @@ def test_what_fits_the_words_is_told_of_each_sample_by_its_last_question():
     other = replace(one, turns=(Turn(0.0, Role.USER, "a blue ring circles"), *one.turns[1:]))
     samples = [none, two, one, other]
     layouts, batch = grounder.lay_out(samples)
-    fits = grounder.read(samples, layouts, batch)[1]
+    fits = grounder.read(samples, layouts, batch).fits
     assert fits[0] is None
     for found, sample in zip(fits[1:], samples[1:], strict=True):
         assert found.now.shape == found.there.shape == (sample.clip.tracks, sample.clip.frames)
         assert torch.equal(found.there, ~sample.clip.track_boxes[..., 0].isnan())
         assert found.whole.shape == (sample.clip.tracks,)
     assert not torch.allclose(fits[2].now, fits[3].now)  # of the same clip, asked otherwise
-    alone = grounder.read([two], *grounder.lay_out([two]))[1][0]
+    alone = grounder.read([two], *grounder.lay_out([two])).fits[0]
     torch.testing.assert_close(alone.now, fits[1].now, atol=1e-5, rtol=1e-5)
     torch.testing.assert_close(alone.whole, fits[1].whole, atol=1e-5, rtol=1e-5)
 
@@ -158,7 +158,7 @@ def test_a_track_that_is_named_is_seen_where_its_name_stands():
         layouts, batch = grounder.lay_out([each])
         assert layouts[0].named[:, 1].tolist() == [1]
         assert batch.ids[0, layouts[0].named[0, 0]] == grounder.backbone.ids["<track_1>"]
-        fits.append(grounder.read([each], layouts, batch)[1][0])
+        fits.append(grounder.read([each], layouts, batch).fits[0])
     assert torch.equal(fits[0].there, fits[1].there)
     assert not torch.allclose(fits[0].now[0], fits[1].now[0])  # the other track, which has not changed, fits otherwise
     assert not grounder.lay_out([sample])[0][0].named.numel()
