@@ -28,7 +28,9 @@ class Settings:
     story, and of its moments, questions and expressions.   short, short_share: seconds of every second story, and the
     share of steps at first that take these, several times as many; it falls to nothing at the end.   look_share,
     look_films: of the training, in which the front ends alone learn what patches and tracks show, and films a step
-    then.   patch_frames, patch_weight: frames a step from which they go on learning that, and what that weighs.
+    then.   catch_up_share: the same of a training that goes on from other weights, in which heads alone learn what its
+    front ends show already.   patch_frames, patch_weight: frames a step from which they go on learning that, and what
+    that weighs.
     text_weight: of the loss of words, which those of moments and boxes would drown.   trackless_share: of the steps,
     which show no tracks.   average: of the weights kept.   manner: of asking and answering.   mixture: of tasks.
     """
@@ -66,6 +68,7 @@ class Settings:
     short_share: float = 0.9
     look_share: float = 0.1
     look_films: int = 24
+    catch_up_share: float = 0.04
     patch_frames: int = 256
     patch_weight: float = 0.5
     text_weight: float = 4.0

@@ -44,19 +44,17 @@ class Showing(nn.Module):
         self._truths: WeakKeyDictionary[Film, dict[str, Tensor]] = WeakKeyDictionary()
 
     def losses(
-        self, films: Sequence[Film], rng: np.random.Generator, most: int, *, words: bool
+        self, films: Sequence[Film], rng: np.random.Generator, most: int
     ) -> dict[str, Tensor]:  # fmt: skip
-        """By name: of a stretch of frames of a few of the films, `most` frames in all, and of all tracks.
-
-        words: also whether tracks say the words for what they show, which teaches more than front ends.
+        """By name: of a stretch of frames of a few of the films, `most` frames in all, and of all tracks, whose words
+        too.
         """
         losses = self._of_patches(films, rng, most)
         if "tracks" in self.seen:
             states, truth = self._of_tracks(films)
             own: dict[str, Tensor] = self.seen["tracks"](states, truth)
             losses |= {f"tracks.{name}": value for name, value in own.items()}
-            if words:
-                losses["tracks.words"] = self._said(states, truth, rng)
+            losses["tracks.words"] = self._said(states, truth, rng)
         return losses
 
     def _of_patches(self, films: Sequence[Film], rng: np.random.Generator, most: int) -> dict[str, Tensor]:

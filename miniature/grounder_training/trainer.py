@@ -71,17 +71,20 @@ class Trainer:
         self._learnt = list(self.grounder.parameters())
         self._kept = [parameter.detach() for parameter in self.average.parameters()]
         # Of the front ends alone; copies of all weights, of which most wait, would cost more than their steps.
-        self._seeing, self._kept_seeing = (
-            [parameter for name in self.showing.seen for parameter in model.inputs.get_submodule(name).parameters()]
-            for model in (self.grounder, self.average)
-        )
+        seeing = [f"inputs.{name}" for name in self.showing.seen]
+        self._seeing = self._pairs(*seeing)
+        self._saying = self._pairs("naming.says") if "tracks" in self.showing.seen else []
         processes = (WRITERS if device.type == "cuda" else 0) if writers is None else writers
         self._desk = Desk(settings, self.grounder, make_grounder, processes)
 
     @property
     def looking(self) -> bool:
-        """Whether the front ends learn alone, which those that were begun with have done."""
-        return not self.started and self.progress < self.settings.look_share
+        """Whether the front ends learn alone, or heads for those that were begun with, which have done so."""
+        return self.progress < self._look_share
+
+    @property
+    def _look_share(self) -> float:
+        return self.settings.catch_up_share if self.started else self.settings.look_share
 
     def advance(self, studio: Studio) -> dict[str, Tensor]:
         """One optimiser step on random films; the losses by name, still on the device."""
@@ -98,12 +101,17 @@ class Trainer:
         rng = np.random.default_rng([settings.seed, self.step])
         count = min(settings.look_films, len(studio.films))
         films = [studio.films[int(at)] for at in rng.choice(len(studio.films), count, replace=False)]
-        self._set_rate(rate_at(settings, self.looked, self.progress / settings.look_share))
+        self._set_rate(rate_at(settings, self.looked, self.progress / self._look_share))
         with autocast(self.device):
-            losses = self.showing.losses(films, rng, count * STRETCH, words=False)
+            losses = self.showing.losses(films, rng, count * STRETCH)
             total = torch.stack(list(losses.values())).sum()
         total.backward()  # type: ignore[no-untyped-call]
-        self._finish_step(self._seeing, self._kept_seeing, self.looked)
+        pairs = self._saying if self.started else [*self._seeing, *self._saying]
+        learnt = {id(parameter) for parameter, _ in pairs}
+        for parameter in self._learnt:
+            if id(parameter) not in learnt:
+                parameter.grad = None
+        self._finish_step([own for own, _ in pairs], [kept for _, kept in pairs], self.looked)
         self.looked += 1
         self.spent["launch"] += time.perf_counter() - begun
         return {name: value.detach() for name, value in losses.items()} | {"total": total.detach()}
@@ -118,7 +126,7 @@ class Trainer:
         with autocast(self.device):
             losses = self.grounder.losses(step.samples, {**WEIGHTS, "text": self.settings.text_weight}, laid=step.laid)
             rng = np.random.default_rng([self.settings.seed, self.step, 2])
-            shown = self.showing.losses(step.films, rng, self.settings.patch_frames, words=True)
+            shown = self.showing.losses(step.films, rng, self.settings.patch_frames)
             losses["shown"] = torch.stack(list(shown.values())).sum()
         total: Any = losses["total"] + self.settings.patch_weight * losses["shown"]
         total.backward()
@@ -127,6 +135,14 @@ class Trainer:
         self.spent["samples"] += ready - begun
         self.spent["launch"] += time.perf_counter() - ready
         return {name: value.detach() for name, value in losses.items()}
+
+    def _pairs(self, *names: str) -> list[tuple[nn.Parameter, Tensor]]:
+        """The parameters of some modules of the grounder, each with its average's."""
+        own, kept = (
+            [parameter for name in names for parameter in model.get_submodule(name).parameters()]
+            for model in (self.grounder, self.average)
+        )
+        return [(parameter, other.detach()) for parameter, other in zip(own, kept, strict=True)]
 
     def _set_rate(self, rate: float) -> None:
         for group in self.optimizer.param_groups:
