@@ -83,4 +83,12 @@ def captured_or_warned(capture: Callable[[], Made], what: str) -> Made | None:
     except RuntimeError as error:
         told = f"{what} could not be captured as a CUDA graph ({first_line(error)}); it goes on without, and slower"
         warnings.warn(told, stacklevel=3)
+        _free_dice()
         return None
+
+
+def _free_dice() -> None:
+    """Let the device's generator throw dice again: torch 2.11 leaves it in the capture that broke, where it refuses."""
+    if torch.cuda.is_available():
+        dice = torch.cuda.default_generators[torch.cuda.current_device()]
+        dice.graphsafe_set_state(dice.clone_state())

@@ -13,7 +13,7 @@ import torch
 
 from core.frames import open_video
 from core.types import Source
-from proposals.benchmark.parity import AWAY, BIRTHS, FRAMES, SIDE, disc_scene
+from proposals.benchmark.parity import AWAY, BIRTHS, FRAMES, SAME, SIDE, disc_scene
 from proposals.benchmark.stage import follow_memory, raise_objects, settle_masks
 from proposals.benchmark.ways import as_predictor, quiet_progress
 from proposals.checkpoints import build_sam2, load_sam2
@@ -129,7 +129,8 @@ def test_an_object_hides_and_returns(model, wanted, request):
 @pytest.mark.parametrize(
     ("resources", "iou", "cosine"),
     [
-        (Resources(objects=1), {"miniature": 0.99, "random": 0.98}, 0.999),
+        # How many candidates tie depends on the weights: the miniature's former ones kept .9996, these keep .9985.
+        (Resources(objects=1), {"miniature": 0.99, "random": 0.98}, 0.998),
         # Products of many objects are summed in another order, which decides between candidates that tie.
         (Resources(), {"miniature": 0.99, "random": 0.98}, 0.98),
         (Resources(compiled=True), {"miniature": 0.99, "random": 0.98}, 0.98),
@@ -154,4 +155,6 @@ def test_in_bfloat16_masks_and_tokens_stay_with_the_packages(model, scene, reque
     model.to("cpu")
     kind = "miniature" if "miniature" in request.node.callspec.id else "random"
     assert np.concatenate(ious).mean() >= iou[kind]
-    assert torch.cat(cosines).mean() >= cosine
+    every = torch.cat(cosines)
+    assert every.mean() >= cosine
+    assert every[every >= SAME].mean() >= 0.999  # where both chose the same candidate mask

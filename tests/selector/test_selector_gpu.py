@@ -22,7 +22,8 @@ pytestmark = [
 
 
 def test_training_in_bfloat16_learns_what_training_in_float32_learns(look_examples, tmp_path):
-    e, recipe = look_examples, replace(FAST, alignment_weight=0.0)
+    # After FAST's 8 epochs one seed in four still stands at .7, in float32 and on a CPU too; 12 suffice for each.
+    e, recipe = look_examples, replace(FAST, alignment_weight=0.0, epochs=12)
     trained = train_selector(
         e[:40], e[40:50], e[50:], WordEncoder(), TINY, recipe, tmp_path / "o", torch.device("cuda", 0)
     )
