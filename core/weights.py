@@ -78,12 +78,13 @@ def from_bytes(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def load_strictly(model: nn.Module, path: Path) -> None:
-    """Fill `model` from a file whose names and shapes must match exactly (dtypes may differ).
+    """Fill `model` from a file whose names and shapes must match exactly (dtypes may differ; `to_bytes` may have been
+    applied).
 
     Raises:
         CheckpointError: as `read_weights` and `check_state`.
     """
-    state = read_weights(path)
+    state = from_bytes(read_weights(path))
     check_state(model, state, path)
     model.load_state_dict(state)
 

@@ -19,7 +19,7 @@ from safetensors.torch import save_file
 from core.atomic import atomic_path
 from core.errors import CheckpointError, InputError
 from core.hashing import file_sha256
-from core.weights import load_strictly
+from core.weights import load_strictly, to_bytes
 from selector.calibration import Calibration
 from selector.modules import Module, build
 from selector.scoring import Selector
@@ -32,18 +32,18 @@ INSIDE = "tracksift"  # the record's name among the metadata of the weights
 
 def save_selector(
     path: Path, model: Module, calibration: Calibration, tracker: str, text_encoder: str,
-    record: Mapping[str, Any], look: str = "", *, half: bool = True,
+    record: Mapping[str, Any], look: str = "", *, half: bool = True, in_bytes: bool = False,
 ) -> None:  # fmt: skip
-    """Write weights (in float16 where `half`; buffers as they are) to `path`, the record inside and beside them.
+    """Write weights (in float16 where `half`, or in half of that by `core.weights.to_bytes` where `in_bytes`; buffers
+    as they are) to `path`, the record inside and beside them.
 
     tracker, text_encoder, look: hashes of what it was trained on; look is "" for a selector that reads none.
     record: JSON-able facts about the training, kept under their own names.
     """
-    buffers = {name for name, _ in model.named_buffers()}
-    state = {
-        name: (tensor.half() if half and name not in buffers else tensor).detach().cpu().contiguous()
-        for name, tensor in model.state_dict().items()
-    }
+    whole = model.state_dict()
+    buffers = {name: whole.pop(name) for name, _ in model.named_buffers() if name in whole}
+    weights = to_bytes(whole) if in_bytes else {name: t.half() for name, t in whole.items()} if half else whole
+    state = {name: tensor.detach().cpu().contiguous() for name, tensor in {**weights, **buffers}.items()}
     values = {
         "format": FORMAT,
         "module": module_name(model.settings),

@@ -47,6 +47,26 @@ def test_a_selector_comes_back_as_it_was_saved(folder):
     assert load_file(folder / WEIGHTS)["positional_encoding_gaussian_matrix"].dtype == torch.float32
 
 
+def test_a_selector_kept_in_bytes_is_half_the_size_and_says_almost_the_same(folder, tmp_path):
+    selector = load_selector(folder)
+    write_cache(tmp_path / "v.h5", make_track_set(4, width=4))
+    path = tmp_path / "bytes" / WEIGHTS
+    path.parent.mkdir()
+    hashes = (selector.tracker, selector.text_encoder)
+    save_selector(path, selector.model, selector.calibration, *hashes, {"note": 7}, in_bytes=True)
+    kept = load_file(path)
+    assert kept["negative_token.weight"].dtype == torch.int8
+    assert kept["positional_encoding_gaussian_matrix"].dtype == torch.float32
+    again = load_selector(path)
+    assert again.record["note"] == 7
+    for old, new in zip(
+        selector.score(open_cache(tmp_path / "v.h5"), EXPRESSIONS, WordEncoder()),
+        again.score(open_cache(tmp_path / "v.h5"), EXPRESSIONS, WordEncoder()),
+        strict=True,
+    ):
+        np.testing.assert_allclose(old.probability, new.probability, atol=0.02)
+
+
 def test_a_cache_and_its_tracks_in_memory_score_the_same(folder, tmp_path):
     write_cache(tmp_path / "v.h5", make_track_set(4, width=4, absent=[[], [2], [], [0, 1]]))
     selector = load_selector(folder)
