@@ -27,11 +27,12 @@ def test_a_split_is_answered_as_a_table(command, caches):
 
 def test_lines_of_json_hold_scores_spans_and_boxes(command, caches, one, tmp_path):
     phrases = tmp_path / "phrases.txt"
-    phrases.write_text("\n".join(TEXTS))
+    asked = ("the red star", "the hearts")  # the clip has hearts, and no red star
+    phrases.write_text("\n".join(asked))
     outcome = command("query", one, "--expressions-file", phrases, "--json", "--top", 2)
     *lines, last = [json.loads(line) for line in outcome.out.splitlines()]
     assert last["expressions"] == 2
-    assert [line["expression"] for line in lines] == list(TEXTS)
+    assert [line["expression"] for line in lines] == list(asked)
     for line in lines:
         assert line["no_target"] == (not any(track["selected"] for track in line["tracks"]))
         assert 0 <= line["presence"] <= 1
@@ -39,7 +40,7 @@ def test_lines_of_json_hold_scores_spans_and_boxes(command, caches, one, tmp_pat
             assert (track["boxes"] is not None) == track["selected"]
             if track["selected"]:
                 assert len(track["boxes"]) == 10
-    assert any(track["selected"] for line in lines for track in line["tracks"])
+    assert [line["no_target"] for line in lines] == [True, False]
     alike = [json.loads(line) for line in command("query", caches, *TEXTS, "--json").out.splitlines()[:-1]]
     assert len(alike) == 4
 
