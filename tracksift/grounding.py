@@ -18,6 +18,7 @@ from torch import Tensor
 from core.errors import InputError
 from core.types import TimeSpan
 from llm_grounder.matching import box_iou
+from llm_grounder.readouts.runs import found_in
 from llm_grounder.tasks.catalog import conversation
 from llm_grounder.tasks.spec import Terms, TimedAnswer, Told
 from llm_grounder.tasks.timed_answers import HALF, due
@@ -140,11 +141,13 @@ def told_terms(sample: Sample, reply: Reply, manner: Manner) -> Terms:
     terms = terms_of(sample.clip, sample.request, manner)
     if not _gives(sample, manner):
         return terms
-    found = {(span.start, span.end) for span in reply.spans if (span.score or 0.0) >= FOUND}
+    found = [(run.start, run.end) for run in found_in(sample, reply)]
+    if reply.fits is None:
+        found = sorted({(span.start, span.end) for span in reply.spans if (span.score or 0.0) >= FOUND})
     written = [window for window in found if round(window[0], 1) < round(window[1], 1)]
     if sample.request.task is Task.TIMED_QA:
-        return replace(terms, given=tuple(sorted(written, key=lambda window: due(*window))))
-    return replace(terms, given=tuple(sorted(written)))
+        written = sorted((w for w in written if due(*w) >= sample.request.asked), key=lambda window: due(*window))
+    return replace(terms, given=tuple(written))
 
 
 def _gives(sample: Sample, manner: Manner) -> bool:
