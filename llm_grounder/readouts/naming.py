@@ -32,7 +32,7 @@ from llm_grounder.types import Clip
 
 INNER: Final = 64
 JOINED: Final = 3  # tokens between two times that are one window
-NEAR: Final = 0.06  # seconds between a time and how it is written
+NEAR: Final = 2.0  # seconds in all by which times may be rounded where they are written
 SUREST: Final = 6.0  # logits of fits beyond which one is as sure as another
 _TIME: Final = re.compile(r"[0-9]{4}\.[0-9]")
 
@@ -196,9 +196,11 @@ def added(
 
 
 def _subject(runs: Sequence[Run], start: float, end: float) -> int:
-    """The track of the run whose seconds are these, or whose middle is this one second; -1 for none."""
+    """The track of the run whose seconds are nearest to these, or whose middle is to this one second; -1 for none."""
+    best, away = -1, NEAR
     for run in runs:
         middle = run.start + (run.end - run.start) / 2
-        if (round(run.start, 1), round(run.end, 1)) == (start, end) or (start == end and abs(middle - start) < NEAR):
-            return run.track
-    return -1
+        distance = abs(middle - start) if start == end else abs(run.start - start) + abs(run.end - end)
+        if distance <= away:  # never of NaN
+            best, away = run.track, distance
+    return best
