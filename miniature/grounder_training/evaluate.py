@@ -120,7 +120,8 @@ class Examiner:
             importance=None if summary is None else self._saliency(clip, summary[0][1], story),
             questions=_texts(words.get(Task.QA)),
             timed=None if Task.TIMED_QA not in words else tuple(
-                tuple(Said(answer.text, answer.time) for answer in said_once(answers or ())) for answers in words[Task.TIMED_QA]
+                tuple(Said(answer.text, answer.time) for answer in said_once(answers or ()))
+                for answers in words[Task.TIMED_QA]
             ),
             descriptions=_by_object(film, _texts(words.get(Task.REG)), ""),
             referred=_boxes(film, clip, said.get(Task.RSOT)),
