@@ -26,6 +26,7 @@ from llm_grounder.pieces import Piece, Template
 from llm_grounder.readouts.boxes import BoxHead, BoxOutput, box_losses
 from llm_grounder.readouts.frames import HEADS, FrameHead, frame_losses
 from llm_grounder.readouts.naming import Nameable, Naming, added, spoken_of
+from llm_grounder.readouts.runs import found_in
 from llm_grounder.readouts.spans import SpanHead, span_losses
 from llm_grounder.readouts.tracks import Fits, TrackHead, fit_losses, track_losses
 from llm_grounder.replies import Outputs, replies_of
@@ -144,6 +145,7 @@ class Grounder(nn.Module):
         pairs = zip(samples, replies, strict=True)
         rules = [list(processors(*pair)) if processors is not None else [] for pair in pairs]
         shown = self._nameable(samples, layouts, batch, read)
+        runs = [found_in(sample, reply) for sample, reply in zip(samples, replies, strict=True)]
         said = decode(
             self.backbone,
             read.states[:, -1],
@@ -152,7 +154,7 @@ class Grounder(nn.Module):
             batch.positions[:, -1],
             rules,
             most,
-            None if shown is None or self.naming is None else partial(added, self.naming, shown, self.backbone),
+            None if shown is None or self.naming is None else partial(added, self.naming, shown, runs, self.backbone),
         )
         words = [self.backbone.tokenizer.decode(ids, skip_special_tokens=False) for ids in said]
         return [replace(reply, text=text) for reply, text in zip(replies, words, strict=True)]
@@ -226,7 +228,7 @@ class Grounder(nn.Module):
         if self.box_head is not None:
             out = self.box_head(frames)
             boxes = [BoxOutput(*pair) for pair in zip(out.boxes.split(sizes), out.score.split(sizes), strict=True)]
-        return Outputs(said, spans, spanned, edges, real, boxes, tracks)
+        return Outputs(said, spans, spanned, edges, real, boxes, tracks, fits)
 
     def _nameable(
         self, samples: Sequence[Sample], layouts: Sequence[Layout], batch: Batch, read: Reading

@@ -18,6 +18,7 @@ from core.types import TimeSpan
 from llm_grounder.readouts.boxes import BoxOutput
 from llm_grounder.readouts.frames import HEADS
 from llm_grounder.readouts.spans import SpanOutput
+from llm_grounder.readouts.tracks import Fits
 from llm_grounder.types import Clip, Reply, Request, Sample
 
 MEANT = 0.5  # probability from which a track is meant
@@ -38,6 +39,7 @@ class Outputs:
     real: Tensor
     boxes: list[BoxOutput] | None
     tracks: list[tuple[Tensor, Tensor] | None]
+    fits: list[Fits | None]
 
 
 def replies_of(samples: Sequence[Sample], out: Outputs) -> list[Reply]:
@@ -57,6 +59,8 @@ def replies_of(samples: Sequence[Sample], out: Outputs) -> list[Reply]:
             reply = replace(reply, boxes=_numbers(boxes), box_scores=_numbers(score))
         if (tracks := out.tracks[b]) is not None:
             reply = replace(reply, tracks=_numbers(tracks[0].sigmoid()), presence=float(tracks[1].sigmoid()))
+        if (fits := out.fits[b]) is not None:
+            reply = replace(reply, fits=_numbers(fits.now.sigmoid() * fits.there))
         replies.append(reply)
     return replies
 

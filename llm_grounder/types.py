@@ -223,7 +223,8 @@ class Reply:
 
     text: generated words, "" where none were asked for.   spans: seconds with scores, best first.   relevance,
     informative: [T] in 0..1.   boxes: [T, K, 4] shares, `box_scores` [T, K] in 0..1, best first.
-    tracks: [N] in 0..1 with `presence`, that any is meant.   Empty or None where the read-out was not asked for.
+    tracks: [N] in 0..1 with `presence`, that any is meant.   fits: [N, T] in 0..1, whether what is asked for holds of
+    each track in each frame, 0 where it is absent.   Empty or None where the read-out was not asked for.
     """
 
     text: str = ""
@@ -234,9 +235,10 @@ class Reply:
     box_scores: NDArray[np.float64] | None = None
     tracks: NDArray[np.float64] | None = None
     presence: float | None = None
+    fits: NDArray[np.float64] | None = None
 
     def __post_init__(self) -> None:
         """Refuse scores outside 0..1."""
-        for name in ("relevance", "informative", "box_scores", "tracks"):
+        for name in ("relevance", "informative", "box_scores", "tracks", "fits"):
             if (values := getattr(self, name)) is not None:
                 check_probability(f"reply {name}", values)

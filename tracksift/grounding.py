@@ -13,11 +13,14 @@ from typing import Any, Final, Literal, get_args
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter1d
 from torch import Tensor
 
 from core.errors import InputError
 from core.types import TimeSpan
+from core.validators import check_least
 from llm_grounder.matching import box_iou
+from llm_grounder.readouts.runs import found_in
 from llm_grounder.tasks.catalog import conversation
 from llm_grounder.tasks.spec import Terms, TimedAnswer, Told
 from llm_grounder.tasks.timed_answers import HALF, due
@@ -70,7 +73,9 @@ class Manner:
     style: of times in words.   windows: from span queries, said in words, or of each frame's relevance alone.   live:
     timed answers are said when they become due; else all at the end, with their times.   wording: which of the tasks'
     wordings, -1 for one that follows from the request.   events: span queries find events before EVENTFUL replies are
-    written, too, and replies that TOLD windows take them from there.
+    written, too, and replies that TOLD windows take them from there.   step: to whose
+    multiples these are rounded, in seconds, since annotators did so; 0 for none.   smooth: seconds
+    over which relevance is smoothed to saliency (a normal curve's deviation): what happens is worth most in its middle.
     """
 
     style: TimeStyle = "tokens"
@@ -78,11 +83,15 @@ class Manner:
     live: bool = False
     wording: int = 0
     events: bool = False
+    step: float = 0.0
+    smooth: float = 0.0
 
     def __post_init__(self) -> None:
-        """Refuse windows from nowhere."""
+        """Refuse windows from nowhere, and seconds below 0."""
         if self.windows not in get_args(WindowsFrom):
             raise InputError(f"manner: expected windows from one of {get_args(WindowsFrom)}, got {self.windows!r}")
+        check_least("manner: step", self.step, 0.0, "seconds")
+        check_least("manner: smooth", self.smooth, 0.0, "seconds")
 
 
 def question(clip: Clip, request: Request, manner: Manner) -> Sample:
@@ -140,16 +149,41 @@ def told_terms(sample: Sample, reply: Reply, manner: Manner) -> Terms:
     terms = terms_of(sample.clip, sample.request, manner)
     if not _gives(sample, manner):
         return terms
-    found = {(span.start, span.end) for span in reply.spans if (span.score or 0.0) >= FOUND}
-    written = [window for window in found if round(window[0], 1) < round(window[1], 1)]
+    found = [(run.start, run.end) for run in found_in(sample, reply)]
+    if reply.fits is None:
+        found = sorted({(span.start, span.end) for span in reply.spans if (span.score or 0.0) >= FOUND})
+    written = [_rounded(*window, manner.step, sample.clip.end) for window in found]
+    written = [window for window in written if round(window[0], 1) < round(window[1], 1)]
     if sample.request.task is Task.TIMED_QA:
-        return replace(terms, given=tuple(sorted(written, key=lambda window: due(*window))))
-    return replace(terms, given=tuple(sorted(written)))
+        written = sorted((w for w in written if due(*w) >= sample.request.asked), key=lambda window: due(*window))
+    return replace(terms, given=tuple(written))
+
+
+def _rounded(start: float, end: float, step: float, last: float) -> tuple[float, float]:
+    """A window whose ends are multiples of a step, one step long at least, within the clip."""
+    if not step:
+        return start, end
+    first = step * round(start / step)
+    return first, min(max(step * round(end / step), first + step), last)
 
 
 def _gives(sample: Sample, manner: Manner) -> bool:
     """Whether the windows of a reply come from span queries."""
     return manner.events and Read.SPANS in sample.reads and sample.request.task in TOLD
+
+
+def saliency(clip: Clip, reply: Reply, manner: Manner) -> NDArray[np.float64]:
+    """How much each frame is worth, [T] in 0..1: its relevance, smoothed as the manner has it.
+
+    Raises:
+        InputError: for a reply of a grounder without frame heads.
+    """
+    if reply.relevance is None:
+        raise InputError("grounder: expected one with frame heads, got one without")
+    if not manner.smooth:
+        return reply.relevance
+    pace = clip.frames / (clip.end - float(clip.times[0]))  # frames a second
+    return np.asarray(gaussian_filter1d(reply.relevance, manner.smooth * pace)).clip(0, 1)
 
 
 def _with_track(clip: Clip, request: Request) -> Request:

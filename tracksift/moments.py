@@ -26,7 +26,7 @@ from llm_grounder.tasks.catalog import FORMATS
 from llm_grounder.tasks.failures import Failure, FailureCounts
 from llm_grounder.types import Clip, Reply, Sample
 from tracksift.clips import Inputs, read_clip
-from tracksift.grounding import Example, Manner, question, terms_of
+from tracksift.grounding import Example, Manner, question, saliency, terms_of
 from tracksift.jobs import SINGLE
 from tracksift.reply_rules import ReplyRules
 
@@ -105,5 +105,5 @@ def _scores(
     none = reply.relevance is None
     return MomentScores(
         example.video_id, example.request.id, np.zeros(0) if none else clip.times,
-        np.zeros(0) if reply.relevance is None else reply.relevance, spans, reply.text, scorer, clip.cache,
+        np.zeros(0) if none else saliency(clip, reply, manner), spans, reply.text, scorer, clip.cache,
     )  # fmt: skip

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -24,6 +24,7 @@ from torch import Tensor, nn
 
 from llm_grounder.backbone import OBJECT, OPEN, Backbone
 from llm_grounder.masklets import TrackStates
+from llm_grounder.readouts.runs import Run
 from llm_grounder.readouts.tracks import Fits
 from llm_grounder.sequence import Batch, Layout
 from llm_grounder.times import DIGITS, TIME_LENGTH, TIME_TOKENS
@@ -31,6 +32,7 @@ from llm_grounder.types import Clip
 
 INNER: Final = 64
 JOINED: Final = 3  # tokens between two times that are one window
+NEAR: Final = 2.0  # seconds in all by which times may be rounded where they are written
 SUREST: Final = 6.0  # logits of fits beyond which one is as sure as another
 _TIME: Final = re.compile(r"[0-9]{4}\.[0-9]")
 
@@ -39,13 +41,15 @@ _TIME: Final = re.compile(r"[0-9]{4}\.[0-9]")
 class Nameable:
     """The object tokens of B samples, filled up.
 
-    places: [B, X], columns of their tokens.   keys: [B, X, E].   states: [B, X, W], what they show.   seconds:
+    places: [B, X], columns of their tokens.   keys: [B, X, E].   states: [B, X, W], what they show.   tracks: [B, X],
+    whose they are.   seconds:
     [B, X, 2], when their frames begin and end.   hint: [B, X], more of those that are named or fit.   real: [B, X] bool
     """
 
     places: Tensor
     keys: Tensor
     states: Tensor
+    tracks: Tensor
     seconds: Tensor
     hint: Tensor
     real: Tensor
@@ -84,13 +88,14 @@ class Naming(nn.Module):
         if not many:
             return None
         shape, device = (len(layouts), many), states.device
-        places, rows, frames = (np.zeros(shape, dtype=np.int64) for _ in range(3))
+        places, rows, frames, whose = (np.zeros(shape, dtype=np.int64) for _ in range(4))
         seconds, named, real = np.zeros((*shape, 2)), np.zeros(shape), np.zeros(shape, dtype=bool)
         which, offset, flat = np.full(shape, -1), 0, []
         for b, (layout, clip, start, fit) in enumerate(zip(layouts, clips, batch.start, fits, strict=True)):
             (t, n), here = layout.objects.numpy().T, slice(0, len(layout.objects))
             places[b, here] = start + np.flatnonzero(layout.ids.numpy() == ids[OBJECT])
             rows[b, here], frames[b, here], real[b, here] = n + tracks.first.get(id(clip), 0), t, True
+            whose[b, here] = n
             edges = np.append(clip.times, clip.end)
             seconds[b, here, 0], seconds[b, here, 1] = edges[t], edges[t + 1]
             if len(layout.named):
@@ -99,8 +104,8 @@ class Naming(nn.Module):
                 which[b, here] = offset + n * fit.now.shape[1] + t
                 flat.append(fit.now.flatten())
                 offset += fit.now.numel()
-        place, row, frame, index = (
-            torch.from_numpy(part).to(device, non_blocking=True) for part in (places, rows, frames, which)
+        place, row, frame, owner, index = (
+            torch.from_numpy(part).to(device, non_blocking=True) for part in (places, rows, frames, whose, which)
         )
         shown = tracks.states[row, frame].float()
         keys = self.key(states.gather(1, place[..., None].expand(-1, -1, states.shape[-1]))) + self.look(shown)
@@ -109,7 +114,7 @@ class Naming(nn.Module):
             known = torch.cat(flat).float().clamp(-SUREST, SUREST)[index.clamp(min=0)] * (index >= 0)
             hint = hint + self.fitting * known
         spans = torch.from_numpy(seconds).to(device, torch.float32, non_blocking=True)
-        return Nameable(place, keys, shown, spans, hint, torch.from_numpy(real).to(device, non_blocking=True))
+        return Nameable(place, keys, shown, owner, spans, hint, torch.from_numpy(real).to(device, non_blocking=True))
 
     def forward(self, states: Tensor, spoken: Spoken, nameable: Nameable) -> Tensor:
         """What to add to the states [Q, H] from which words come, [Q, H]."""
@@ -172,11 +177,30 @@ def seconds_spoken(said: Sequence[int], ids: Mapping[str, int]) -> NDArray[np.fl
 
 
 def added(
-    naming: Naming, nameable: Nameable, backbone: Backbone, last: Tensor, said: Sequence[Sequence[int]]
-) -> Tensor:
-    """Last states [B, H] of replies that have said so much, with what they name."""
+    naming: Naming, nameable: Nameable, runs: Sequence[Sequence[Run]], backbone: Backbone, last: Tensor,
+    said: Sequence[Sequence[int]],
+) -> Tensor:  # fmt: skip
+    """Last states [B, H] of replies that have said so much, with what they name.
+
+    runs: of each reply; one of which it has just spoken is as if its track were named.
+    """
     states = last.float()
     windows = [seconds_spoken(ids, backbone.ids)[-1] if ids else (np.nan, np.nan) for ids in said]
+    subjects = [_subject(own, *window) for own, window in zip(runs, windows, strict=True)]
+    if any(subject >= 0 for subject in subjects):
+        who = torch.tensor(subjects).to(last.device, non_blocking=True)
+        nameable = replace(nameable, hint=nameable.hint + naming.named * (nameable.tracks == who[:, None]))
     rows, ends = np.arange(len(said)), np.full(len(said), np.iinfo(np.int64).max)
     more = naming(states, Spoken(rows, ends, np.array(windows, dtype=np.float64)), nameable)
     return torch.as_tensor((states + more).to(last.dtype))
+
+
+def _subject(runs: Sequence[Run], start: float, end: float) -> int:
+    """The track of the run whose seconds are nearest to these, or whose middle is to this one second; -1 for none."""
+    best, away = -1, NEAR
+    for run in runs:
+        middle = run.start + (run.end - run.start) / 2
+        distance = abs(middle - start) if start == end else abs(run.start - start) + abs(run.end - end)
+        if distance <= away:  # never of NaN
+            best, away = run.track, distance
+    return best

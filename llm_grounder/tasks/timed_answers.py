@@ -63,4 +63,12 @@ def due(start: float, end: float) -> float:
     return start + HALF * (end - start)
 
 
+def said_once(answers: Sequence[TimedAnswer]) -> tuple[TimedAnswer, ...]:
+    """Without answers in the words of an earlier one, of which nobody learns anything."""
+    first: dict[str, TimedAnswer] = {}
+    for answer in answers:
+        first.setdefault(answer.text.casefold(), answer)
+    return tuple(first.values())
+
+
 TIMED_ANSWERS: Final = TimedAnswerFormat()

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from benchmarks.metrics.timely_answers import Reply as Said
 from benchmarks.moment_files import clip_saliency
@@ -24,13 +25,14 @@ from llm_grounder.readouts.frames import relevant_spans
 from llm_grounder.replies import followed
 from llm_grounder.tasks.catalog import FORMATS
 from llm_grounder.tasks.failures import Failure, FailureCounts
+from llm_grounder.tasks.timed_answers import said_once
 from llm_grounder.types import Clip, Reply, Sample, Task
 from miniature.grounder_training.answers import Answers, Windows
 from miniature.grounder_training.films import Film
 from miniature.grounder_training.lessons import clip_of, lessons_of, shown
 from miniature.long_world import Story
 from miniature.long_world.spec import Caption
-from tracksift.grounding import Example, Manner, question, terms_of
+from tracksift.grounding import Example, Manner, question, saliency, terms_of
 from tracksift.reply_rules import ReplyRules
 
 MOST: Final[Mapping[Task, int]] = {Task.MOMENTS: 128, Task.CAPTIONS: 400, Task.TIMED_QA: 240, Task.QA: 24, Task.REG: 64}
@@ -101,6 +103,9 @@ class Examiner:
         shown = [reply.relevance for _, reply in pairs]
         return [() if each is None else relevant_spans(each, clip.times, clip.end) for each in shown]
 
+    def _saliency(self, clip: Clip, reply: Reply, story: Story) -> NDArray[np.float64]:
+        return clip_saliency(clip.times, saliency(clip, reply, self.manner), story.clips)
+
     def _collect(self, film: Film, clip: Clip, said: Mapping[Task, Sequence[tuple[Example, Reply]]]) -> Answers:
         story, words = film.story, dict[Task, list[Any]]()
         for task, pairs in said.items():
@@ -110,12 +115,13 @@ class Examiner:
         summary, moments = said.get(Task.SUMMARY), said.get(Task.MOMENTS)
         return Answers(
             moments=None if moments is None else tuple(map(_windows, self._spans(clip, moments, words))),
-            saliency=None if moments is None else tuple(_saliency(clip, reply, story) for _, reply in moments),
+            saliency=None if moments is None else tuple(self._saliency(clip, reply, story) for _, reply in moments),
             captions=None if told is None else tuple(Caption(t.text, t.start, t.end) for t in told[0] or ()),
-            importance=None if summary is None else _saliency(clip, summary[0][1], story),
+            importance=None if summary is None else self._saliency(clip, summary[0][1], story),
             questions=_texts(words.get(Task.QA)),
             timed=None if Task.TIMED_QA not in words else tuple(
-                tuple(Said(answer.text, answer.time) for answer in answers or ()) for answers in words[Task.TIMED_QA]
+                tuple(Said(answer.text, answer.time) for answer in said_once(answers or ()))
+                for answers in words[Task.TIMED_QA]
             ),
             descriptions=_by_object(film, _texts(words.get(Task.REG)), ""),
             referred=_boxes(film, clip, said.get(Task.RSOT)),
@@ -128,11 +134,6 @@ def _windows(found: Sequence[TimeSpan]) -> Windows:
     spans = [[span.start, span.end] for span in found]
     scores = [1 / (k + 1) if span.score is None else span.score for k, span in enumerate(found)]
     return Windows(np.array(spans, dtype=np.float64).reshape(-1, 2), np.array(scores, dtype=np.float64))
-
-
-def _saliency(clip: Clip, reply: Reply, story: Story) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
-    assert reply.relevance is not None  # every grounder of the miniature has frame heads
-    return clip_saliency(clip.times, reply.relevance, story.clips)
 
 
 def _texts(found: Sequence[Any] | None) -> tuple[str, ...] | None:

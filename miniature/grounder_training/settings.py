@@ -12,10 +12,12 @@ from llm_grounder.backbone import TinyShape
 from llm_grounder.settings import GrounderSettings
 from llm_grounder.types import Task
 from miniature.grounder_training.lessons import MIXTURE
+from miniature.long_world.spec import CLIP
 from selector.settings import BOX_WIDTH, OUTLINE_WIDTH
 from tracksift.grounding import Manner
 
 PATCH_WIDTH, LOOK_WIDTH = 192, 128  # of the miniature's image tower
+SMOOTH = 7.0  # seconds, chosen on ten films of valid, where 5 to 8 were as good
 TRACK_WIDTH = BOX_WIDTH + OUTLINE_WIDTH + LOOK_WIDTH
 
 
@@ -77,7 +79,7 @@ class Settings:
     warm_up: int = 300
     weight_decay: float = 0.05
     average: float = 0.998
-    manner: Manner = field(default_factory=lambda: Manner(events=True))
+    manner: Manner = field(default_factory=lambda: Manner(events=True, step=float(CLIP), smooth=SMOOTH))
     mixture: Mapping[Task, float] = field(default_factory=lambda: dict(MIXTURE))
 
     @property

@@ -30,7 +30,7 @@ from llm_grounder.types import Clip, Region, Reply, Sample
 from llm_grounder.window import Window
 from tracksift.clips import read_clip, read_inputs
 from tracksift.features import FeatureSettings, extract
-from tracksift.grounding import question, terms_of
+from tracksift.grounding import question, saliency, terms_of
 from tracksift.jobs import Job
 from tracksift.recipes import manner_of
 from tracksift.reply_rules import ReplyRules
@@ -122,7 +122,7 @@ class Watcher:
         if task not in self._learnt:
             raise InputError(f"highlights: expected {'none' if request.words else 'a few'} words, got the other")
         reply = self._read(question(clip, asked.Request(task, request.words), self._manner))
-        for span in highlights(clip.times, clip.end, _relevance(reply)):
+        for span in highlights(clip.times, clip.end, saliency(clip, reply, self._manner)):
             yield Remark(request.words or "highlight", span)
 
     def _question(self, clip: Clip, request: Request) -> Iterator[Remark]:
