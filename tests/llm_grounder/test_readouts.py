@@ -6,7 +6,7 @@ from llm_grounder.matching import best_pairs, box_giou, span_giou
 from llm_grounder.readouts.boxes import BoxHead, BoxOutput, box_losses
 from llm_grounder.readouts.frames import FrameHead, frame_losses, relevant_spans
 from llm_grounder.readouts.spans import AROUND, SpanHead, SpanOutput, frames_of, local_mean, span_losses
-from llm_grounder.readouts.tracks import TrackHead, track_losses
+from llm_grounder.readouts.tracks import Fits, TrackHead, track_losses
 
 EDGES = torch.stack([torch.arange(10.0), torch.arange(1.0, 11.0)], -1)[None]
 REAL = torch.ones(1, 10, dtype=torch.bool)
@@ -117,6 +117,23 @@ def test_frame_heads_are_two_of_their_own():
     out = FrameHead(4)(torch.randn(3, 4))
     assert set(out) == {"relevance", "informative"}
     assert not torch.equal(out["relevance"], out["informative"])
+
+
+def test_a_frame_is_the_more_relevant_the_better_a_track_in_it_fits():
+    head = FrameHead(4, fits=True)
+    states = torch.randn(5, 4)
+    there = torch.tensor([[True, True, False], [False, True, False]])
+    fits = Fits(torch.tensor([[3.0, -3.0, 9.0], [9.0, 3.0, 9.0]]), torch.zeros(2), there)
+    plain, out = head(states), head.of_samples(states, [3, 2], [fits, None])
+    assert torch.equal(out["relevance"][1], plain["relevance"][3:])
+    assert torch.equal(torch.cat(out["informative"]), plain["informative"])
+    more = (out["relevance"][0] - plain["relevance"][:3]) / head.fitting
+    wanted = torch.logaddexp(torch.tensor([3.0, -3.0, -6.0]), torch.tensor([-6.0, 3.0, -6.0]))
+    torch.testing.assert_close(more, wanted)
+    without = FrameHead(4)
+    assert torch.equal(
+        without.of_samples(states, [3, 2], [fits, None])["relevance"][0], without(states)["relevance"][:3]
+    )
 
 
 def test_boxes_are_matched_on_labelled_frames_alone():

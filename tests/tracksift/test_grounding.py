@@ -9,14 +9,15 @@ import torch
 
 from cache import FrameFeatures, open_cache, write_cache, write_frames
 from core.errors import CacheError, CheckpointError, InputError, ScorerMismatchError
-from core.types import TrackSet
+from core.types import TimeSpan, TrackSet
 from llm_grounder.tasks.spec import Told
-from llm_grounder.types import Clip, Read, Region, Request, Role, Task
+from llm_grounder.types import Clip, Read, Region, Reply, Request, Role, Task
 from selector.inputs import read_tracks
 from selector.settings import BOX_WIDTH, OUTLINE_WIDTH
 from tests.factories import make_track_set
+from tests.llm_grounder.tiny_grounder import make_clip
 from tracksift.clips import Inputs, read_clip, read_inputs, read_track_clip, see
-from tracksift.grounding import Manner, Truth, lesson, question
+from tracksift.grounding import Manner, Truth, lesson, question, saliency, told_terms
 
 ENCODER = "a" * 64
 WINDOWS = Truth(np.array([[1.0, 2.5]]), np.array([0.0, 1.0]))
@@ -255,3 +256,43 @@ def test_events_are_found_before_words_about_them_where_the_manner_says_so():
 def test_windows_from_nowhere_are_refused():
     with pytest.raises(InputError, match=r"expected windows from one of .*, got 'air'"):
         Manner(windows="air")
+
+
+def test_saliency_is_relevance_smoothed_over_seconds():
+    clip = make_clip(frames=40, rate=2.0)
+    relevance = np.zeros(40)
+    relevance[10:20] = 1.0
+    plain = saliency(clip, Reply(relevance=relevance), Manner())
+    assert plain is relevance
+    smooth = saliency(clip, Reply(relevance=relevance), Manner(smooth=1.5))
+    assert smooth.argmax() in (14, 15)  # the middle of what is relevant
+    assert (np.diff(smooth[10:15]) > 0).all()
+    assert smooth.sum() == pytest.approx(relevance.sum(), abs=1e-6)
+    slower = make_clip(frames=40, rate=1.0)
+    np.testing.assert_allclose(saliency(slower, Reply(relevance=relevance), Manner(smooth=3.0)), smooth)
+    with pytest.raises(InputError, match="expected one with frame heads"):
+        saliency(clip, Reply(), Manner())
+
+
+def test_told_windows_are_those_of_tracks_that_fit_rounded_as_annotators_did():
+    clip = make_clip(frames=40, tracks=2, rate=2.0)
+    fits = np.zeros((2, 40))
+    fits[0, 3:13] = 0.9
+    fits[1, 24:35] = 0.9
+    reply = Reply(fits=fits, spans=(TimeSpan(0.0, 20.0, 0.9),))
+
+    def told(task, **changes):
+        manner = Manner(events=True, **changes)
+        return told_terms(question(clip, Request(task, "what?", asked=8.0), manner), reply, manner).given
+
+    assert told(Task.CAPTIONS) == ((1.5, 6.5), (12.0, 17.5))
+    assert told(Task.CAPTIONS, step=2.0) == ((2.0, 6.0), (12.0, 18.0))
+    assert told(Task.CAPTIONS, step=15.0) == ((0.0, 15.0), (15.0, 20.0))
+    assert told(Task.TIMED_QA) == ((12.0, 17.5),)  # the other one is over when it is asked
+    assert told(Task.QA) is None
+
+
+@pytest.mark.parametrize("name", ["step", "smooth"])
+def test_seconds_below_nothing_are_refused(name):
+    with pytest.raises(InputError, match=f"manner: {name}: expected 0.0 or more seconds, got -1.0"):
+        Manner(**{name: -1.0})
