@@ -132,7 +132,7 @@ class CrowdTracker(Sam2Tracker):
         places = self._recollection.codes(far_codes).repeat_interleave(split, dim=1)
         owner = torch.arange(len(parts)).repeat_interleave(sizes).to(device, non_blocking=True)
         ages = torch.arange(memories, device=device)
-        return Memory(tokens, ages, places.to(self._dtype)[owner], mask)
+        return Memory(tokens, ages, (told + places[owner]).to(self._dtype), mask)
 
     def _slot(self, parts: Sequence[tuple[Recall, int, int]], held: Sequence[Tensor | None], like: Tensor) -> Tensor:
         """One memory or pointer of all objects, zeros where a cohort has none."""

@@ -3,9 +3,9 @@
 Exactly the package's result, rounding apart: (1) until the first memory is read, the frame's features are the same for
 all objects and go through layer 0's self-attention once; (2) softmax weights sum to 1, so memory values can stay as
 narrow as they are stored (64) and be projected after the attention, bias included; (3) memory plus position is the
-same in every layer, and added once, rounded where the package rounds it; (4) rotary pairs are stored as halves, by the
-same permutation of query and key weights, and rotated in real numbers. Knows tensors and weights. Does not know frames
-or videos.
+same in every layer, and added once, rounded where the package rounds it; (4) where asked for,
+rotary pairs are stored as halves, by the same permutation of query and key weights, and rotated in real numbers.
+Knows tensors and weights. Does not know frames or videos.
 Axis letters: N objects, P pixels of the coarsest map, F memory frames, R pointer tokens, C model width, M memory width.
 """
 
@@ -24,7 +24,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from core.errors import CheckpointError
 from proposals import rotary_keys
 from proposals.compilation import compilable
-from proposals.rotary_keys import rotate
+from proposals.rotary_keys import Turn, rotate
 
 # cuDNN's attention reaches 705 TFLOP/s here and takes narrow values, but prepares itself for every new shape and is
 # slower than FlashAttention for one object (185 and 317 TFLOP/s); it is for many objects with many keys alone.
@@ -94,13 +94,13 @@ class Frame(NamedTuple):
 class Memory(NamedTuple):
     """What objects remember: tokens [N, F P + R, M] (memories, then pointers), and where in time.
 
-    ages: [F] rows of the positions.   pointer_positions: [N, R, M].
+    ages: [F] rows of the positions.   pointers: [N, R, M], with their positions.
     mask: [N, F P + R] bool, where objects of one batch remember differently much; what is not there is not read.
     """
 
     tokens: Tensor
     ages: Tensor
-    pointer_positions: Tensor
+    pointers: Tensor
     mask: Tensor | None = None
 
 
@@ -116,12 +116,16 @@ class SharedAttention:
         *,
         narrow: bool | None,
         compiled: bool,
+        plain: bool = False,
         backends: Sequence[SDPBackend] | None = None,
     ) -> None:
         """positions: [memories, P, M], of memory tokens by age.   side: P is side squared.
 
+        plain: products of the package's shapes, and rotary pairs as it stores and turns them, so that queries and keys
+        are summed in its order; else pairs are halves, which compile and have a kernel for keys.
         narrow: whether memory values stay narrow in the attention; None for wherever that is quicker.
-        backends: of attention on a GPU, in order of preference; None for what is quickest at each size.
+        backends: of attention on a GPU, in order of preference; None for what is quickest at each size, or for torch's
+        own choice where `plain`.
 
         Raises:
             CheckpointError: for attention built otherwise than in every released SAM2.
@@ -132,10 +136,10 @@ class SharedAttention:
             raise CheckpointError("memory attention: expected layers that take the batch first, got another order")
         device = positions.device
         angles = module.layers[0].self_attn.compute_cis(end_x=side, end_y=side)  # [P, C / 2], complex
-        self._turn = (angles.real.to(device), angles.imag.to(device))
-        self._narrow, self._places, self._backends = narrow, positions, backends
+        self._turn: Turn = angles.to(device) if plain else (angles.real.to(device), angles.imag.to(device))
+        self._narrow, self._places, self._backends, self._plain = narrow, positions, backends, plain
         self._at_input = module.pos_enc_at_input
-        self._layers = [_weights(layer, dtype) for layer in module.layers]
+        self._layers = [_weights(layer, dtype, plain) for layer in module.layers]
         self._last = _norm(module.norm)
         self._begin = compilable(_begin, compiled)
         self._query = compilable(_query, compiled)
@@ -156,7 +160,7 @@ class SharedAttention:
         x = frame.features.expand(objects, -1, -1)
         q = frame.queries.expand(objects, -1, -1).contiguous()
         places = self._places[memory.ages].flatten(0, 1)  # [F P, M]
-        placed = _placed(memory.tokens, places, memory.pointer_positions)
+        placed = _placed(memory.tokens, places, memory.pointers)
         for number, layer in enumerate(self._layers):
             if number:
                 own_q, own_k, own_v = self._own(x, layer.own, self._turn)
@@ -164,7 +168,7 @@ class SharedAttention:
             keys = rotary_keys.make_keys(placed, *layer.key, self._turn, len(places))
             values = memory.tokens if narrow else functional.linear(memory.tokens, *layer.wide)
             found = self._attend(q, keys, values, memory.mask)
-            x = self._mix(x, found, layer.mix if narrow else layer.wide_mix)
+            x = self._mix(x, found, layer.mix if narrow else layer.wide_mix, self._plain)
         return self._finish(x, self._last)
 
     def _attend(self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None) -> Tensor:
@@ -175,23 +179,23 @@ class SharedAttention:
         q, k, v = q.unsqueeze(1), k.unsqueeze(1), v.unsqueeze(1)
         if mask is not None:
             return functional.scaled_dot_product_attention(q, k, v, attn_mask=mask[:, None, None]).squeeze(1)
-        if q.device.type == "cpu":
+        if q.device.type == "cpu" or (self._plain and self._backends is None):  # torch chooses, as in the package
             return functional.scaled_dot_product_attention(q, k, v).squeeze(1)
         order = self._backends or (QUICK_AT_LENGTH if _large(len(q), k.shape[2]) else QUICK_TO_START)
         with sdpa_kernel([*order, SDPBackend.MATH], set_priority=True):
             return functional.scaled_dot_product_attention(q, k, v).squeeze(1)
 
 
-def _placed(tokens: Tensor, places: Tensor, pointer_positions: Tensor) -> Tensor:
-    """Tokens [N, F P + R, M] with their positions, [F P, M] and [N, R, M]; rounded once, as under autocast."""
+def _placed(tokens: Tensor, places: Tensor, pointers: Tensor) -> Tensor:
+    """Memories of [N, F P + R, M] with positions [F P, M], rounded once as under autocast, and pointers with theirs."""
     spatial, placed = len(places), torch.empty_like(tokens)
     torch.add(tokens[:, :spatial], places, out=placed[:, :spatial])
-    torch.add(tokens[:, spatial:], pointer_positions, out=placed[:, spatial:])
+    placed[:, spatial:] = pointers
     return placed
 
 
 def _begin(
-    features: Tensor, position: Tensor | None, own: SelfWeights, turn: tuple[Tensor, Tensor]
+    features: Tensor, position: Tensor | None, own: SelfWeights, turn: Turn
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """The residual stream's start and layer 0's queries, keys and values."""
     # The stream stays in float32, as under autocast: what is added up in it decides between masks that score alike.
@@ -199,24 +203,33 @@ def _begin(
     return x, *_own(x, own, turn)
 
 
-def _own(x: Tensor, weights: SelfWeights, turn: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
+def _own(x: Tensor, weights: SelfWeights, turn: Turn) -> tuple[Tensor, Tensor, Tensor]:
     """Queries, keys and values of self-attention."""
-    q, k, v = functional.linear(_normed(x, weights.norm, weights.qkv.weight.dtype), *weights.qkv).chunk(3, dim=-1)
+    normed = _normed(x, weights.norm, weights.qkv.weight.dtype)
+    if isinstance(turn, Tensor):
+        q, k, v = (
+            functional.linear(normed, *each) for each in zip(*(part.chunk(3) for part in weights.qkv), strict=True)
+        )
+    else:
+        q, k, v = functional.linear(normed, *weights.qkv).chunk(3, dim=-1)
     return rotate(q, turn), rotate(k, turn), v
 
 
-def _query(x: Tensor, found: Tensor, weights: CrossWeights, turn: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+def _query(x: Tensor, found: Tensor, weights: CrossWeights, turn: Turn) -> tuple[Tensor, Tensor]:
     """The stream after self-attention, and the queries of cross-attention."""
     x = x + functional.linear(found, *weights.out)
     return x, rotate(functional.linear(_normed(x, weights.norm, weights.query.weight.dtype), *weights.query), turn)
 
 
-def _mix(x: Tensor, found: Tensor, weights: MixWeights) -> Tensor:
+def _mix(x: Tensor, found: Tensor, weights: MixWeights, plain: bool) -> Tensor:
     """The stream after cross-attention and the MLP."""
     x = x + functional.linear(found, *weights.values)
     rows = _normed(x, weights.norm, weights.widen.weight.dtype).flatten(0, 1)
-    # Rectified in the matrix product's epilogue: the hidden layer is eight times as wide as the stream.
-    hidden = torch._addmm_activation(weights.widen.bias, rows, weights.widen.weight.t())
+    if plain:
+        hidden = functional.linear(rows, *weights.widen).relu_()
+    else:
+        # Rectified in the matrix product's epilogue: the hidden layer is eight times as wide as the stream.
+        hidden = torch._addmm_activation(weights.widen.bias, rows, weights.widen.weight.t())
     return x + functional.linear(hidden, *weights.narrow).view_as(x)
 
 
@@ -248,13 +261,14 @@ def _check(layer: MemoryAttentionLayer) -> None:
         raise CheckpointError(f"memory attention: expected the activation relu, got {layer.activation_str}")
 
 
-def _weights(layer: MemoryAttentionLayer, dtype: torch.dtype) -> LayerWeights:
+def _weights(layer: MemoryAttentionLayer, dtype: torch.dtype, plain: bool) -> LayerWeights:
     """A layer's weights, rearranged."""
+    order = torch.arange if plain else _halves
     own, cross = layer.self_attn, layer.cross_attn_image
-    turned = _halves(own.internal_dim)
+    turned = order(own.internal_dim)
     stacked = [own.q_proj.weight[turned], own.k_proj.weight[turned], own.v_proj.weight]
     biases = [own.q_proj.bias[turned], own.k_proj.bias[turned], own.v_proj.bias]
-    turned = _halves(cross.internal_dim)
+    turned = order(cross.internal_dim)
     # out(v(memory)) is one linear map, and attention commutes with it.
     out, value = cross.out_proj, cross.v_proj
     weight = out.weight.float() @ value.weight.float()

@@ -62,18 +62,20 @@ class Recollection:
     def gather(self, members: Sequence[Recall], rows: Sequence[tuple[int, int, int]], size: int) -> Memory:
         """What some objects remember as one batch, its last object repeated up to `size`."""
         split = int(self._model.hidden_dim) // self.width  # tokens of a pointer
-        parts, owners = [], []
+        parts, told, owners = [], [], []
         for at, (number, first, last) in enumerate(rows):
             recall = members[number]
             memories = [each.kept[first:last].to(self._dtype) for each in recall.memories]
-            parts.append(torch.cat([*memories, recall.pointers.tokens(self.width, self._dtype, first, last)], dim=1))
+            told.append(recall.pointers.tokens(self.width, torch.float32, first, last))
+            parts.append(torch.cat([*memories, told[-1].to(self._dtype)], dim=1))
             owners += [at] * (last - first)
         owners += owners[-1:] * (size - len(owners))
         pointers = [members[number].pointers for number, _, _ in rows]
         codes = self.codes(sines(pointers, self.sine_width, self._device)).repeat_interleave(split, dim=1)
-        place = codes.to(self._dtype)[on_device(owners, torch.int64, self._device)]
+        # Rounded once, as in the package: an absent object's pointer is no sum of bfloat16, and would be rounded twice.
+        placed = padded(torch.cat(told), size) + codes[on_device(owners, torch.int64, self._device)]
         ages = on_device(members[rows[0][0]].ages, torch.int64, self._device)
-        return Memory(padded(torch.cat(parts), size), ages, place)
+        return Memory(padded(torch.cat(parts), size), ages, placed.to(self._dtype))
 
     @property
     def width(self) -> int:

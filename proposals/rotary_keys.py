@@ -2,8 +2,9 @@
 
 A Triton kernel for GPUs; elsewhere, and wherever Triton is absent, plain torch. What it saves: the keys are four times
 as wide as the memories, and writing them once is the least that can be done. Projections are rounded before they are
-rotated, as the package's are. Knows tensors. Does not know layers or frames.
-Axis letters: N objects, L memory tokens, P pixels, C key width (a power of two, pairs as halves), M memory width.
+rotated, as the package's are. Rotated pairs are neighbours, as the package's, or halves, as the kernel wants them.
+Knows tensors. Does not know layers or frames.
+Axis letters: N objects, L memory tokens, P pixels, C key width (a power of two for the kernel), M memory width.
 """
 
 from __future__ import annotations
@@ -22,6 +23,9 @@ except ImportError:  # on machines without a GPU
 ROWS = 32  # memory tokens a program projects
 OBJECTS = 8  # that a program does one after another, with weights and codes read once
 WARPS = 4
+
+# Of pairs as neighbours: complex [P, C / 2]. Of pairs as halves: cosines and sines, [P, C / 2] float32 each.
+Turn = Tensor | tuple[Tensor, Tensor]
 
 if triton is not None:
 
@@ -53,20 +57,24 @@ if triton is not None:
             tl.store(target + half, (first * s + second * c).to(kind), mask=inside)
 
 
-def make_keys(tokens: Tensor, weight: Tensor, bias: Tensor, turn: tuple[Tensor, Tensor], spatial: int) -> Tensor:
+def make_keys(tokens: Tensor, weight: Tensor, bias: Tensor, turn: Turn, spatial: int) -> Tensor:
     """Keys [N, L, C] of tokens [N, L, M] with their positions; the first `spatial` are rotated by their pixel.
 
-    weight: [C, M].   bias: [C].   turn: cosines and sines [P, C / 2], float32.
+    weight: [C, M].   bias: [C].
     """
-    if usable(tokens.device, *weight.shape):
+    if not isinstance(turn, Tensor) and usable(tokens.device, *weight.shape):
         return project(tokens, weight, bias, turn, spatial)
     keys = functional.linear(tokens, weight, bias)
-    memories = keys[:, :spatial].view(len(keys), -1, len(turn[0]), len(weight))
+    pixels = len(turn if isinstance(turn, Tensor) else turn[0])
+    memories = keys[:, :spatial].view(len(keys), -1, pixels, len(weight))
     return torch.cat([rotate(memories, turn).flatten(1, 2), keys[:, spatial:]], dim=1)
 
 
-def rotate(x: Tensor, turn: tuple[Tensor, Tensor]) -> Tensor:
-    """Rotary position codes of [..., P, C], pairs as halves."""
+def rotate(x: Tensor, turn: Turn) -> Tensor:
+    """Rotary position codes of [..., P, C]."""
+    if isinstance(turn, Tensor):
+        pairs = torch.view_as_complex(x.float().reshape(*x.shape[:-1], -1, 2))
+        return torch.view_as_real(pairs * turn).flatten(-2).to(x.dtype)
     cos, sin = turn
     first, second = x.float().chunk(2, dim=-1)
     return torch.cat([first * cos - second * sin, first * sin + second * cos], dim=-1).to(x.dtype)

@@ -33,8 +33,14 @@ class Readout(NamedTuple):
 class Heads(torch.nn.Module):
     """Decoder and memory encoder of one model."""
 
-    def __init__(self, model: SAM2Base) -> None:
-        """Raise CheckpointError for a decoder that chooses its mask by stability: tracking needs one rule."""
+    def __init__(self, model: SAM2Base, *, half: bool = False, plain: bool = False) -> None:
+        """half: to run under autocast to bfloat16.   plain: products and convolutions of the package's shapes and
+        layout, which choose the kernels and so the order of sums.
+
+        Raises:
+            CheckpointError: for a decoder that chooses its mask by stability, as tracking needs one rule, or that does
+                without fine maps.
+        """
         super().__init__()
         decoder = model.sam_mask_decoder
         self._several = bool(model._use_multimask(False, None))
@@ -42,9 +48,10 @@ class Heads(torch.nn.Module):
             raise CheckpointError("tracker: expected dynamic_multimask_via_stability to be off, got a model with it on")
         if not model.use_high_res_features_in_sam:
             raise CheckpointError("tracker: expected use_high_res_features_in_sam to be on, got a model with it off")
-        self._model = model
+        self._model, self._plain = model, plain
         self._side = int(model.image_size)
-        self._shrink = shrinker(model.memory_encoder.mask_downsampler)
+        downsampler = model.memory_encoder.mask_downsampler
+        self._shrink = downsampler if plain else shrinker(downsampler)
         prompts = model.sam_prompt_encoder
         with torch.no_grad(), torch.autocast(model.device.type, enabled=False):
             # Tracking prompts nothing: two empty points and an empty mask, the same for every object.
@@ -54,6 +61,8 @@ class Heads(torch.nn.Module):
                 tokens.insert(0, decoder.obj_score_token.weight)
             self._tokens = torch.cat(tokens)[None]  # [1, tokens, C]
             self._no_mask = prompts.no_mask_embed.weight.reshape(1, -1, 1, 1)
+        # The package makes them at every call, so that autocast rounds the angles too: by up to .1 of a position.
+        with torch.no_grad(), torch.autocast(model.device.type, dtype=torch.bfloat16, enabled=half):
             self._places = prompts.get_dense_pe()  # [1, C, height, width]
 
     def forward(self, x: Tensor, *maps: Tensor) -> Readout:
@@ -90,7 +99,10 @@ class Heads(torch.nn.Module):
         fine = activate(norm(enlarge(source) + maps[1]))
         fine = activate_again(enlarge_again(fine) + maps[0])  # [N, C / 8, h, w]
         weights = torch.stack([mlp(tokens[:, i]) for i, mlp in enumerate(decoder.output_hypernetworks_mlps)], dim=1)
-        logits: Tensor = weights[rows, chosen][:, None] @ fine.flatten(2)
+        if self._plain:
+            logits: Tensor = (weights @ fine.flatten(2))[rows, chosen]
+        else:
+            logits = weights[rows, chosen][:, None] @ fine.flatten(2)
         return logits.view(-1, 1, *fine.shape[-2:])
 
     def _pointer(self, token: Tensor, score: Tensor) -> Tensor:
@@ -112,7 +124,8 @@ class Heads(torch.nn.Module):
         side = (self._side, self._side)
         fine = functional.interpolate(logits, side, mode="bilinear", align_corners=False)
         fine = fine.sigmoid() * model.sigmoid_scale_for_mem_enc + model.sigmoid_bias_for_mem_enc
-        memory: Tensor = encoder.pix_feat_proj(maps[-1]) + self._shrink(fine)
+        coarse = maps[-1].contiguous() if self._plain else maps[-1]
+        memory: Tensor = encoder.pix_feat_proj(coarse) + self._shrink(fine)
         memory = encoder.out_proj(encoder.fuser(memory))
         if model.no_obj_embed_spatial is not None:
             appearing = (score > 0).float()[..., None, None]

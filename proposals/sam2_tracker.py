@@ -45,10 +45,13 @@ class Sam2Tracker:
         *,
         narrow: bool | None = None,
         half: bool | None = None,
+        plain: bool | None = None,
         backends: Sequence[SDPBackend] | None = None,
     ) -> None:
         """narrow: keep memory values narrow in attention; by default where it is quicker.   half: in bfloat16; by
-        default on a GPU.   backends: of memory attention, in order of preference; by default the quickest.
+        default on a GPU.   plain: as the package computes, to the bit on a CPU, without what makes batches on a GPU
+        quick; by default for one object at a time, where nothing is compiled.
+        backends: of memory attention, in order of preference; by default the quickest.
 
         Raises:
             CheckpointError: for a model that objects cannot share a batch of, or whose parts are built otherwise than
@@ -67,13 +70,15 @@ class Sam2Tracker:
         self._compiled = resources.compiled
         self._batches = Batches(resources.objects)
         self._dtype = torch.bfloat16 if half else torch.float32
+        if plain is None:
+            plain = resources.objects == 1 and not self._compiled
         self._recollection = Recollection(self._model, self._dtype)
         side = self.image_size // int(model.backbone_stride)
         with torch.no_grad():
             self._attention = SharedAttention(
                 model.memory_attention, self._positions(side), side, self._dtype,
                 narrow=False if narrow is None and not on_gpu else narrow, compiled=self._compiled,
-                backends=backends,
+                plain=plain, backends=backends,
             )  # fmt: skip
             self._place = (
                 model.image_encoder.neck.position_encoding(torch.zeros(1, 1, side, side, device=self.device))
@@ -81,7 +86,9 @@ class Sam2Tracker:
                 .transpose(1, 2)
             )  # [1, P, C]
         self._encode = compilable(self._model.forward_image, self._compiled)
-        self._heads: Callable[..., Sequence[Tensor]] = compilable(Heads(self._model), self._compiled)
+        self._heads: Callable[..., Sequence[Tensor]] = compilable(
+            Heads(self._model, half=half, plain=plain), self._compiled
+        )
         self._remember: Callable[..., Sequence[Tensor]] = self._recollect
         if resources.replayed and on_gpu:
             pixels, wide = side * side, int(model.hidden_dim)

@@ -105,7 +105,8 @@ def read_order(name: str) -> Order:
 class Resources:
     """How the work is done; none of it changes the tracks beyond rounding.
 
-    encoder_batch: frames an encoder pass.   objects: the most of a tracking step (fewer where memory runs out).
+    encoder_batch: frames an encoder pass.   objects: the most of a tracking step (fewer where memory runs out); with 1,
+    and nothing compiled, all is computed in the package's order.
     points: grid points a decoder pass.   feature_bytes: of frame features kept on the device.   host_bytes: of those
     that wait in page-locked host memory, where the device is a GPU.   compiled: compile the model's parts, which takes
     a minute or two once a process and pays for long or many videos.   shared: threads with a video each step together.
