@@ -27,7 +27,7 @@ from miniature.report import HERE, Flat, Section, facts, tracked_split, write_re
 from tracksift.ask import Pipeline
 from tracksift.fusing import Caches
 from tracksift.fusion_table import COLUMNS, Measured, Split, Way, choose, fit_ways, measure, ways_of
-from tracksift.models import FUSION, MINIATURE, grounder_folder, has_grounder
+from tracksift.models import FUSION, grounder_folder
 
 CALIB: Final = "calib"
 CHOICE: Final = ("valid", "shifted_dev")
@@ -128,8 +128,11 @@ def main(
     work: Annotated[Path, typer.Option(help="Folder for worlds, caches and scores; what is there is used again.")],
     read: Annotated[bool, typer.Option("--read", help="Also test and shifted_test: once a release.")] = False,
     grounder: Annotated[
-        str, typer.Option(help="A grounder's folder, 'miniature' (none before its release) or 'none'.")
-    ] = MINIATURE,
+        str,
+        typer.Option(
+            help="A grounder's folder; 'miniature' learnt from long films, not from such clips."
+        ),
+    ] = "none",
     moments: Annotated[
         list[str] | None, typer.Option(help="NAME=PATH of other moment scores, {split} for a split's name. Repeatable.")
     ] = None,
@@ -154,7 +157,7 @@ def main(
     if clips is not None and out == HERE:
         raise InputError("--clips: expected --out elsewhere, since figures of a part of a split are no results")
     names = (CALIB, *CHOICE, *(READING if read else ()))
-    folder = None if grounder == "none" or (grounder == MINIATURE and not has_grounder()) else grounder_folder(grounder)
+    folder = None if grounder == "none" else grounder_folder(grounder)
     given = read_sources(moments, reranks)
     if dry_run:
         sources = ", ".join([*given, *([GROUNDER] if folder else []), f"{SELECTOR} (with a moment head)"])

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from core import reporting
-from core.errors import CheckpointError, InputError
+from core.errors import InputError
 from scripts import options
 
 if TYPE_CHECKING:  # slow to import, and `--help` shall be there at once
@@ -100,7 +100,7 @@ def main(
 
 
 def choose_grounder(name: str, encoder: str, device: str) -> Watcher | None:
-    """The grounder of --grounder; None for 'none', and for the miniature's before its release, which is said.
+    """The grounder of --grounder; None for 'none'.
 
     Raises:
         CheckpointError: where it cannot be used.
@@ -111,10 +111,6 @@ def choose_grounder(name: str, encoder: str, device: str) -> Watcher | None:
 
     if name == "none":
         return None
-    try:
-        folder = grounder_folder(name)
-    except CheckpointError as error:
-        typer.echo(f"No grounder on the page: {error}", err=True)
-        return None
+    folder = grounder_folder(name)
     shown = "The miniature's grounder" if name == MINIATURE else folder.name
     return load_watcher(folder, Models(text_encoder=encoder).text_spec, device, shown)

@@ -76,25 +76,14 @@ class Models:
         return self.has_small_tracker or MINIATURE in (self.text_encoder, self.selector)
 
 
-def has_grounder() -> bool:
-    """Whether the miniature's grounder is there."""
-    return (WEIGHTS / "grounder").is_dir()
-
-
 def fusion_weights() -> Path:
     """Where the weights of fusion lie that were chosen for the miniature's scorers; they may not be there."""
     return WEIGHTS / FUSION
 
 
 def grounder_folder(name: str) -> Path:
-    """What `llm_grounder.checkpoints.load_grounder` takes; CheckpointError for the miniature's before its release."""
-    folder = Path(_resolve(name, "grounder"))
-    if name == MINIATURE and not has_grounder():
-        raise CheckpointError(
-            f"--grounder {name}: expected the miniature's grounder in {folder}, got none: its weights are not released "
-            "yet; train one (`tracksift train-grounder`, `python -m miniature.train_grounder`) and name its folder"
-        )
-    return folder
+    """What `llm_grounder.checkpoints.load_grounder` takes."""
+    return Path(_resolve(name, "grounder"))
 
 
 def read_threshold(folder: Path) -> float:

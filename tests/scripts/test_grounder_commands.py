@@ -209,4 +209,4 @@ def test_a_training_beside_another_is_refused(command, split):
 def test_without_a_folder_the_miniature_s_grounder_is_meant_and_missed_in_a_sentence(command, split, monkeypatch):
     monkeypatch.setattr("tracksift.models.WEIGHTS", split / "nothing")
     outcome = command("predict-moments", *words(split)[:4])
-    assert (outcome.code, "its weights are not released yet" in outcome.err) == (2, True)
+    assert (outcome.code, "expected the JSON record of a grounder" in outcome.err) == (2, True)

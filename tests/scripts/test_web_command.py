@@ -8,6 +8,7 @@ import sys
 
 import pytest
 
+from core.errors import CheckpointError
 from scripts.web import choose_grounder
 from tests.tracksift.web.watching import write_grounder
 from tracksift.models import WEIGHTS
@@ -83,12 +84,12 @@ def test_without_the_extra_it_says_what_to_install(command, monkeypatch):
     assert "tracksift[web]" in done.err
 
 
-def test_a_grounder_is_chosen_by_folder_none_or_the_miniature_s_once_it_is_there(tmp_path, monkeypatch, capsys):
+def test_a_grounder_is_chosen_by_folder_none_or_the_miniature_s(tmp_path, monkeypatch):
     monkeypatch.setattr("tracksift.models.WEIGHTS", tmp_path)
     (tmp_path / "clip").symlink_to(WEIGHTS / "clip")
     assert choose_grounder("none", "miniature", "cpu") is None
-    assert choose_grounder("miniature", "miniature", "cpu") is None
-    assert "not released yet" in capsys.readouterr().err
+    with pytest.raises(CheckpointError, match="expected the JSON record of a grounder"):
+        choose_grounder("miniature", "miniature", "cpu")
     write_grounder(tmp_path / "grounder")
     assert choose_grounder("miniature", "miniature", "cpu").name == "The miniature's grounder"
     assert choose_grounder(str(tmp_path / "grounder"), "miniature", "cpu").name == "grounder"
