@@ -129,9 +129,7 @@ def main(
     read: Annotated[bool, typer.Option("--read", help="Also test and shifted_test: once a release.")] = False,
     grounder: Annotated[
         str,
-        typer.Option(
-            help="A grounder's folder; 'miniature' learnt from long films, not from such clips."
-        ),
+        typer.Option(help="A grounder's folder; 'miniature' learnt from long films, not from such clips."),
     ] = "none",
     moments: Annotated[
         list[str] | None, typer.Option(help="NAME=PATH of other moment scores, {split} for a split's name. Repeatable.")
