@@ -23,7 +23,8 @@ from core.reporting import emit, print_table, progress_bar
 from fusion.settings import Weights, write_weights
 from llm_grounder.checkpoints import read_record
 from miniature.fusion_scores import ground_moments, score_moments, score_tracks
-from miniature.report import HERE, Flat, Section, facts, tracked_split, write_results
+from miniature.report import HERE, Flat, Section, facts, write_results
+from miniature.tracked_splits import FILMS, SHORT, World, tracked_split
 from tracksift.ask import Pipeline
 from tracksift.fusing import Caches
 from tracksift.fusion_table import COLUMNS, Measured, Split, Way, choose, fit_ways, measure, ways_of
@@ -37,7 +38,8 @@ EPILOG = (
     "Examples: [bold]python -m miniature.compare_fusion --work runs/report[/]  |  "
     "[bold]python -m miniature.compare_fusion --work runs/report --read[/]  |  "
     "[bold]python -m miniature.compare_fusion --work runs/try --clips 4 --out runs/try[/]  |  "
-    "[bold]python -m miniature.compare_fusion --work runs/report --moments 'chat=chat/{split}.jsonl'[/]"
+    "[bold]python -m miniature.compare_fusion --work runs/report --moments 'chat=chat/{split}.jsonl'[/]  |  "
+    "[bold]python -m miniature.compare_fusion --work runs/films --long --grounder miniature[/]"
 )
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="rich")
 
@@ -52,13 +54,13 @@ class Scores:
 
 def prepare(
     pipeline: Pipeline, grounder: Path | None, given: Mapping[str, tuple[str | None, str | None]], names: Sequence[str],
-    work: Path, workers: int, clips: int | None,
+    work: Path, workers: int, clips: int | None, world: World = SHORT,
 ) -> tuple[dict[str, Split], Scores]:  # fmt: skip
     """Worlds, caches and score files of the splits; those of the miniature's own scorers are made anew.
 
     grounder: a folder, or None for none.   given: score files of other sources.
     """
-    place = work / "scores"
+    place = work / ("scores_long" if world.long else "scores")
     place.mkdir(parents=True, exist_ok=True)
     moments: dict[str, tuple[str | None, str | None]] = dict(given)
     for name, there in ((GROUNDER, grounder is not None), (SELECTOR, pipeline.tells_moments)):
@@ -66,14 +68,16 @@ def prepare(
             moments[name] = str(place / f"{{split}}_{name}.jsonl"), None
     scores, splits = Scores(str(place / "{split}_tracks.jsonl"), moments), {}
     for name in names:
-        jobs = tracked_split(pipeline, name, work, workers, clips)
+        jobs = tracked_split(pipeline, name, work, workers, clips, world)
         if not jobs:
             raise InputError(f"split {name}: expected one clip or more, got none")
         score_tracks(pipeline, name, jobs, Path(scores.tracks.format(split=name)))
         if SELECTOR in moments:
             score_moments(pipeline, name, jobs, place / f"{name}_{SELECTOR}.jsonl")
         if grounder is not None:
-            ground_moments(grounder, pipeline.device, name, jobs, work / "world", place / f"{name}_{GROUNDER}.jsonl")
+            ground_moments(
+                grounder, pipeline.device, name, jobs, world.place(work, name), place / f"{name}_{GROUNDER}.jsonl"
+            )
         splits[name] = Split(name, jobs, Caches.under(jobs[0].cache.parent))
     return splits, scores
 
@@ -87,14 +91,17 @@ def measure_split(split: Split, scores: Scores, fitted: Mapping[str, tuple[Way, 
     return found
 
 
-def section_of(split: Split, found: Mapping[str, Measured], chosen: str) -> Section:
+def section_of(split: Split, found: Mapping[str, Measured], chosen: str, world: World = SHORT) -> Section:
     """The table of a split, with the chosen way marked."""
     rows = tuple((f"{name} (default)" if name == chosen else name, *m.row()) for name, m in found.items())
     figures: Flat = {}
+    kind = f"fusion_{'long_' if world.long else ''}{split.name}"
     for name, measured in found.items():
         values = {key: value for key, value in asdict(measured).items() if key != "causes"}
-        figures |= {f"fusion_{split.name}_{name.replace(' by ', '_')}_{key}": value for key, value in values.items()}
-    return Section(f"fusion, {split.name}, {len(split.jobs)} clips", ("", *COLUMNS), rows, figures)
+        figures |= {f"{kind}_{name.replace(' by ', '_')}_{key}": value for key, value in values.items()}
+    return Section(
+        f"fusion, {split.name}, {len(split.jobs)} {'films' if world.long else 'clips'}", ("", *COLUMNS), rows, figures
+    )
 
 
 def write_weights_of(fitted: Mapping[str, tuple[Way, Weights]], chosen: str, weights: Path, out: Path) -> None:
@@ -140,6 +147,11 @@ def main(
     clips: Annotated[
         int | None, typer.Option(help="Only so many clips of each split, to try; then --out elsewhere.", min=1)
     ] = None,
+    long: Annotated[
+        bool,
+        typer.Option("--long", help=f"The first {FILMS} films of each split of the long world."),
+    ] = False,
+    seconds: Annotated[int | None, typer.Option(help="Length of films, to try; then --out elsewhere.", min=8)] = None,
     out: Annotated[
         Path, typer.Option(help="Folder of RESULTS.md, results.json and fusion/.", show_default="miniature")
     ] = HERE,
@@ -152,8 +164,11 @@ def main(
     Every mode's weights are fitted on calib (J&F); the default has the best mean J&F over valid and shifted_dev. It is
     written to OUT/weights/fusion.json; in miniature/weights `tracksift fuse` takes it for the scores it was fitted for.
     """
-    if clips is not None and out == HERE:
-        raise InputError("--clips: expected --out elsewhere, since figures of a part of a split are no results")
+    if (clips is not None or seconds is not None) and out == HERE:
+        raise InputError("--clips, --seconds: expected --out elsewhere, since figures of a part are no results")
+    if seconds is not None and not long:
+        raise InputError(f"--seconds: expected --long with it, got {seconds} for clips")
+    world = World(long, seconds)
     names = (CALIB, *CHOICE, *(READING if read else ()))
     folder = None if grounder == "none" else grounder_folder(grounder)
     given = read_sources(moments, reranks)
@@ -165,7 +180,7 @@ def main(
     if folder is not None:
         read_record(folder)  # before an hour of tracking
     start, pipeline = time.perf_counter(), Pipeline(device=device)
-    splits, scores = prepare(pipeline, folder, given, names, work, workers, clips)
+    splits, scores = prepare(pipeline, folder, given, names, work, workers, clips, world)
     with progress_bar("weights tried on calib") as bar:
         fitted = fit_ways(ways_of(scores.sources), scores.tracks, splits[CALIB], bar)
     figures = {name: measure_split(splits[name], scores, fitted) for name in names[1:]}
@@ -173,8 +188,9 @@ def main(
     write_weights_of(fitted, chosen, out / "weights" / FUSION, out)
     flat: Flat = {}
     for name, found in figures.items():
-        section = section_of(splits[name], found, chosen)
-        write_results(f"fusion_{name}", section, facts(time.perf_counter() - start, "miniature.compare_fusion"), out)
+        section = section_of(splits[name], found, chosen, world)
+        title = f"fusion_{'long_' if long else ''}{name}"
+        write_results(title, section, facts(time.perf_counter() - start, "miniature.compare_fusion"), out)
         print_table(f"miniature: {section.title}", section.columns, section.rows)
         flat |= section.figures
     bars = {f"J&F, {name}": [Bar(way, m.jf) for way, m in found.items()] for name, found in figures.items()}

@@ -53,23 +53,27 @@ def score_moments(pipeline: Pipeline, split: str, jobs: Sequence[Job], out: Path
     write_scores(out, scores())
 
 
-def ground_moments(folder: Path, device: str, split: str, jobs: Sequence[Job], world: Path, out: Path) -> None:
+def ground_moments(
+    folder: Path, device: str, split: str, jobs: Sequence[Job], place: tuple[Path, str], out: Path
+) -> None:  # fmt: skip
     """The moments of a grounder's folder for all expressions of a split; features are made where they are missing.
+
+    place: the MeViS folder of the split, and its name there.
 
     Raises:
         CheckpointError: where the grounder cannot be used.
         InputError: where a video has no features and gets none.
     """
-    place = pick_device(device)
-    grounder, record = load_grounder(folder, place)
+    chosen = pick_device(device)
+    grounder, record = load_grounder(folder, chosen)
     inputs = read_inputs(record)
-    encoder = load_image_encoder(str(WEIGHTS / "clip"), place)
+    encoder = load_image_encoder(str(WEIGHTS / "clip"), chosen)
     with progress_bar(f"{split}: features", len(jobs)) as bar:
         made = extract(jobs, encoder, FeatureSettings(inputs.per_second, inputs.grid, inputs.tiles), progress=bar)
     if failed := next((found for found in made if found.state == "failed"), None):
         raise InputError(f"{split}: expected features of every video, got none of {failed.video_id}: {failed.cause}")
     caches = {job.video_id: job.cache for job in jobs}
-    examples = [e for e in read_examples("mevis", world, split, known=False).found if e.video_id in caches]
+    examples = [e for e in read_examples("mevis", *place, known=False).found if e.video_id in caches]
     with progress_bar(f"{split}: moments by the grounder", len(examples)) as bar:
         scores = predict_moments(
             grounder, record["weights_sha256"], inputs, examples, caches, manner_of(record), FailureCounts(), bar

@@ -20,17 +20,15 @@ import typer
 from core import cli
 from core.atomic import atomic_path
 from core.devices import pick_device
-from core.errors import InputError, TrackSiftError
+from core.errors import InputError
 from core.hashing import file_sha256
 from core.reporting import emit, environment, print_table, progress_bar
 from miniature import eval_real, eval_sam2
 from miniature.clip_training.evaluate import evaluate_clip
 from miniature.splits import find_split
-from miniature.world.layout import META, write_split
+from miniature.tracked_splits import tracked_split
 from tracksift.ask import Pipeline
 from tracksift.evaluate import ORACLE, RANDOM, SELECTOR, SHUFFLED, evaluate
-from tracksift.generate import generate
-from tracksift.jobs import Job, split_jobs
 from tracksift.models import WEIGHTS
 
 HERE = Path(__file__).parent
@@ -72,33 +70,6 @@ def measure_clip(device: str) -> Section:
     found = evaluate_clip(WEIGHTS / "clip", device=pick_device(device))
     figures: Flat = {f"clip_{name}": value for name, value in found.items()}
     return Section("open_clip, caption to crop, valid", tuple(found), (tuple(found.values()),), figures)
-
-
-def tracked_split(pipeline: Pipeline, split: str, work: Path, workers: int, clips: int | None = None) -> list[Job]:
-    """A split of the miniature, rendered and tracked in `work`, where what is there is used again.
-
-    clips: only the first so many.
-
-    Raises:
-        TrackSiftError: where a video could not be tracked.
-    """
-    seeds = find_split(split)
-    if not (work / "world" / split / META).is_file():
-        write_split(
-            work / "world" / split, seeds.seeds[:clips], shifted=seeds.shifted, expressions=seeds.expressions,
-            no_target=seeds.no_target, workers=workers,
-        )  # fmt: skip
-    _, jobs = split_jobs(work / "world", split, work / "caches")
-    with progress_bar(f"{split}: tracking", len(jobs)) as bar:
-        done = iter(range(1, len(jobs) + 1))
-        made = generate(
-            jobs, pipeline.tracker, pipeline.proposals,
-            image_encoder=pipeline.image_encoder, on_result=lambda _: bar(next(done), len(jobs)),
-        )  # fmt: skip
-    failed = [r for r in made if r.state == "failed"]
-    if failed:
-        raise TrackSiftError(f"report: {len(failed)} videos failed, first {failed[0].video_id}: {failed[0].cause}")
-    return jobs
 
 
 def measure_answers(pipeline: Pipeline, split: str, work: Path, workers: int) -> Section:

@@ -10,7 +10,7 @@ from core import cli
 from fusion.settings import read_weights
 from miniature import compare_fusion
 from miniature.compare_fusion import read_sources
-from miniature.splits import SPLITS
+from miniature.splits import LONG_SPLITS, SPLITS
 from miniature.world import layout, make_clip
 from tests.tracksift.web.watching import write_grounder
 
@@ -85,13 +85,34 @@ def test_files_of_other_scorers_are_compared_and_test_splits_read_when_asked(com
     assert ran.figures["fusion_valid_tracks_jf"] == alone.figures["fusion_valid_tracks_jf"]
 
 
+@pytest.mark.slow
+def test_modes_are_compared_on_films_of_the_long_world(compare, tmp_path, monkeypatch, quick_grid):
+    for name, split in LONG_SPLITS.items():
+        monkeypatch.setitem(LONG_SPLITS, name, replace(split, expressions=2))
+    grounder = write_grounder(tmp_path / "grounder")
+    (tmp_path / "out").mkdir()
+    ran = compare(
+        "--work", tmp_path / "work", "--out", tmp_path / "out", "--device", "cpu", "--workers", 1,
+        "--grounder", grounder, "--long", "--seconds", 8, "--clips", 1,
+    )  # fmt: skip
+    assert ran.code == 0, ran.err
+    sections = json.loads((tmp_path / "out" / "results.json").read_text())["sections"]
+    assert list(sections) == ["fusion_long_valid", "fusion_long_shifted_dev"]
+    assert sections["fusion_long_valid"]["title"] == "fusion, valid, 1 films"
+    assert 0 <= ran.figures["fusion_long_valid_gated_grounder_jf"] <= 1
+    caches = (tmp_path / "work" / "caches" / "mevis").rglob("*.h5")
+    assert {path.name for path in caches} == {"ml100000.h5", "ml200000.h5", "msl300000.h5"}
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
         (("--moments", "mine.jsonl"), "--moments: expected NAME=PATH"),
         (("--reranks", "mine=all.jsonl"), "--reranks: expected NAME=PATH with {split}"),
         (("--moments", "grounder={split}.jsonl"), "a name of its own"),
-        (("--clips", 2), "--clips: expected --out elsewhere"),
+        (("--clips", 2), "--clips, --seconds: expected --out elsewhere"),
+        (("--long", "--seconds", 8), "--clips, --seconds: expected --out elsewhere"),
+        (("--seconds", 8, "--out", "elsewhere"), "--seconds: expected --long with it, got 8 for clips"),
         (("--grounder", "nowhere"), "expected the JSON record of a grounder"),
     ],
 )
