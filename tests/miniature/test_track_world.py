@@ -81,8 +81,8 @@ def test_a_command_that_fails_is_told_with_its_last_line_after_the_others_ended(
 
 def test_at_the_deadline_commands_are_asked_to_stop_and_the_rest_is_left(blocks, tmp_path):
     start = time.monotonic()
-    assert not crew(tmp_path, ENDLESS, deadline=start + 5).run(blocks, 1, lambda: None)
-    assert time.monotonic() - start < 30
+    assert not crew(tmp_path, ENDLESS, deadline=start + 12).run(blocks, 1, lambda: None)
+    assert time.monotonic() - start < 40
     asked = [path for path in (tmp_path / "out").iterdir() if path.read_text() == "asked"]
     assert 1 <= len(asked) <= len(PLACES)
 
@@ -91,7 +91,7 @@ def test_a_command_that_does_not_stop_is_killed_when_its_grace_is_over(blocks, t
     deaf = "import signal, time; signal.signal(signal.SIGINT, signal.SIG_IGN); time.sleep(60)"
     start = time.monotonic()
     assert not crew(tmp_path, deaf, deadline=start + 4, grace=0.5).run(blocks, 1, lambda: None)
-    assert time.monotonic() - start < 30
+    assert time.monotonic() - start < 40
 
 
 def test_an_interrupt_stops_the_commands_and_is_passed_on(blocks, tmp_path):
