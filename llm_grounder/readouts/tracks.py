@@ -76,13 +76,12 @@ def track_losses(found: Sequence[tuple[Tensor, Tensor] | None], truth: Sequence[
         if out is None or true is None:
             continue
         score, there = out
-        true = true.to(score)
-        known = ~true.isnan()
-        tracks.append(score[known])
-        wanted.append(true[known])
-        if bool(known.all()):
+        known = torch.nonzero(~true.isnan()).flatten()  # where labels are, so that no device is waited for
+        tracks.append(score[known.to(score.device, non_blocking=True)])
+        wanted.append(true[known].to(score, non_blocking=True))
+        if len(known) == len(true):
             presence.append(there)
-            any_of.append((true >= 0.5).any().to(there))
+            any_of.append((true >= 0.5).any().to(there, non_blocking=True))
     losses = {}
     if tracks and len(torch.cat(tracks)):
         losses["tracks.score"] = F.binary_cross_entropy_with_logits(torch.cat(tracks), torch.cat(wanted))
