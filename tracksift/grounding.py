@@ -168,7 +168,7 @@ def _rounded(start: float, end: float, step: float, last: float) -> tuple[float,
 
 
 def _gives(sample: Sample, manner: Manner) -> bool:
-    """Whether the windows of a reply come from span queries."""
+    """Whether the windows of a reply come from read-outs: runs of tracks that fit, or span queries."""
     return manner.events and Read.SPANS in sample.reads and sample.request.task in TOLD
 
 
