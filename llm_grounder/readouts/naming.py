@@ -74,8 +74,8 @@ class Naming(nn.Module):
         super().__init__()
         self.ask, self.key, self.look = nn.Linear(width, INNER), nn.Linear(width, INNER), nn.Linear(shown, INNER)
         self.nobody = nn.Parameter(torch.zeros(INNER))
-        self.named, self.timely = nn.Parameter(torch.tensor(2.0)), nn.Parameter(torch.tensor(2.0))
-        self.fitting = nn.Parameter(torch.tensor(0.5)) if fits else None
+        self.named, self.timely = nn.Parameter(torch.tensor([2.0])), nn.Parameter(torch.tensor([2.0]))
+        self.fitting = nn.Parameter(torch.tensor([0.5])) if fits else None
         self.says = nn.Linear(shown, width, bias=False)
         nn.init.normal_(self.says.weight, std=0.02)  # little at first, but enough for gradients of all else
 

@@ -10,6 +10,7 @@ import pytest
 from llm_grounder.checkpoints import load_grounder
 from llm_grounder.training import STATE, Spread
 from tests.documented import ROOT
+from tracksift.models import grounder_folder
 
 LAUNCHED = ("LOCAL_RANK", "RANK", "NODE_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 
@@ -33,6 +34,11 @@ def alone(tmp_path_factory):
 def same_weights(one, other, bound):
     for (name, a), b in zip(one.state_dict().items(), other.state_dict().values(), strict=True):
         np.testing.assert_allclose(b.float(), a.float(), atol=bound, err_msg=name)
+
+
+def test_no_parameter_is_a_scalar_which_fsdp_refuses():
+    grounder, _ = load_grounder(grounder_folder("miniature"))
+    assert not [name for name, parameter in grounder.named_parameters() if not parameter.ndim]
 
 
 @pytest.mark.slow
