@@ -30,9 +30,7 @@ class FrameHead(nn.Module):
         """fits: whether it is known how well tracks fit."""
         super().__init__()
         self.heads = nn.ModuleDict({name: nn.Linear(width, 1) for name in HEADS})
-        self.fitting = (
-            nn.Parameter(torch.tensor([0.2])) if fits else None
-        )  # of one number, not a scalar: FSDP shards none
+        self.fitting = nn.Parameter(torch.tensor([0.2])) if fits else None  # no scalar, which FSDP refuses
 
     def forward(self, frames: Tensor) -> dict[str, Tensor]:
         """Logits [..] of each head for states [.., H]."""
