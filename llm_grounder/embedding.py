@@ -73,7 +73,12 @@ class Inputs(nn.Module):
         self.object = None
         if settings.track_width:
             self.tracks = TrackFrontEnd(
-                settings.track_width, settings.object_width, settings.object_layers, settings.object_reach
+                settings.track_width,
+                settings.object_width,
+                settings.object_layers,
+                settings.object_reach,
+                motion=settings.motion_width,
+                moving=settings.moving,
             )
             self.object = Scaled(spread, width, _two_layers(settings.object_width, width))
 

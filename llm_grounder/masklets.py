@@ -13,37 +13,48 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from core.errors import InputError
 from llm_grounder.regions import WAVES, waves
 from llm_grounder.types import Clip
 
 LEAST = 1e-3  # spread of a value that hardly changes
+LAGS = (1, 2, 4, 8)
+"""Frames over which changes are taken."""
+SMALLEST = 1e-2  # side of a box, as a share of the picture, below which logarithms do not follow it
 
 
 class TrackFrontEnd(nn.Module):
     """Values of tracks and waves of their boxes, brought to a width, then `layers` residual blocks; [N, T, D] and
     boxes [N, T, 4] -> [N, T, W], zeros where a track is absent.
 
-    Values are taken as multiples of their spread around their mean, once `fit` has seen some.
+    Values are taken as multiples of their spread around their mean, once `fit` has seen some. With `motion` so many of
+    the W states come from blocks of their own (`Motion`): what a track does is drowned in what it looks like.
     """
 
     mean: Tensor
     spread: Tensor
 
-    def __init__(self, values: int, width: int, layers: int, reach: int) -> None:
-        """values: D.   width: W.   reach: frames before and after that each block looks at."""
+    def __init__(
+        self, values: int, width: int, layers: int, reach: int, *, motion: int = 0, moving: int = 0
+    ) -> None:  # fmt: skip
+        """values: D.   width: W.   reach: frames before and after that each block looks at.   moving: as `Motion`'s."""
         super().__init__()
         self.register_buffer("mean", torch.zeros(values))
         self.register_buffer("spread", torch.ones(values))
-        self.enter = nn.Linear(values + WAVES, width)
-        self.blocks = nn.ModuleList(_Block(width, reach) for _ in range(layers))
+        self.enter = nn.Linear(values + WAVES, width - motion)
+        self.blocks = nn.ModuleList(_Block(width - motion, reach) for _ in range(layers))
+        self.motion = Motion(moving, motion, layers, reach) if motion else None
         self.leave = nn.LayerNorm(width)
 
-    def fit(self, values: Tensor) -> None:
-        """Take mean and spread from values [X, D] of tracks that are there."""
-        self.mean.copy_(values.float().mean(0))
-        self.spread.copy_(values.float().std(0, correction=0).clamp(min=LEAST))
+    def fit(self, values: Sequence[Tensor], boxes: Sequence[Tensor]) -> None:
+        """Take mean and spread from values [N, T, D] and boxes [N, T, 4] of clips' tracks, where they are there."""
+        mean, spread = _moments(torch.cat([own[~box[..., 0].isnan()] for own, box in zip(values, boxes, strict=True)]))
+        self.mean.copy_(mean)
+        self.spread.copy_(spread)
+        if self.motion is not None:
+            self.motion.fit(values, boxes)
 
     def forward(self, values: Tensor, boxes: Tensor) -> Tensor:
         """See the class; boxes are shares of the picture, NaN where absent."""
@@ -53,7 +64,69 @@ class TrackFrontEnd(nn.Module):
         states: Tensor = self.enter(torch.cat([known, where], -1)) * there
         for block in self.blocks:
             states = block(states, there)
+        if self.motion is not None:
+            states = torch.cat([states, self.motion(values, boxes, where)], -1)
         return torch.as_tensor(self.leave(states) * there)
+
+
+class Motion(nn.Module):
+    """How tracks move, grow and turn: M numbers, of their boxes and their first values, and the changes of these over
+    LAGS, then residual blocks along time; [N, T, W], zeros where a track is absent.
+    """
+
+    mean: Tensor
+    spread: Tensor
+    pace: Tensor
+
+    def __init__(self, moving: int, width: int, layers: int, reach: int) -> None:
+        """moving: first values that are read, so that M is 4 more.   width: W."""
+        super().__init__()
+        self.moving, numbers = moving, moving + 4
+        self.register_buffer("mean", torch.zeros(numbers))
+        self.register_buffer("spread", torch.ones(numbers))
+        self.register_buffer("pace", torch.ones(len(LAGS), numbers))  # spread of changes
+        self.enter = nn.Linear((1 + len(LAGS)) * numbers + WAVES, width)
+        self.blocks = nn.ModuleList(_Block(width, reach) for _ in range(layers))
+
+    def fit(self, values: Sequence[Tensor], boxes: Sequence[Tensor]) -> None:
+        """As the front end's."""
+        numbers = [self._numbers(own.float(), box) for own, box in zip(values, boxes, strict=True)]
+        there = [~box[..., 0].isnan() for box in boxes]
+        mean, spread = _moments(torch.cat([own[here] for own, here in zip(numbers, there, strict=True)]))
+        self.mean.copy_(mean)
+        self.spread.copy_(spread)
+        for pace, lag in zip(self.pace, LAGS, strict=True):
+            pairs = [
+                (own[:, lag:] - own[:, :-lag])[here[:, lag:] & here[:, :-lag]]
+                for own, here in zip(numbers, there, strict=True)
+            ]
+            changes = torch.cat([*pairs, torch.zeros_like(mean)[None]])
+            pace.copy_(changes.square().mean(0).sqrt().clamp(min=LEAST))
+
+    def forward(self, values: Tensor, boxes: Tensor, where: Tensor) -> Tensor:
+        """See the class.   values: [N, T, D].   boxes: [N, T, 4], NaN where absent.   where: their waves."""
+        there = ~boxes[..., :1].isnan()
+        numbers = self._numbers(values, boxes)
+        parts = [(numbers - self.mean) / self.spread, where]
+        for pace, lag in zip(self.pace, LAGS, strict=True):
+            back = min(lag, numbers.shape[1])
+            change = (numbers[:, back:] - numbers[:, :-back]) / pace * (there[:, back:] & there[:, :-back])
+            parts.append(F.pad(change, (0, 0, back, 0)))
+        states: Tensor = self.enter(torch.cat(parts, -1)) * there
+        for block in self.blocks:
+            states = block(states, there)
+        return states
+
+    def _numbers(self, values: Tensor, boxes: Tensor) -> Tensor:
+        """Centre and logarithms of the sides of boxes, then values, [N, T, M]; something or other where absent."""
+        known = boxes.nan_to_num()
+        low, high = known[..., :2], known[..., 2:]
+        return torch.cat([(low + high) / 2, (high - low).clamp(min=SMALLEST).log(), values[..., : self.moving]], -1)
+
+
+def _moments(values: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and spread [D] of values [X, D]."""
+    return values.float().mean(0), values.float().std(0, correction=0).clamp(min=LEAST)
 
 
 class _Block(nn.Module):

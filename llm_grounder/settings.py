@@ -24,7 +24,8 @@ class GrounderSettings:
     patch_width, patch_layers: width and convolutional blocks of what is trained before the compressor, which reads how
     patches lie beside each other; 0 for features as they are.   patch_past: earlier frames that each block looks at.
     object_width, object_layers: width and convolutional blocks of what reads each track along its own time before it
-    becomes tokens.   object_reach: frames before and after that each block looks at.
+    becomes tokens.   object_reach: frames before and after that each block looks at.   motion_width: how much of
+    object_width comes from blocks that read how a track's box and its first `moving` values change; 0 for none.
     compressor, visual_tokens: how P patches become so many tokens (`guided`: slots that the question steers; `none`:
     P).   group: frames that are compressed
     together, 1 each alone (streaming needs it), 0 the whole clip.
@@ -45,6 +46,8 @@ class GrounderSettings:
     object_width: int = 128
     object_layers: int = 0
     object_reach: int = 0
+    motion_width: int = 0
+    moving: int = 0
     compressor: CompressorName = "slots"
     visual_tokens: int = 4
     group: int = 1
@@ -66,7 +69,7 @@ class GrounderSettings:
         for name, least in (
             ("feature_width", 1), ("patches", 1), ("track_width", 0), ("tracks", 0),
             ("patch_width", 0), ("patch_layers", 0), ("patch_past", 0), ("object_width", 1), ("object_layers", 0),
-            ("object_reach", 0), ("visual_tokens", 1), ("group", 0),
+            ("object_reach", 0), ("motion_width", 0), ("moving", 0), ("visual_tokens", 1), ("group", 0),
             ("sequence_rows", 0), ("second_rows", 0), ("spans", 0), ("boxes", 0),
         ):  # fmt: skip
             if getattr(self, name) < least:
@@ -83,6 +86,12 @@ class GrounderSettings:
             )
         if self.patch_layers and not self.patch_width:
             raise InputError(f"grounder settings: expected a patch_width for {self.patch_layers} patch_layers, got 0")
+        most = self.track_width if self.motion_width else 0
+        if self.motion_width >= self.object_width or self.moving > most:
+            raise InputError(
+                f"grounder settings: expected a motion_width below object_width {self.object_width}, and moving of at "
+                f"most {most}, got {self.motion_width} and {self.moving}"
+            )
         if self.patch_past and not self.patch_layers:
             raise InputError(f"grounder settings: expected patch_layers for a patch_past of {self.patch_past}, got 0")
 

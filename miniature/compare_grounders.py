@@ -29,7 +29,7 @@ from llm_grounder.compressors import count_tokens
 from llm_grounder.types import Task
 from miniature.eval_grounder import BLIND, GROUNDER, held_out, measure
 from miniature.grounder_training.films import Film, Order, Sight, Studio
-from miniature.grounder_training.settings import FULL, SMOKE, TRACK_WIDTH, Settings
+from miniature.grounder_training.settings import FULL, MOVING, SMOKE, TRACK_WIDTH, Settings
 from miniature.grounder_training.trainer import Trainer
 from miniature.sam2_training.schedule import Clock
 from miniature.training_run import check_loss
@@ -46,7 +46,7 @@ VARIANTS: Final[Mapping[str, Mapping[str, str | int]]] = {
     "t_selector": {"compressor": "t_selector"},
     "average": {"compressor": "average"},
     "none": {"compressor": "none"},
-    "tracks too": {"track_width": TRACK_WIDTH},
+    "tracks too": {"track_width": TRACK_WIDTH, "motion_width": 64, "moving": MOVING},
 }
 """What differs from the first, which has guided slots and reads patches alone: first the read-outs, then the
 compressors, then what is read."""
@@ -63,7 +63,9 @@ def compared(size: str) -> Settings:
     sizes = {"full": FULL, "smoke": SMOKE}
     if size not in sizes:
         raise InputError(f"--size: expected one of {', '.join(sizes)}, got {size!r}")
-    base = replace(sizes[size], grounder=replace(sizes[size].grounder, track_width=0))
+    base = replace(
+        sizes[size], grounder=replace(sizes[size].grounder, track_width=0, motion_width=0, moving=0)
+    )  # fmt: skip
     settings = replace(base, mixture={Task.MOMENTS: 1.0}, short=None, refresh=0, warm_up=min(base.warm_up, 100))
     if size == "smoke":
         return settings

@@ -14,8 +14,6 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from cache import open_cache, read_frames
 from core.errors import InputError
 from core.reporting import Progress, environment
@@ -112,11 +110,11 @@ def fit_tracks(grounder: Grounder, material: Material, inputs: Inputs) -> None:
     """
     tracked = (path for path in material.caches.values() if len(open_cache(path)))
     clips = (read_clip(path, inputs) for path in tracked)
-    seen = (clip.track_tokens[~clip.track_boxes[..., 0].isnan()] for clip in clips)
-    values = list(itertools.islice((each for each in seen if len(each)), FITTED))
-    if not values:
+    seen = (clip for clip in clips if not clip.track_boxes.isnan().all())
+    shown = [(clip.track_tokens, clip.track_boxes) for clip in itertools.islice(seen, FITTED)]
+    if not shown:
         raise InputError("--tracks: expected tracks that are seen in frames with features, got none")
-    grounder.inputs.tracks.fit(torch.cat(values))
+    grounder.inputs.tracks.fit(*zip(*shown, strict=True))
 
 
 def make_backbone(spec: str, material: Material, settings: GrounderSettings, lora: LoraSettings | None) -> Backbone:

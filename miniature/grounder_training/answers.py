@@ -16,7 +16,9 @@ from numpy.typing import NDArray
 
 from benchmarks.metrics.timely_answers import Reply
 from miniature.long_world import Story
-from miniature.long_world.spec import Caption
+from miniature.long_world.spec import Caption, Event
+from miniature.long_world.tell import act_name
+from miniature.long_world.words import fill, forms
 
 Array = NDArray[np.float64]
 EVERY: Final = 10  # seconds between the replies of who looks at nothing
@@ -87,12 +89,16 @@ def blind(stories: Sequence[Story], boxes: Sequence[NDArray[np.float32]]) -> lis
 
 
 def oracle(stories: Sequence[Story], boxes: Sequence[NDArray[np.float32]]) -> list[Answers]:
-    """Who knows: true windows, the annotators' means, the first annotator's captions, true answers and boxes."""
+    """Who knows: true windows, the annotators' means, captions of what is true, true answers and boxes.
+
+    Captions are in plain words, since whoever knows all that happens does not know which of many words an annotator
+    took for it.
+    """
     return [
         Answers(
             moments=tuple(Windows(m.windows, np.ones(len(m.windows))) for m in s.moments),
             saliency=tuple(m.saliency.mean(axis=1) for m in s.moments),
-            captions=s.captions[0],
+            captions=tuple(_plainly(s, event) for event in s.events),
             importance=s.importance.mean(axis=1),
             questions=tuple(q.answer for q in s.questions),
             timed=tuple(tuple(Reply(a.text, (a.start + a.end) / 2) for a in q.answers) for q in s.timed_questions),
@@ -107,6 +113,13 @@ def oracle(stories: Sequence[Story], boxes: Sequence[NDArray[np.float32]]) -> li
 def shuffled(stories: Sequence[Story]) -> list[Answers]:
     """Captions of the story before, in its own times: what words earn that are of another video."""
     return [Answers(captions=before.captions[0]) for before in (stories[-1], *stories[:-1])]
+
+
+def _plainly(story: Story, event: Event) -> Caption:
+    """The caption of an event by the one name of what is done, and of colour and shape."""
+    thing = next(thing for thing in story.objects if thing.id == event.object_id)
+    text = fill("a {s} {v}", forms(act_name(event)), s=f"{thing.colour} {thing.shape}")
+    return Caption(text, float(event.start), float(event.end))
 
 
 def _frozen(boxes: NDArray[np.float32]) -> Array:

@@ -18,7 +18,8 @@ from tracksift.grounding import Manner
 
 PATCH_WIDTH, LOOK_WIDTH = 192, 128  # of the miniature's image tower
 SMOOTH = 7.0  # seconds, chosen on ten films of valid, where 5 to 8 were as good
-TRACK_WIDTH = BOX_WIDTH + OUTLINE_WIDTH + LOOK_WIDTH
+MOVING = BOX_WIDTH + OUTLINE_WIDTH
+TRACK_WIDTH = MOVING + LOOK_WIDTH
 
 
 @dataclass(frozen=True)
@@ -47,9 +48,11 @@ class Settings:
             patch_width=96,
             patch_layers=2,
             patch_past=4,
-            object_width=128,
+            object_width=192,
             object_layers=3,
             object_reach=4,
+            motion_width=64,
+            moving=MOVING,
             compressor="guided",
             visual_tokens=2,
             spans=10,
@@ -93,7 +96,8 @@ FULL = Settings()
 SMOKE = Settings(
     grounder=GrounderSettings(
         feature_width=2 * PATCH_WIDTH, patches=16, track_width=TRACK_WIDTH, patch_width=32, patch_layers=1,
-        patch_past=2, object_width=32, object_layers=1, object_reach=2, compressor="guided", visual_tokens=4, spans=4,
+        patch_past=2, object_width=32, object_layers=1, object_reach=2, motion_width=16, moving=MOVING,
+        compressor="guided", visual_tokens=4, spans=4,
     ),
     shape=TinyShape(64, 2, 2, 128, 400), grid=4, tiles=1, pool=3, first=3, films=2, asks=2, refresh=0, seconds=24,
     most=8, short=16, patch_frames=16, warm_up=10,
@@ -102,7 +106,8 @@ SMOKE = Settings(
 SMALL = Settings(
     grounder=GrounderSettings(
         feature_width=2 * PATCH_WIDTH, patches=16, track_width=TRACK_WIDTH, patch_width=32, patch_layers=1,
-        patch_past=2, object_width=64, object_layers=2, object_reach=4, compressor="guided", visual_tokens=2, spans=4,
+        patch_past=2, object_width=96, object_layers=2, object_reach=4, motion_width=32, moving=MOVING,
+        compressor="guided", visual_tokens=2, spans=4,
     ),
     shape=TinyShape(64, 2, 4, 160, 400), grid=4, tiles=1, pool=96, first=32, films=3, refresh=0, seconds=24, most=12,
     short=None, patch_frames=96, warm_up=30, rate=3e-3, average=0.98,

@@ -187,9 +187,9 @@ class Trainer:
         """Tracks' values are taken as multiples of their spread in the first films."""
         shown = [film.masklets for film in films if film.masklets is not None]
         if "tracks" in self.showing.seen and shown:
-            values = torch.cat([each.values[~each.boxes[..., 0].isnan()] for each in shown])
+            values, boxes = [each.values for each in shown], [each.boxes for each in shown]
             for model in (self.grounder, self.average):
-                model.inputs.tracks.fit(values)
+                model.inputs.tracks.fit(values, boxes)
 
     def warm_up(self, studio: Studio) -> None:
         """Nothing takes long at first."""

@@ -7,18 +7,22 @@ import pytest
 import torch
 
 from core.errors import InputError
-from llm_grounder.masklets import LEAST, TrackFrontEnd, read_tracks
+from llm_grounder.masklets import LAGS, LEAST, Motion, TrackFrontEnd, read_tracks
+from llm_grounder.regions import WAVES
+from llm_grounder.settings import GrounderSettings
 from llm_grounder.types import Role, Turn
 from tests.llm_grounder.tiny_grounder import make_clip, make_sample, tiny_grounder
 
 CPU = torch.device("cpu")
 LAYERS, REACH = 2, 3
+MOVING = 2  # of 6 values, where motion is read
 
 
-@pytest.fixture
-def front():
+@pytest.fixture(params=[0, 8], ids=["alike", "motion"])
+def front(request):
     torch.manual_seed(0)
-    front = TrackFrontEnd(values=6, width=8, layers=LAYERS, reach=REACH).eval()
+    motion = request.param
+    front = TrackFrontEnd(6, 16, LAYERS, REACH, motion=motion, moving=MOVING if motion else 0).eval()
     for weight in front.parameters():
         torch.nn.init.normal_(weight, std=0.3)  # biases that are zero at first would hide what leaks
     return front
@@ -39,7 +43,7 @@ def test_a_track_s_states_depend_neither_on_other_clips_nor_on_what_is_filled_up
         torch.testing.assert_close(together, alone, atol=1e-5, rtol=0)
         assert torch.equal(there, there_too)
     found = read_tracks(front, [short, none, long, short], CPU)
-    assert found.states.shape == (5, 40, 8)  # a clip that comes again costs once, and one without tracks nothing
+    assert found.states.shape == (5, 40, 16)  # a clip that comes again costs once, and one without tracks nothing
     assert set(found.first) == {id(short), id(long)}
     assert not found.there[:2, 5:].any()
     assert (found.states[:2, 5:] == 0).all()
@@ -66,23 +70,63 @@ def test_a_change_reaches_so_many_frames_on_either_side_and_no_further(front):
     before, _ = states_of(front, clip)
     after, _ = states_of(front, replace(clip, track_tokens=changed))
     moved = (after - before).abs().amax(-1) > 1e-7
-    assert moved[0].nonzero().flatten().tolist() == list(range(at - far, at + far + 1))
+    later = max(LAGS) if front.motion else 0  # frames in which a change is one since a frame before
+    assert moved[0].nonzero().flatten().tolist() == list(range(at - far, at + far + later + 1))
     assert not moved[1].any()
 
 
 def test_values_are_read_as_multiples_of_their_spread_around_their_mean(front):
     clip = make_clip(12, 2, 0)
-    values = clip.track_tokens.flatten(0, 1)
+    tokens, boxes = clip.track_tokens, clip.track_boxes
     scale, shift = torch.tensor([1.0, 2, 30, 400, 0.5, 7]), torch.tensor([0.0, 5, -60, 900, 1, 2])
-    front.fit(values)
+    front.fit([tokens], [boxes])
     plain, _ = states_of(front, clip)
-    front.fit(values * scale + shift)
-    other, _ = states_of(front, replace(clip, track_tokens=clip.track_tokens * scale + shift))
-    torch.testing.assert_close(front.mean, values.mean(0) * scale + shift, rtol=1e-4, atol=1e-4)
+    front.fit([tokens * scale + shift], [boxes])
+    other, _ = states_of(front, replace(clip, track_tokens=tokens * scale + shift))
+    there = ~boxes[..., 0].isnan()
+    torch.testing.assert_close(front.mean, tokens[there].mean(0) * scale + shift, rtol=1e-4, atol=1e-4)
     torch.testing.assert_close(other, plain, atol=1e-3, rtol=0)
-    for seen in (9, 1):
-        front.fit(torch.ones(seen, 6))
+    for frames in (9, 1):
+        front.fit([torch.ones(1, frames, 6)], [torch.tensor([0.2, 0.2, 0.4, 0.5]).expand(1, frames, 4)])
         assert front.spread.tolist() == pytest.approx([LEAST] * 6)
+        if front.motion:
+            assert front.motion.pace.flatten().tolist() == pytest.approx([LEAST] * len(LAGS) * (4 + MOVING))
+
+
+def test_motion_is_read_from_changes_of_boxes_and_first_values_between_frames_that_show_the_track():
+    torch.manual_seed(0)
+    motion = Motion(MOVING, 8, 0, 0)
+    boxes = torch.tensor([0.2, 0.2, 0.4, 0.5]).expand(1, 30, 4).clone()
+    still = torch.zeros(1, 30, 6)
+
+    def states(values, boxes):
+        return motion(values, boxes, torch.zeros(1, 30, WAVES))[0]  # without places, which change too
+
+    rest = states(still, boxes)
+    assert torch.equal(rest, rest[:1].expand_as(rest))
+    for k in range(6):  # from frame 10 on something is another
+        values = still.clone()
+        values[:, 10:, k] = 1
+        differs = (states(values, boxes) - rest).abs().sum(-1) > 1e-6
+        assert differs.any() == (k < MOVING)
+    moved = boxes.clone()
+    moved[:, 10:] += 0.1
+    differs = (states(still, moved)[:10] - rest[:10]).abs().sum(-1)
+    assert (differs == 0).all()
+    after = states(still, moved)[10:]
+    assert (
+        len(torch.unique(after.detach(), dim=0)) == len(LAGS) + 1
+    )  # one since another lag, and then nothing but the place
+    gone = moved.clone()
+    gone[:, :10] = torch.nan  # who comes has not moved
+    come = states(still, gone)[10:]
+    torch.testing.assert_close(come, after[-1:].expand_as(come))
+
+
+@pytest.mark.parametrize("wrong", [{"motion_width": 128}, {"motion_width": 8, "moving": 7}, {"moving": 1}])
+def test_motion_has_a_part_of_the_width_and_of_the_values(wrong):
+    with pytest.raises(InputError, match="expected a motion_width below object_width 128, and moving of at most [06]"):
+        GrounderSettings(4, 9, track_width=6, **wrong)
 
 
 def test_tracks_of_another_width_are_refused(front):
@@ -121,7 +165,9 @@ def test_guided_slots_see_what_changes_in_a_track(group):
 
 
 def test_all_that_reads_tracks_learns_from_a_batch_of_clips_with_and_without_any():
-    grounder = tiny_grounder(compressor="guided", object_layers=1, object_reach=2).train()
+    grounder = tiny_grounder(
+        compressor="guided", object_layers=1, object_reach=2, motion_width=8, moving=MOVING
+    ).train()  # fmt: skip
     grounder.losses([make_sample(6, 2, 0), make_sample(4, 0, 1)])["total"].backward()
     reading = ("inputs.tracks.", "inputs.track_slots.", "inputs.nobody", "inputs.object.")
     own = {name: p.grad for name, p in grounder.named_parameters() if name.startswith(reading)}

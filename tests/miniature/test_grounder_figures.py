@@ -1,5 +1,6 @@
 """What is asked of stories, what trivial answers and an oracle earn by every task's metric, and how films are seen."""
 
+import re
 import time
 from contextlib import closing
 
@@ -17,6 +18,8 @@ from miniature.grounder_training.figures import score
 from miniature.grounder_training.films import Order, Sight, Studio, develop, shoot
 from miniature.grounder_training.lessons import MIXTURE, acting, clip_of, description, draw, lessons_of, texts_of
 from miniature.long_world import make_long_clip, make_story
+from miniature.long_world.tell import act_name
+from miniature.long_world.words import forms
 from miniature.splits import LONG_SPLITS
 from tracksift.models import Models
 
@@ -51,6 +54,19 @@ def test_an_oracle_is_best_at_everything_and_who_looks_at_nothing_is_not(truth):
     assert score(stories, shuffled(stories), boxes)["captions_f1"] < 1
     half = bars({"trivial": worst, "oracle": best})
     assert half["moments_r1_50"] == (1 + worst["moments_r1_50"]) / 2
+
+
+def test_an_oracle_tells_every_event_in_plain_words_whatever_the_annotators_took():
+    for shifted in (False, True):
+        story = make_story(SEED, shifted=shifted)
+        (known,) = oracle([story], [np.zeros((len(story.objects), story.frames, 4), np.float32)])
+        times = [(c.start, c.end) for c in story.captions[0]]
+        assert [(c.start, c.end) for c in known.captions] == times
+        things = {thing.id: thing for thing in story.objects}
+        for caption, event in zip(known.captions, story.events, strict=True):
+            thing = things[event.object_id]
+            assert re.fullmatch(rf"an? {thing.colour} {thing.shape} {forms(act_name(event))[1]}", caption.text)
+        assert {c.text for c in known.captions} != {c.text for c in story.captions[0]}
 
 
 def test_films_are_seen_as_extract_features_sees_frames(films, sight):
