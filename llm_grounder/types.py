@@ -100,8 +100,8 @@ class Clip:
     @cached_property
     def seen(self) -> tuple[tuple[int, ...], ...]:
         """The tracks that each of the T frames shows."""
-        there = ~self.track_boxes[..., 0].isnan().T.cpu()
-        return tuple(tuple(row.nonzero().flatten().tolist()) for row in there)
+        there = ~self.track_boxes[..., 0].isnan().T.cpu().numpy()
+        return tuple(tuple(np.flatnonzero(row).tolist()) for row in there)
 
 
 @dataclass(frozen=True)

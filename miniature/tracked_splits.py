@@ -19,7 +19,7 @@ from tracksift.ask import Pipeline
 from tracksift.generate import generate
 from tracksift.jobs import Job, split_jobs
 
-FILMS = 24
+FILMS = 12
 """Of each split of the long world, unless more are wanted: one takes a hundred seconds of a core to track."""
 
 

@@ -125,7 +125,7 @@ def test_motion_is_read_from_changes_of_boxes_and_first_values_between_frames_th
 
 @pytest.mark.parametrize("wrong", [{"motion_width": 128}, {"motion_width": 8, "moving": 7}, {"moving": 1}])
 def test_motion_has_a_part_of_the_width_and_of_the_values(wrong):
-    with pytest.raises(InputError, match="expected a motion_width below object_width 128, and moving of at most [06]"):
+    with pytest.raises(InputError, match=r"expected a motion_width below object_width 128, and moving of at most [06]"):
         GrounderSettings(4, 9, track_width=6, **wrong)
 
 
