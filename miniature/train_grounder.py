@@ -195,10 +195,10 @@ def main(
         closing(Studio(settings.pool, sight, workers=workers, skip=drawn, like=like, short=settings.short)) as studio,
         closing(Trainer(settings, place)) as trainer,
     ):
-        seen = held_out("valid", videos, sight, workers=0, seconds=settings.seconds, tracks=settings.most_tracks)
-        run = Run(out, began, MEASURE_EVERY, list(track(seen, "held-out films", videos)))
         if start is not None and not resume:
             trainer.start(start)
+        seen = held_out("valid", videos, sight, workers=0, seconds=settings.seconds, tracks=settings.most_tracks)
+        run = Run(out, began, MEASURE_EVERY, list(track(seen, "held-out films", videos)))
         prepare(trainer, studio, run, items="films", resume=resume)
         left = 60 * minutes - (time.monotonic() - began)  # for this part of the training, of which the clock wants all
         whole = left * (1 - trainer.progress) / max(until - trainer.progress, 1e-9)
