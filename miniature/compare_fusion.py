@@ -184,13 +184,16 @@ def main(
     with progress_bar("weights tried on calib") as bar:
         fitted = fit_ways(ways_of(scores.sources), scores.tracks, splits[CALIB], bar)
     figures = {name: measure_split(splits[name], scores, fitted) for name in names[1:]}
+    whose = grounder if grounder == "miniature" else "FOLDER"
+    flags = [flag for flag, on in (("--long", long), (f"--grounder {whose}", folder), ("--read", read)) if on]
+    command = " ".join(["miniature.compare_fusion", "--work WORK", *flags])
     chosen = choose({way: {name: figures[name][way] for name in CHOICE} for way in fitted})
     write_weights_of(fitted, chosen, out / "weights" / FUSION, out)
     flat: Flat = {}
     for name, found in figures.items():
         section = section_of(splits[name], found, chosen, world)
         title = f"fusion_{'long_' if long else ''}{name}"
-        write_results(title, section, facts(time.perf_counter() - start, "miniature.compare_fusion"), out)
+        write_results(title, section, facts(time.perf_counter() - start, command), out)
         print_table(f"miniature: {section.title}", section.columns, section.rows)
         flat |= section.figures
     bars = {f"J&F, {name}": [Bar(way, m.jf) for way, m in found.items()] for name, found in figures.items()}

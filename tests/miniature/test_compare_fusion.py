@@ -7,12 +7,14 @@ from functools import partial
 import pytest
 
 from core import cli
+from core.hashing import file_sha256
 from fusion.settings import read_weights
 from miniature import compare_fusion
 from miniature.compare_fusion import read_sources
 from miniature.splits import LONG_SPLITS, SPLITS
 from miniature.world import layout, make_clip
 from tests.tracksift.web.watching import write_grounder
+from tracksift.models import FUSION, WEIGHTS
 
 COMPARE = partial(cli.run, compare_fusion.app)
 
@@ -33,6 +35,16 @@ def compare(command):
     return run
 
 
+def test_the_released_weights_are_those_of_the_default_way_in_the_table_and_of_the_released_models():
+    sections = json.loads((WEIGHTS.parent / "results.json").read_text())["sections"]
+    rows = [row[0] for name in ("valid", "test") for row in sections[f"fusion_long_{name}"]["rows"]]
+    chosen = {name.removesuffix(" (default)") for name in rows if name.endswith(" (default)")}
+    released = read_weights(WEIGHTS / FUSION)
+    assert {name.split()[0] for name in chosen} == {released.mode}
+    files = {"tracks": WEIGHTS / "selector.safetensors", "moments": WEIGHTS / "grounder" / "grounder.safetensors"}
+    assert released.fitted["scorers"] == {name: file_sha256(path) for name, path in files.items()}
+
+
 @pytest.mark.slow
 def test_modes_are_fitted_measured_and_chosen_by_one_command(compare, small, tmp_path):
     grounder = write_grounder(tmp_path / "grounder")
@@ -45,7 +57,7 @@ def test_modes_are_fitted_measured_and_chosen_by_one_command(compare, small, tmp
     assert list(sections) == ["fusion_valid", "fusion_shifted_dev"]  # and nothing of test
     for section in sections.values():
         assert [row[0].removesuffix(" (default)") for row in section["rows"]] == names
-        assert section["facts"]["command"] == "python -m miniature.compare_fusion"
+        assert section["facts"]["command"] == "python -m miniature.compare_fusion --work WORK --grounder FOLDER"
     figures = ran.figures
     for name in ("tracks", "gated_grounder", "dtos_grounder", "reranked_grounder"):
         for kind in ("jf", "viou", "tiou"):
