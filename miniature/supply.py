@@ -21,6 +21,7 @@ import numpy as np
 import torch
 
 Item = TypeVar("Item")  # a frozen dataclass
+GIVE_WAY = 10  # steps of priority below that of the process that trains
 
 
 class Supply(Generic[Item]):
@@ -42,7 +43,7 @@ class Supply(Generic[Item]):
         if workers:
             one_thread_each()
             self._executor = ProcessPoolExecutor(
-                workers, mp_context=multiprocessing.get_context("spawn"), initializer=leave_interrupts
+                workers, mp_context=multiprocessing.get_context("spawn"), initializer=_stand_back
             )
             self._ask()
 
@@ -82,6 +83,12 @@ class Supply(Generic[Item]):
 def leave_interrupts() -> None:
     """A terminal's Ctrl-C reaches every process; the first one decides what becomes of the workers."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _stand_back() -> None:
+    """Who trains gets a core whenever it wants one, on a machine whose cores are all drawing: a device waits for it."""
+    leave_interrupts()
+    os.nice(GIVE_WAY)
 
 
 def _make_into(make: Callable[..., Item], order: tuple[Any, ...], array: str, path: Path) -> tuple[Path, Item]:
