@@ -29,8 +29,8 @@ class TrackFrontEnd(nn.Module):
     """Values of tracks and waves of their boxes, brought to a width, then `layers` residual blocks; [N, T, D] and
     boxes [N, T, 4] -> [N, T, W], zeros where a track is absent.
 
-    Values are taken as multiples of their spread around their mean, once `fit` has seen some. With `motion` so many of
-    the W states come from blocks of their own (`Motion`): what a track does is drowned in what it looks like.
+    Values are taken as multiples of their spread around their mean, once `fit` has seen some. With `motion` what blocks
+    of that width find in changes is added (`Motion`): what a track does is drowned in what it looks like.
     """
 
     mean: Tensor
@@ -43,9 +43,9 @@ class TrackFrontEnd(nn.Module):
         super().__init__()
         self.register_buffer("mean", torch.zeros(values))
         self.register_buffer("spread", torch.ones(values))
-        self.enter = nn.Linear(values + WAVES, width - motion)
-        self.blocks = nn.ModuleList(_Block(width - motion, reach) for _ in range(layers))
-        self.motion = Motion(moving, motion, layers, reach) if motion else None
+        self.enter = nn.Linear(values + WAVES, width)
+        self.blocks = nn.ModuleList(_Block(width, reach) for _ in range(layers))
+        self.motion = Motion(moving, motion, width, layers, reach) if motion else None
         self.leave = nn.LayerNorm(width)
 
     def fit(self, values: Sequence[Tensor], boxes: Sequence[Tensor]) -> None:
@@ -65,28 +65,31 @@ class TrackFrontEnd(nn.Module):
         for block in self.blocks:
             states = block(states, there)
         if self.motion is not None:
-            states = torch.cat([states, self.motion(values, boxes, where)], -1)
+            states = states + self.motion(values, boxes, where)
         return torch.as_tensor(self.leave(states) * there)
 
 
 class Motion(nn.Module):
     """How tracks move, grow and turn: M numbers, of their boxes and their first values, and the changes of these over
-    LAGS, then residual blocks along time; [N, T, W], zeros where a track is absent.
+    LAGS, then residual blocks along time; [N, T, W], zeros at first, so that a front end without it can go on with it.
     """
 
     mean: Tensor
     spread: Tensor
     pace: Tensor
 
-    def __init__(self, moving: int, width: int, layers: int, reach: int) -> None:
-        """moving: first values that are read, so that M is 4 more.   width: W."""
+    def __init__(self, moving: int, inner: int, width: int, layers: int, reach: int) -> None:
+        """moving: first values that are read, so that M is 4 more.   inner: width of the blocks.   width: W."""
         super().__init__()
         self.moving, numbers = moving, moving + 4
         self.register_buffer("mean", torch.zeros(numbers))
         self.register_buffer("spread", torch.ones(numbers))
         self.register_buffer("pace", torch.ones(len(LAGS), numbers))  # spread of changes
-        self.enter = nn.Linear((1 + len(LAGS)) * numbers + WAVES, width)
-        self.blocks = nn.ModuleList(_Block(width, reach) for _ in range(layers))
+        self.enter = nn.Linear((1 + len(LAGS)) * numbers + WAVES, inner)
+        self.blocks = nn.ModuleList(_Block(inner, reach) for _ in range(layers))
+        self.norm, self.leave = nn.LayerNorm(inner), nn.Linear(inner, width)
+        nn.init.zeros_(self.leave.weight)
+        nn.init.zeros_(self.leave.bias)
 
     def fit(self, values: Sequence[Tensor], boxes: Sequence[Tensor]) -> None:
         """As the front end's."""
@@ -115,7 +118,7 @@ class Motion(nn.Module):
         states: Tensor = self.enter(torch.cat(parts, -1)) * there
         for block in self.blocks:
             states = block(states, there)
-        return states
+        return torch.as_tensor(self.leave(self.norm(states)))
 
     def _numbers(self, values: Tensor, boxes: Tensor) -> Tensor:
         """Centre and logarithms of the sides of boxes, then values, [N, T, M]; something or other where absent."""

@@ -24,8 +24,8 @@ class GrounderSettings:
     patch_width, patch_layers: width and convolutional blocks of what is trained before the compressor, which reads how
     patches lie beside each other; 0 for features as they are.   patch_past: earlier frames that each block looks at.
     object_width, object_layers: width and convolutional blocks of what reads each track along its own time before it
-    becomes tokens.   object_reach: frames before and after that each block looks at.   motion_width: how much of
-    object_width comes from blocks that read how a track's box and its first `moving` values change; 0 for none.
+    becomes tokens.   object_reach: frames before and after that each block looks at.   motion_width: width of blocks
+    beside them that read how a track's box and its first `moving` values change; 0 for none.
     compressor, visual_tokens: how P patches become so many tokens (`guided`: slots that the question steers; `none`:
     P).   group: frames that are compressed
     together, 1 each alone (streaming needs it), 0 the whole clip.
@@ -86,11 +86,10 @@ class GrounderSettings:
             )
         if self.patch_layers and not self.patch_width:
             raise InputError(f"grounder settings: expected a patch_width for {self.patch_layers} patch_layers, got 0")
-        most = self.track_width if self.motion_width else 0
-        if self.motion_width >= self.object_width or self.moving > most:
+        if self.moving > (most := self.track_width if self.motion_width else 0):
             raise InputError(
-                f"grounder settings: expected a motion_width below object_width {self.object_width}, and moving of at "
-                f"most {most}, got {self.motion_width} and {self.moving}"
+                f"grounder settings: expected moving of {most} at most for a track_width of {self.track_width} and a "
+                f"motion_width of {self.motion_width}, got {self.moving}"
             )
         if self.patch_past and not self.patch_layers:
             raise InputError(f"grounder settings: expected patch_layers for a patch_past of {self.patch_past}, got 0")

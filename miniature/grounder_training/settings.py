@@ -48,7 +48,7 @@ class Settings:
             patch_width=96,
             patch_layers=2,
             patch_past=4,
-            object_width=192,
+            object_width=128,
             object_layers=3,
             object_reach=4,
             motion_width=64,
@@ -106,7 +106,7 @@ SMOKE = Settings(
 SMALL = Settings(
     grounder=GrounderSettings(
         feature_width=2 * PATCH_WIDTH, patches=16, track_width=TRACK_WIDTH, patch_width=32, patch_layers=1,
-        patch_past=2, object_width=96, object_layers=2, object_reach=4, motion_width=32, moving=MOVING,
+        patch_past=2, object_width=64, object_layers=2, object_reach=4, motion_width=32, moving=MOVING,
         compressor="guided", visual_tokens=2, spans=4,
     ),
     shape=TinyShape(64, 2, 4, 160, 400), grid=4, tiles=1, pool=96, first=32, films=3, refresh=0, seconds=24, most=12,

@@ -11,7 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +46,8 @@ class Trainer:
 
     `step` counts optimiser steps, `looked` those of the front end alone among them, `progress` is 0..1, `drawn` the
     films seen, `asked` the samples of each task, `spent` seconds: of steps, of waiting for their samples, of handing
-    their work to the device.   `started`: hash of the weights that were begun with, "" for none.
+    their work to the device.   `started`: hash of the weights that were begun with, "" for none; `unmoved`: whether
+    these read no motion, which is learnt then with the heads.
     """
 
     capture = False  # sequences differ in length, so that no step is like another
@@ -61,7 +62,7 @@ class Trainer:
         self.asked: Counter[str] = Counter()
         self.spent = dict.fromkeys(("step", "samples", "launch"), 0.0)
         self._before: float | None = None
-        self.started = ""
+        self.started, self.unmoved = "", False
         recipe = TrainingSettings(
             rate=settings.rate, head_rate=settings.rate, weight_decay=settings.weight_decay, seed=settings.seed
         )
@@ -74,6 +75,7 @@ class Trainer:
         seeing = [f"inputs.{name}" for name in self.showing.seen]
         self._seeing = self._pairs(*seeing)
         self._saying = self._pairs("naming.says") if "tracks" in self.showing.seen else []
+        self._moving = self._pairs("inputs.tracks.motion") if settings.grounder.motion_width else []
         processes = (WRITERS if device.type == "cuda" else 0) if writers is None else writers
         self._desk = Desk(settings, self.grounder, make_grounder, processes)
 
@@ -91,7 +93,7 @@ class Trainer:
         begun = time.perf_counter()
         self.spent["step"] += begun - (begun if self._before is None else self._before)
         self._before = begun
-        if not self.step and not self.started:
+        if not self.step and (self.unmoved or not self.started):
             self._fit(studio.films)
         return self._look(studio) if self.looking else self._learn(studio)
 
@@ -106,7 +108,8 @@ class Trainer:
             losses = self.showing.losses(films, rng, count * STRETCH)
             total = torch.stack(list(losses.values())).sum()
         total.backward()  # type: ignore[no-untyped-call]
-        pairs = self._saying if self.started else [*self._seeing, *self._saying]
+        seeing = (self._moving if self.unmoved else []) if self.started else self._seeing
+        pairs = [*seeing, *self._saying]
         learnt = {id(parameter) for parameter, _ in pairs}
         for parameter in self._learnt:
             if id(parameter) not in learnt:
@@ -189,7 +192,10 @@ class Trainer:
         if "tracks" in self.showing.seen and shown:
             values, boxes = [each.values for each in shown], [each.boxes for each in shown]
             for model in (self.grounder, self.average):
-                model.inputs.tracks.fit(values, boxes)
+                tracks = model.inputs.tracks
+                new = tracks.motion if self.unmoved else tracks
+                assert new is not None  # what is unmoved is to move
+                new.fit(values, boxes)
 
     def warm_up(self, studio: Studio) -> None:
         """Nothing takes long at first."""
@@ -205,6 +211,7 @@ class Trainer:
             "step": self.step,
             "looked": self.looked,
             "started": self.started,
+            "unmoved": self.unmoved,
             "progress": self.progress,
             "drawn": self.drawn,
             "asked": dict(self.asked),
@@ -213,17 +220,19 @@ class Trainer:
             torch.save(_plain(state), temporary)
 
     def start(self, folder: Path) -> None:
-        """Take the first weights from a grounder's folder.
+        """Take the first weights from a grounder's folder, which need not read motion (`llm_grounder.masklets.Motion`).
 
         Raises:
             CheckpointError: where it cannot be read, or holds a grounder of other settings or words.
         """
         found, record = load_grounder(folder, self.device)
         own, other = ((g.backbone.tokenizer.get_vocab(), g.backbone.facts["shape"]) for g in (self.grounder, found))
-        if found.settings != self.settings.grounder or own != other:
+        wanted = self.settings.grounder
+        if found.settings not in (wanted, replace(wanted, motion_width=0, moving=0)) or own != other:
             raise CheckpointError(f"--start {folder}: expected a grounder of the same size and words, got another")
+        self.unmoved = found.settings != wanted
         for model in (self.grounder, self.average):
-            model.load_state_dict(found.state_dict())
+            model.load_state_dict(found.state_dict(), strict=not self.unmoved)
         self.started = str(record["weights_sha256"])
 
     def restore(self, path: Path) -> None:
@@ -241,7 +250,8 @@ class Trainer:
         self.average.load_state_dict(state["average"])
         self.showing.load_state_dict(state["showing"])
         self.optimizer.load_state_dict(state["optimizer"])
-        self.step, self.looked, self.started = state["step"], state["looked"], state["started"]
+        self.step, self.looked = state["step"], state["looked"]
+        self.started, self.unmoved = state["started"], state["unmoved"]
         self.progress, self.drawn = state["progress"], state["drawn"]
         self.asked = Counter(state["asked"])
 
@@ -256,7 +266,7 @@ def make_grounder(settings: Settings) -> Grounder:
 
 def read_state(path: Path) -> dict[str, Any]:
     """A saved state; CheckpointError for a file that is damaged or something else."""
-    return training_steps.read_state(path, "a grounder", {"asked", "looked"})
+    return training_steps.read_state(path, "a grounder", {"asked", "looked", "unmoved"})
 
 
 def _plain(value: Any) -> Any:

@@ -95,7 +95,8 @@ def test_values_are_read_as_multiples_of_their_spread_around_their_mean(front):
 
 def test_motion_is_read_from_changes_of_boxes_and_first_values_between_frames_that_show_the_track():
     torch.manual_seed(0)
-    motion = Motion(MOVING, 8, 0, 0)
+    motion = Motion(MOVING, 8, 8, 0, 0)
+    torch.nn.init.eye_(motion.leave.weight)
     boxes = torch.tensor([0.2, 0.2, 0.4, 0.5]).expand(1, 30, 4).clone()
     still = torch.zeros(1, 30, 6)
 
@@ -123,10 +124,22 @@ def test_motion_is_read_from_changes_of_boxes_and_first_values_between_frames_th
     torch.testing.assert_close(come, after[-1:].expand_as(come))
 
 
-@pytest.mark.parametrize("wrong", [{"motion_width": 128}, {"motion_width": 8, "moving": 7}, {"moving": 1}])
-def test_motion_has_a_part_of_the_width_and_of_the_values(wrong):
-    with pytest.raises(InputError, match=r"expected a motion_width below object_width 128, and moving of at most [06]"):
+@pytest.mark.parametrize("wrong", [{"motion_width": 8, "moving": 7}, {"moving": 1}])
+def test_motion_is_read_from_values_that_are_there(wrong):
+    with pytest.raises(InputError, match=r"expected moving of [06] at most for a track_width of 6"):
         GrounderSettings(4, 9, track_width=6, **wrong)
+
+
+def test_a_front_end_says_the_same_as_before_until_its_motion_has_learnt():
+    torch.manual_seed(0)
+    plain, moved = TrackFrontEnd(6, 16, LAYERS, REACH), TrackFrontEnd(6, 16, LAYERS, REACH, motion=8, moving=MOVING)
+    missing, unknown = moved.load_state_dict(plain.state_dict(), strict=False)
+    assert unknown == []
+    assert all(name.startswith("motion.") for name in missing)
+    clip = make_clip(12, 2, 0)
+    assert torch.equal(states_of(moved, clip)[0], states_of(plain, clip)[0])
+    torch.nn.init.normal_(moved.motion.leave.weight)
+    assert not torch.allclose(states_of(moved, clip)[0], states_of(plain, clip)[0])
 
 
 def test_tracks_of_another_width_are_refused(front):
@@ -168,6 +181,7 @@ def test_all_that_reads_tracks_learns_from_a_batch_of_clips_with_and_without_any
     grounder = tiny_grounder(
         compressor="guided", object_layers=1, object_reach=2, motion_width=8, moving=MOVING
     ).train()  # fmt: skip
+    torch.nn.init.normal_(grounder.inputs.tracks.motion.leave.weight)  # zeros at first
     grounder.losses([make_sample(6, 2, 0), make_sample(4, 0, 1)])["total"].backward()
     reading = ("inputs.tracks.", "inputs.track_slots.", "inputs.nobody", "inputs.object.")
     own = {name: p.grad for name, p in grounder.named_parameters() if name.startswith(reading)}

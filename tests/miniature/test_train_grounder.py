@@ -147,6 +147,27 @@ def test_a_training_may_start_from_a_grounder_of_the_same_size_and_words(studio,
         other.start(tmp_path / "first")
 
 
+def test_a_grounder_without_motion_learns_it_first_when_a_training_starts_from_it(studio, tmp_path):
+    plain = replace(SMOKE, grounder=replace(SMOKE.grounder, motion_width=0, moving=0))
+    save_grounder(tmp_path / "plain", Trainer(plain, torch.device("cpu")).average, {})
+    later = Trainer(SMOKE, torch.device("cpu"))
+    later.start(tmp_path / "plain")
+    before = {name: value.clone() for name, value in later.grounder.state_dict().items()}
+    given = load_grounder(tmp_path / "plain")[0].state_dict()
+    assert {name for name in before if "tracks.motion." not in name} == given.keys()
+    assert all(torch.equal(before[name], value) for name, value in given.items())
+    later.advance(studio)
+    later.save(tmp_path / "state.pt")
+    resumed = Trainer(SMOKE, torch.device("cpu"))
+    resumed.restore(tmp_path / "state.pt")
+    for trainer in (later, resumed):
+        trainer.advance(studio)
+        changed = {n for n, value in trainer.grounder.state_dict().items() if not torch.equal(value, before[n])}
+        assert {"inputs.tracks.motion.pace", "inputs.tracks.motion.enter.weight", "naming.says.weight"} <= changed
+        assert all(name.startswith(("inputs.tracks.motion.", "naming.says.")) for name in changed)
+        assert (trainer.step, trainer.looked) == (2, 2)
+
+
 @pytest.mark.slow
 def test_a_training_stops_at_its_share_and_goes_on(train, tmp_path):
     words = ("--out", tmp_path / "run", "--size", "smoke", "--steps", 4, *QUICK[4:], "--tasks", "moments")
