@@ -84,7 +84,8 @@ class Motion(nn.Module):
         self.moving, numbers = moving, moving + 4
         self.register_buffer("mean", torch.zeros(numbers))
         self.register_buffer("spread", torch.ones(numbers))
-        self.register_buffer("pace", torch.ones(len(LAGS), numbers))  # spread of changes
+        # Spreads of changes, lag after lag: no matrix, which files of bytes would round, the smallest to 0.
+        self.register_buffer("pace", torch.ones(len(LAGS) * numbers))
         self.enter = nn.Linear((1 + len(LAGS)) * numbers + WAVES, inner)
         self.blocks = nn.ModuleList(_Block(inner, reach) for _ in range(layers))
         self.norm, self.leave = nn.LayerNorm(inner), nn.Linear(inner, width)
@@ -98,7 +99,7 @@ class Motion(nn.Module):
         mean, spread = _moments(torch.cat([own[here] for own, here in zip(numbers, there, strict=True)]))
         self.mean.copy_(mean)
         self.spread.copy_(spread)
-        for pace, lag in zip(self.pace, LAGS, strict=True):
+        for pace, lag in zip(self.pace.view(len(LAGS), -1), LAGS, strict=True):
             pairs = [
                 (own[:, lag:] - own[:, :-lag])[here[:, lag:] & here[:, :-lag]]
                 for own, here in zip(numbers, there, strict=True)
@@ -111,7 +112,7 @@ class Motion(nn.Module):
         there = ~boxes[..., :1].isnan()
         numbers = self._numbers(values, boxes)
         parts = [(numbers - self.mean) / self.spread, where]
-        for pace, lag in zip(self.pace, LAGS, strict=True):
+        for pace, lag in zip(self.pace.view(len(LAGS), -1), LAGS, strict=True):
             back = min(lag, numbers.shape[1])
             change = (numbers[:, back:] - numbers[:, :-back]) / pace * (there[:, back:] & there[:, :-back])
             parts.append(F.pad(change, (0, 0, back, 0)))

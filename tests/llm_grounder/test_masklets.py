@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from core.errors import InputError
+from core.weights import from_bytes, to_bytes
 from llm_grounder.masklets import LAGS, LEAST, Motion, TrackFrontEnd, read_tracks
 from llm_grounder.regions import WAVES
 from llm_grounder.settings import GrounderSettings
@@ -90,7 +91,20 @@ def test_values_are_read_as_multiples_of_their_spread_around_their_mean(front):
         front.fit([torch.ones(1, frames, 6)], [torch.tensor([0.2, 0.2, 0.4, 0.5]).expand(1, frames, 4)])
         assert front.spread.tolist() == pytest.approx([LEAST] * 6)
         if front.motion:
-            assert front.motion.pace.flatten().tolist() == pytest.approx([LEAST] * len(LAGS) * (4 + MOVING))
+            assert front.motion.pace.tolist() == pytest.approx([LEAST] * len(LAGS) * (4 + MOVING))
+
+
+def test_numbers_that_hardly_change_are_kept_in_files_of_bytes():
+    torch.manual_seed(0)
+    front = TrackFrontEnd(6, 16, LAYERS, REACH, motion=8, moving=MOVING)
+    clip, still = make_clip(12, 2, 0), torch.zeros(1, 12, 6)
+    still[..., 0] = torch.arange(12) % 3 * 10  # beside it nothing changes
+    front.fit([still], [torch.tensor([0.2, 0.2, 0.4, 0.5]).expand(1, 12, 4)])
+    read = from_bytes(to_bytes(front.state_dict()))
+    np.testing.assert_allclose(read["motion.pace"].float(), front.motion.pace, rtol=1e-3)
+    assert read["motion.pace"].min() > 0
+    front.load_state_dict(read)
+    assert states_of(front, clip)[0].isfinite().all()
 
 
 def test_motion_is_read_from_changes_of_boxes_and_first_values_between_frames_that_show_the_track():
