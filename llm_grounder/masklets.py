@@ -65,7 +65,7 @@ class TrackFrontEnd(nn.Module):
         for block in self.blocks:
             states = block(states, there)
         if self.motion is not None:
-            states = states + self.motion(values, boxes, where)
+            states = states + self.motion(values, boxes, where, there)
         return torch.as_tensor(self.leave(states) * there)
 
 
@@ -107,9 +107,8 @@ class Motion(nn.Module):
             changes = torch.cat([*pairs, torch.zeros_like(mean)[None]])
             pace.copy_(changes.square().mean(0).sqrt().clamp(min=LEAST))
 
-    def forward(self, values: Tensor, boxes: Tensor, where: Tensor) -> Tensor:
-        """See the class.   values: [N, T, D].   boxes: [N, T, 4], NaN where absent.   where: their waves."""
-        there = ~boxes[..., :1].isnan()
+    def forward(self, values: Tensor, boxes: Tensor, where: Tensor, there: Tensor) -> Tensor:
+        """See the class.   values: [N, T, D].   boxes: [N, T, 4].   where: their waves.   there: [N, T, 1] bool."""
         numbers = self._numbers(values, boxes)
         parts = [(numbers - self.mean) / self.spread, where]
         for pace, lag in zip(self.pace.view(len(LAGS), -1), LAGS, strict=True):

@@ -29,10 +29,11 @@ from llm_grounder.compressors import count_tokens
 from llm_grounder.types import Task
 from miniature.eval_grounder import BLIND, GROUNDER, held_out, measure
 from miniature.grounder_training.films import Film, Order, Sight, Studio
-from miniature.grounder_training.settings import FULL, MOVING, SMOKE, TRACK_WIDTH, Settings
+from miniature.grounder_training.settings import FULL, SMOKE, TRACK_WIDTH, Settings
 from miniature.grounder_training.trainer import Trainer
 from miniature.sam2_training.schedule import Clock
 from miniature.training_run import check_loss
+from tracksift.clips import NUMBERS
 from tracksift.models import WEIGHTS
 
 CHECK_EVERY: Final = 20
@@ -46,7 +47,7 @@ VARIANTS: Final[Mapping[str, Mapping[str, str | int]]] = {
     "t_selector": {"compressor": "t_selector"},
     "average": {"compressor": "average"},
     "none": {"compressor": "none"},
-    "tracks too": {"track_width": TRACK_WIDTH, "motion_width": 64, "moving": MOVING},
+    "tracks too": {"track_width": TRACK_WIDTH, "motion_width": 64, "moving": NUMBERS},
 }
 """What differs from the first, which has guided slots and reads patches alone: first the read-outs, then the
 compressors, then what is read."""

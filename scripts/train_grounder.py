@@ -84,8 +84,7 @@ def main(
     from llm_grounder.optimiser import TrainingSettings
     from llm_grounder.settings import GrounderSettings
     from llm_grounder.training import Spread, StrategyName
-    from selector.settings import BOX_WIDTH, OUTLINE_WIDTH
-    from tracksift.clips import Inputs
+    from tracksift.clips import NUMBERS, Inputs
     from tracksift.grounder_training import gather, make_backbone, train
     from tracksift.models import Models
     from tracksift.recipes import find_recipe, read_data_flag
@@ -101,7 +100,7 @@ def main(
     changes = dict(found.settings) | ({} if visual_tokens is None else {"visual_tokens": visual_tokens})
     if tracks:  # what a track does lies in several frames
         changes |= {"track_width": material.track_width, "tracks": tracks, "object_layers": 2, "object_reach": 4}
-        changes |= {"motion_width": 32, "moving": BOX_WIDTH + OUTLINE_WIDTH if track_numbers else 0}
+        changes |= {"motion_width": 32, "moving": NUMBERS if track_numbers else 0}
     visual = min(int(changes.pop("visual_tokens", 4)), material.patches)
     shape = GrounderSettings(
         material.width, material.patches, visual_tokens=visual, patch_width=patch_width, patch_layers=patch_layers,

@@ -23,6 +23,9 @@ from llm_grounder.types import Clip
 from selector.inputs import read_tracks
 from selector.settings import BOX_WIDTH, OUTLINE_WIDTH
 
+NUMBERS = BOX_WIDTH + OUTLINE_WIDTH
+"""First values of a track and frame that is read by its numbers: those of its box and outline; its look follows."""
+
 
 @dataclass(frozen=True)
 class Inputs:
@@ -118,10 +121,7 @@ def read_track_clip(source: CacheFile | TrackSet, *, numbers: bool) -> tuple[Ten
     Raises:
         ScorerMismatchError: when looks are read and the tracks have none.
     """
-    if numbers:
-        values = read_tracks(source, geometry=BOX_WIDTH + OUTLINE_WIDTH, looks=True, tokens=False).values
-    else:
-        values = source.tokens()
+    values = read_tracks(source, geometry=NUMBERS, looks=True, tokens=False).values if numbers else source.tokens()
     boxes, (height, width) = _boxes(source), source.video.size
     shares = np.clip(boxes / np.array([width, height, width, height], dtype=np.float32), 0, 1)
     return torch.from_numpy(np.where(np.isnan(boxes[..., :1]), 0, values)), torch.from_numpy(shares)

@@ -13,13 +13,12 @@ from llm_grounder.settings import GrounderSettings
 from llm_grounder.types import Task
 from miniature.grounder_training.lessons import MIXTURE
 from miniature.long_world.spec import CLIP
-from selector.settings import BOX_WIDTH, OUTLINE_WIDTH
+from tracksift.clips import NUMBERS
 from tracksift.grounding import Manner
 
 PATCH_WIDTH, LOOK_WIDTH = 192, 128  # of the miniature's image tower
 SMOOTH = 7.0  # seconds, chosen on ten films of valid, where 5 to 8 were as good
-MOVING = BOX_WIDTH + OUTLINE_WIDTH
-TRACK_WIDTH = MOVING + LOOK_WIDTH
+TRACK_WIDTH = NUMBERS + LOOK_WIDTH
 
 
 @dataclass(frozen=True)
@@ -52,7 +51,7 @@ class Settings:
             object_layers=3,
             object_reach=4,
             motion_width=64,
-            moving=MOVING,
+            moving=NUMBERS,
             compressor="guided",
             visual_tokens=2,
             spans=10,
@@ -96,7 +95,7 @@ FULL = Settings()
 SMOKE = Settings(
     grounder=GrounderSettings(
         feature_width=2 * PATCH_WIDTH, patches=16, track_width=TRACK_WIDTH, patch_width=32, patch_layers=1,
-        patch_past=2, object_width=32, object_layers=1, object_reach=2, motion_width=16, moving=MOVING,
+        patch_past=2, object_width=32, object_layers=1, object_reach=2, motion_width=16, moving=NUMBERS,
         compressor="guided", visual_tokens=4, spans=4,
     ),
     shape=TinyShape(64, 2, 2, 128, 400), grid=4, tiles=1, pool=3, first=3, films=2, asks=2, refresh=0, seconds=24,
@@ -106,7 +105,7 @@ SMOKE = Settings(
 SMALL = Settings(
     grounder=GrounderSettings(
         feature_width=2 * PATCH_WIDTH, patches=16, track_width=TRACK_WIDTH, patch_width=32, patch_layers=1,
-        patch_past=2, object_width=64, object_layers=2, object_reach=4, motion_width=32, moving=MOVING,
+        patch_past=2, object_width=64, object_layers=2, object_reach=4, motion_width=32, moving=NUMBERS,
         compressor="guided", visual_tokens=2, spans=4,
     ),
     shape=TinyShape(64, 2, 4, 160, 400), grid=4, tiles=1, pool=96, first=32, films=3, refresh=0, seconds=24, most=12,

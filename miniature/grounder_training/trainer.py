@@ -108,7 +108,7 @@ class Trainer:
             losses = self.showing.losses(films, rng, count * STRETCH)
             total = torch.stack(list(losses.values())).sum()
         total.backward()  # type: ignore[no-untyped-call]
-        seeing = (self._moving if self.unmoved else []) if self.started else self._seeing
+        seeing = self._seeing if not self.started else self._moving if self.unmoved else []
         pairs = [*seeing, *self._saying]
         learnt = {id(parameter) for parameter, _ in pairs}
         for parameter in self._learnt:

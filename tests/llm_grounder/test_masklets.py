@@ -115,7 +115,8 @@ def test_motion_is_read_from_changes_of_boxes_and_first_values_between_frames_th
     still = torch.zeros(1, 30, 6)
 
     def states(values, boxes):
-        return motion(values, boxes, torch.zeros(1, 30, WAVES))[0]  # without places, which change too
+        nowhere, there = torch.zeros(1, 30, WAVES), ~boxes[..., :1].isnan()  # places change too
+        return motion(values, boxes, nowhere, there)[0]
 
     rest = states(still, boxes)
     assert torch.equal(rest, rest[:1].expand_as(rest))
