@@ -159,6 +159,9 @@ def main(
     tasks: Annotated[str | None, typer.Option(help="Only these, NAME or NAME=WEIGHT, parted by commas.")] = None,
     films: Annotated[int | None, typer.Option(help="Films a step.", min=1)] = None,
     rate: Annotated[float | None, typer.Option(help="Highest learning rate.", min=0.0)] = None,
+    lost_words: Annotated[
+        float | None, typer.Option(help="Share of requests' words left out or replaced.", min=0.0, max=1.0)
+    ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
     workers: Annotated[int, typer.Option(help="Processes that draw; 0 draws once, here.", min=0)] = 14,
     videos: Annotated[int, typer.Option(help="Held-out films of the curve, from valid.", min=1)] = 12,
@@ -174,7 +177,7 @@ def main(
     """Train the miniature grounder and leave its folder, state and log in OUT."""
     began, place = time.monotonic(), pick_device(device)
     settings = choose_settings(
-        size, seed=seed, films=films, rate=rate, tiles=tiles, mixture=read_mixture(tasks),
+        size, seed=seed, films=films, rate=rate, tiles=tiles, lost_words=lost_words, mixture=read_mixture(tasks),
         compressor=compressor, visual_tokens=visual_tokens, span_rule=span_rule, windows=windows,
     )  # fmt: skip
     check(out, resume=resume, minutes=minutes)

@@ -28,6 +28,7 @@ from miniature.grounder_training.films import Film, Order
 from miniature.grounder_training.lessons import clip_of, draw
 from miniature.grounder_training.masklets import Masklets
 from miniature.grounder_training.settings import Settings
+from miniature.grounder_training.wording import reword
 from miniature.supply import leave_interrupts, one_thread_each
 from tracksift.grounding import lesson
 
@@ -45,12 +46,18 @@ class Step:
 
 def write_step(settings: Settings, grounder: Grounder, number: int, films: Sequence[Film]) -> Step:
     """The samples of the step of a number about its films, which follow from the seed."""
-    rng, samples, tracks = np.random.default_rng([settings.seed, number, 1]), [], shows_tracks(settings, number)
-    for film in films:
-        clip = clip_of(film, motion=settings.motion, tracks=tracks)
-        for _ in range(settings.asks):
-            example = draw(rng, film.story, film.boxes, settings.mixture)
-            samples.append(lesson(clip, example.request, example.truth, settings.manner, rng))
+    rng, tracks = np.random.default_rng([settings.seed, number, 1]), shows_tracks(settings, number)
+    clips = [clip for film in films for clip in settings.asks * [clip_of(film, motion=settings.motion, tracks=tracks)]]
+    drawn = [draw(rng, film.story, film.boxes, settings.mixture) for film in films for _ in range(settings.asks)]
+    requests = [example.request for example in drawn]
+    if settings.lost_words:
+        own = np.random.default_rng([settings.seed, number, 4])
+        texts = reword([request.text for request in requests], settings.lost_words, own)
+        requests = [replace(request, text=text) for request, text in zip(requests, texts, strict=True)]
+    samples = [
+        lesson(clip, request, example.truth, settings.manner, rng)
+        for clip, request, example in zip(clips, requests, drawn, strict=True)
+    ]
     return Step(list(films), samples, grounder.lay_out(samples))
 
 

@@ -34,7 +34,8 @@ class Settings:
     front ends show already.   patch_frames, patch_weight: frames a step from which they go on learning that, and what
     that weighs.
     text_weight: of the loss of words, which those of moments and boxes would drown.   trackless_share: of the steps,
-    which show no tracks.   average: of the weights kept.   manner: of asking and answering.   mixture: of tasks.
+    which show no tracks.   lost_words: share of the words of requests that are left out or others (`wording.reword`).
+    average: of the weights kept.   manner: of asking and answering.   mixture: of tasks.
     """
 
     seed: int = 0
@@ -77,6 +78,7 @@ class Settings:
     patch_weight: float = 0.5
     text_weight: float = 4.0
     trackless_share: float = 0.15
+    lost_words: float = 0.0
     rate: float = 1e-3
     warm_up: int = 300
     weight_decay: float = 0.05
