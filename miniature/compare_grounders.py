@@ -1,9 +1,10 @@
 """`python -m miniature.compare_grounders`: read-outs and compressors on one training budget, side by side.
 
-Each is a grounder of its own, trained from nothing on the same films for the same time (or steps) to find moments, and
-measured on the same held-out ones: accuracy, tokens, milliseconds. Knows settings, the trainer and the measure. Does
-not know losses or metrics. Films are shorter and the grid coarser than in `train_grounder`, so that even every patch as
-a token of its own can be read; figures are for the comparison alone.
+Each is a grounder of its own, trained on the same films for the same time (or steps) to find moments, and measured on
+the same held-out ones: accuracy, tokens, milliseconds. It learns from nothing, or (`--start`) begins with what a
+trained one sees and reads, of which nobody takes compressor and read-outs. Knows settings, the trainer and the measure.
+Does not know losses or metrics. Films are shorter than in `train_grounder`, so that even every patch as a token of its
+own can be read; figures are for the comparison alone.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from core.devices import describe_device, pick_device
 from core.errors import InputError
 from core.images import load_image_encoder
 from core.reporting import emit, print_table, progress_bar
+from llm_grounder.checkpoints import read_record
 from llm_grounder.compressors import count_tokens
 from llm_grounder.types import Task
 from miniature.eval_grounder import BLIND, GROUNDER, held_out, measure
@@ -51,9 +53,12 @@ VARIANTS: Final[Mapping[str, Mapping[str, str | int]]] = {
 }
 """What differs from the first, which has guided slots and reads patches alone: first the read-outs, then the
 compressors, then what is read."""
+SHARED: Final = ("backbone.", "inputs.patches.", "inputs.tracks.", "inputs.digits.")
+"""What all may take from a trained grounder: nothing that is compared, and nothing that was learnt for it."""
 COLUMNS: Final = ("R1@0.5", "R1@0.7", "mAP", "R1@0.5 blind", "tokens a video", "ms a request", "steps", "ms a step")
 EPILOG = (
     "Examples: [bold]python -m miniature.compare_grounders --out runs/compared --minutes 1[/]  |  "
+    "[bold]python -m miniature.compare_grounders --out runs/compared --start miniature/weights/grounder[/]  |  "
     "[bold]python -m miniature.compare_grounders --out runs/try --size smoke --steps 2 --workers 0 --videos 1[/]"
 )
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="rich")
@@ -101,11 +106,14 @@ def train(trainer: Trainer, studio: Studio, minutes: float, steps: int | None) -
 
 
 def compare(
-    settings: Settings, studio: Studio, films: Sequence[Film], minutes: float, steps: int | None, device: torch.device
-) -> dict[str, float]:
+    settings: Settings, studio: Studio, films: Sequence[Film], minutes: float, steps: int | None, device: torch.device,
+    start: Path | None = None,
+) -> dict[str, float]:  # fmt: skip
     """Train one grounder and measure it: values by COLUMNS."""
     torch.manual_seed(settings.seed)
     with closing(Trainer(settings, device)) as trainer:
+        if start is not None:
+            trainer.borrow(start, SHARED)
         each = train(trainer, studio, minutes, steps)
     figures, seconds = measure(
         trainer.average, films, manner=settings.manner, motion=settings.motion, tasks=(Task.MOMENTS,)
@@ -128,6 +136,10 @@ def main(
     size: Annotated[str, typer.Option(help="full (a GPU) or smoke.")] = "full",
     only: Annotated[str, typer.Option(help="Some of them, parted by semicolons.")] = ";".join(VARIANTS),
     videos: Annotated[int, typer.Option(help=f"Films to measure on, from {SPLIT}.", min=1)] = 24,
+    start: Annotated[
+        Path | None,
+        typer.Option(help="A grounder's folder, whose front ends and language model are the first of each."),
+    ] = None,
     workers: Annotated[int, typer.Option(help="Processes that draw; 0 draws here.", min=0)] = 14,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
 ) -> None:
@@ -137,6 +149,10 @@ def main(
     if wrong := [name for name in chosen if name not in VARIANTS]:
         raise InputError(f"--only: expected some of {'; '.join(VARIANTS)}, got {wrong[0]!r}")
     check_folder(out)
+    if start is not None:  # before films are drawn
+        for name in chosen:
+            with closing(Trainer(variant(base, VARIANTS[name]), place, writers=0)) as trainer:
+                trainer.borrow(start, SHARED)
     torch.set_float32_matmul_precision("high")
     sight = Sight(load_image_encoder(str(WEIGHTS / "clip"), place), base.grid, base.tiles)
     tracks = base.grounder.tracks
@@ -149,10 +165,12 @@ def main(
     found: dict[str, dict[str, float]] = {}
     with progress_bar("grounders", len(chosen)) as tell:
         for name in chosen:
-            found[name] = compare(variant(base, VARIANTS[name]), studio, films, minutes, steps, place)
+            found[name] = compare(variant(base, VARIANTS[name]), studio, films, minutes, steps, place, start)
             tell(len(found), len(chosen))
     budget = {"minutes": minutes} if steps is None else {"steps": steps}
     facts = {"size": size, "videos": videos, "seconds": base.seconds, "device": describe_device(place), **budget}
+    if start is not None:
+        facts["started_from"] = read_record(start)["weights_sha256"]
     out.mkdir(parents=True, exist_ok=True)
     with atomic_path(out / "compared.json") as path:
         path.write_text(json.dumps({"compared": found, **facts}, indent=1) + "\n", encoding="utf-8")

@@ -37,8 +37,12 @@ def rate_at(settings: Rates, step: int, progress: float) -> float:
 
 @torch.no_grad()
 def follow(kept: list[Tensor], learnt: list[Tensor], average: float, step: int) -> None:
-    """Let the average `kept` follow: quickly at first, since the first weights are nobody's business later."""
-    torch._foreach_lerp_(kept, learnt, 1 - min(average, (1 + step) / (10 + step)))
+    """Let the average `kept` follow: quickly at first, since the first weights are nobody's business later.
+
+    Nothing may be learnt yet, while heads that are not kept catch up; torch's lists want one tensor at least.
+    """
+    if kept:
+        torch._foreach_lerp_(kept, learnt, 1 - min(average, (1 + step) / (10 + step)))
 
 
 def read_state(path: Path, whose: str, keys: Iterable[str]) -> dict[str, Any]:

@@ -235,6 +235,26 @@ class Trainer:
             model.load_state_dict(found.state_dict(), strict=not self.unmoved)
         self.started = str(record["weights_sha256"])
 
+    def borrow(self, folder: Path, parts: Sequence[str]) -> None:
+        """Take the first weights of some parts from a grounder's folder; all others stay random.
+
+        parts: how their names begin.
+
+        Raises:
+            CheckpointError: where it cannot be read, has other words, or a part of another shape or none.
+        """
+        found, record = load_grounder(folder, self.device)
+        theirs = found.state_dict()
+        for model in (self.grounder, self.average):
+            own = model.state_dict()
+            taken = {name: theirs.get(name) for name in own if name.startswith(tuple(parts))}
+            other = [name for name, value in taken.items() if value is None or value.shape != own[name].shape]
+            if other or model.backbone.tokenizer.get_vocab() != found.backbone.tokenizer.get_vocab():
+                what = f"{other[0]} of shape {list(own[other[0]].shape)}" if other else "the same words"
+                raise CheckpointError(f"--start {folder}: expected {what}, got another")
+            model.load_state_dict(own | taken)
+        self.started = str(record["weights_sha256"])
+
     def restore(self, path: Path) -> None:
         """Go on from a saved state.
 

@@ -1,12 +1,16 @@
 """Read-outs and compressors side by side: one table, the same budget, and what is refused."""
 
 import json
+from dataclasses import replace
 
 import pytest
+import torch
 
-from core.errors import InputError
+from core.errors import CheckpointError, InputError
+from llm_grounder.checkpoints import load_grounder, read_record, save_grounder
 from miniature import compare_grounders
-from miniature.compare_grounders import COLUMNS, VARIANTS, compared, variant
+from miniature.compare_grounders import COLUMNS, SHARED, VARIANTS, compared, variant
+from miniature.grounder_training.trainer import Trainer
 
 QUICK = ("--size", "smoke", "--steps", 1, "--workers", 0, "--videos", 1, "--device", "cpu")
 
@@ -14,6 +18,15 @@ QUICK = ("--size", "smoke", "--steps", 1, "--workers", 0, "--videos", 1, "--devi
 @pytest.fixture
 def run(command):
     return lambda *words: command(*words, app=compare_grounders.app, name="compare_grounders")
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A grounder of the smallest size that reads patches and tracks."""
+    folder = tmp_path_factory.mktemp("trained") / "grounder"
+    settings = replace(variant(compared("smoke"), VARIANTS["tracks too"]), seed=5)
+    save_grounder(folder, Trainer(settings, torch.device("cpu")).average, {})
+    return folder
 
 
 @pytest.mark.slow
@@ -24,6 +37,35 @@ def test_one_table_has_all_that_were_asked_for(run, tmp_path):
     assert list(found) == ["words", "none", "frames' relevance"]
     assert all(tuple(row) == COLUMNS and row["steps"] == 1 for row in found.values())
     assert found["none"]["tokens a video"] > 2 * found["words"]["tokens a video"]
+
+
+@pytest.mark.slow
+def test_all_may_begin_with_what_a_trained_grounder_sees_and_reads(run, trained, tmp_path):
+    ran = run("--out", tmp_path, *QUICK, "--only", "average;tracks too", "--start", trained)
+    assert ran.code == 0, ran.err
+    told = json.loads((tmp_path / "compared.json").read_text())
+    assert told["started_from"] == read_record(trained)["weights_sha256"]
+    assert {row["steps"] for row in told["compared"].values()} == {1}
+
+
+def test_what_is_compared_is_not_taken_from_it(trained):
+    given = load_grounder(trained)[0].state_dict()
+    trainer = Trainer(variant(compared("smoke"), VARIANTS["tracks too"]), torch.device("cpu"))
+    before = {name: value.clone() for name, value in trainer.grounder.state_dict().items()}
+    trainer.borrow(trained, SHARED)
+    for model in (trainer.grounder, trainer.average):
+        for name, value in model.state_dict().items():
+            assert torch.equal(value, (given if name.startswith(SHARED) else before)[name]), name
+    untaken = {name.split(".")[0] for name in before if not name.startswith(SHARED)}
+    assert {"span_head", "frame_head", "naming", "track_head"} <= untaken
+    assert any(name.startswith("inputs.compressor.") for name in before)
+    assert trainer.started
+
+
+def test_a_grounder_of_another_size_is_refused_before_films_are_drawn(run, trained, tmp_path):
+    with pytest.raises(CheckpointError, match=r"--start .*: expected backbone.rows of shape .*, got another"):
+        run("--out", tmp_path / "x", *QUICK[:-2], "--size", "full", "--device", "cpu", "--start", trained)
+    assert not (tmp_path / "x").exists()
 
 
 def test_variants_differ_from_the_first_in_what_they_are_named_after():
