@@ -24,7 +24,7 @@ import typer
 from core import cli
 from core.atomic import atomic_path
 from core.devices import describe_device, pick_device
-from core.errors import InputError
+from core.errors import CheckpointError, InputError
 from core.images import load_image_encoder
 from core.reporting import Progress, emit, environment, print_table, track
 from llm_grounder.checkpoints import save_grounder
@@ -195,11 +195,9 @@ def main(
     like = Order(0, 0, seconds=settings.seconds, most=settings.most, tracks=settings.most_tracks)
     with (
         named_signals(out),
+        closing(begin(settings, place, None if resume else start)) as trainer,
         closing(Studio(settings.pool, sight, workers=workers, skip=drawn, like=like, short=settings.short)) as studio,
-        closing(Trainer(settings, place)) as trainer,
     ):
-        if start is not None and not resume:
-            trainer.start(start)
         seen = held_out("valid", videos, sight, workers=0, seconds=settings.seconds, tracks=settings.most_tracks)
         run = Run(out, began, MEASURE_EVERY, list(track(seen, "held-out films", videos)))
         prepare(trainer, studio, run, items="films", resume=resume)
@@ -215,6 +213,22 @@ def main(
         figures | {"steps": trainer.step, "films": trainer.drawn},
         {"seed": seed, "minutes": minutes, "size": size, "grounder": str(folder)},
     )
+
+
+def begin(settings: Settings, device: torch.device, start: Path | None) -> Trainer:
+    """A trainer whose weights are random, or those of a grounder's folder; whoever takes it closes it.
+
+    Raises:
+        CheckpointError: for a folder of another grounder.
+    """
+    trainer = Trainer(settings, device)
+    if start is not None:
+        try:
+            trainer.start(start)
+        except CheckpointError:
+            trainer.close()
+            raise
+    return trainer
 
 
 def inputs_of(settings: Settings, sight: Sight) -> Inputs:

@@ -147,6 +147,14 @@ def test_a_training_may_start_from_a_grounder_of_the_same_size_and_words(studio,
         other.start(tmp_path / "first")
 
 
+def test_a_grounder_to_start_from_is_refused_before_films_are_drawn(train, tmp_path, monkeypatch):
+    other = replace(SMOKE, grounder=replace(SMOKE.grounder, spans=3))
+    save_grounder(tmp_path / "other", make_grounder(other), {})
+    monkeypatch.setattr(train_grounder, "Studio", lambda *args, **values: pytest.fail("films were drawn"))
+    with pytest.raises(CheckpointError, match="same size and words"):
+        train("--out", tmp_path / "run", *QUICK, "--start", tmp_path / "other")
+
+
 def test_a_grounder_without_motion_learns_it_first_when_a_training_starts_from_it(studio, tmp_path):
     plain = replace(SMOKE, grounder=replace(SMOKE.grounder, motion_width=0, moving=0))
     save_grounder(tmp_path / "plain", Trainer(plain, torch.device("cpu")).average, {})
