@@ -119,7 +119,7 @@ def test_motion_is_read_from_changes_of_boxes_and_first_values_between_frames_th
         return motion(values, boxes, nowhere, there)[0]
 
     rest = states(still, boxes)
-    assert torch.equal(rest, rest[:1].expand_as(rest))
+    torch.testing.assert_close(rest, rest[:1].expand_as(rest))  # rows of one product may be summed in other orders
     for k in range(6):  # from frame 10 on something is another
         values = still.clone()
         values[:, 10:, k] = 1
@@ -128,11 +128,10 @@ def test_motion_is_read_from_changes_of_boxes_and_first_values_between_frames_th
     moved = boxes.clone()
     moved[:, 10:] += 0.1
     differs = (states(still, moved)[:10] - rest[:10]).abs().sum(-1)
-    assert (differs == 0).all()
+    assert (differs < 1e-5).all()
     after = states(still, moved)[10:]
-    assert (
-        len(torch.unique(after.detach(), dim=0)) == len(LAGS) + 1
-    )  # one since another lag, and then nothing but the place
+    changes = (after[1:] - after[:-1]).abs().sum(-1) > 1e-5
+    assert changes.sum() == len(LAGS)  # one since another lag each, and then nothing but the place
     gone = moved.clone()
     gone[:, :10] = torch.nan  # who comes has not moved
     come = states(still, gone)[10:]
