@@ -12,15 +12,21 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 
+def full(x: Tensor) -> Tensor:
+    """x in float32, or in float64 if it is: sums of half precision lose bits."""
+    return x.to(torch.promote_types(x.dtype, torch.float32))
+
+
 class MaskedGroupNorm(nn.GroupNorm):
     """Group normalisation of [S, C, P] whose statistics cover real positions only; padding becomes 0."""
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
-        """Normalise x under mask [S, P]; in float32 whatever the input."""
+        """Normalise x under mask [S, P]; in float32 at least."""
+        x = full(x)
         if mask is None:
-            return F.group_norm(x.float(), self.num_groups, self.weight, self.bias, self.eps)
+            return F.group_norm(x, self.num_groups, self.weight, self.bias, self.eps)
         sequences, channels, positions = x.shape
-        grouped = x.float().view(sequences, self.num_groups, channels // self.num_groups, positions)
+        grouped = x.view(sequences, self.num_groups, channels // self.num_groups, positions)
         real = mask[:, None, None, :].to(grouped.dtype)
         count = (real.sum((2, 3), keepdim=True) * grouped.shape[2]).clamp(min=1)
         mean = (grouped * real).sum((2, 3), keepdim=True) / count
@@ -38,7 +44,7 @@ class StandardisedConv1d(nn.Conv1d):
 
     def forward(self, x: Tensor) -> Tensor:
         """[S, C, P] to [S, C', P / stride, rounded up]."""
-        weight = self.weight.float()
+        weight = full(self.weight)
         flat = weight.flatten(1)
         mean, deviation = flat.mean(1)[:, None, None], flat.std(1)[:, None, None]
         return F.conv1d(x, (weight - mean) / (deviation + 1e-5), self.bias, self.stride, self.padding)

@@ -18,7 +18,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from selector.masked import Attention, MaskedGroupNorm, StandardisedConv1d
+from selector.masked import Attention, MaskedGroupNorm, StandardisedConv1d, full
 from selector.settings import SolaSettings
 
 POSITION_SCALE = 100.0
@@ -131,7 +131,7 @@ class SolaSelector(nn.Module):
         if track is not None:  # padding is zero, and so is who does not take part
             objects = objects * track[:, :, None, None]
         negatives = self.negative_token.weight.expand(len(words), -1, -1)
-        language = torch.cat([words.float(), negatives], dim=1)  # [V*G, K, E]
+        language = torch.cat([full(words), negatives], dim=1)  # [V*G, K, E]
         word = None
         if text_mask is not None:
             real = text_mask.flatten(0, 1)
@@ -140,7 +140,7 @@ class SolaSelector(nn.Module):
         for layer in self.object_lang_align_layers:
             objects = layer(objects, language, position, track, step, word)
         with torch.autocast(objects.device.type, enabled=False):  # unscaled sums over E would lose bits in bfloat16
-            logits, embeddings = pool(objects.float(), language, track, step, word)
+            logits, embeddings = pool(full(objects), language, track, step, word)
         return torch.unflatten(logits, 0, shape), torch.unflatten(embeddings, 0, shape)
 
     def encode_motion(
@@ -164,7 +164,7 @@ class SolaSelector(nn.Module):
                 x = layer(x, mask)
             else:
                 x = layer(x)
-        return torch.unflatten(x.float().transpose(1, 2), 0, (batch, tracks)), frame_mask
+        return torch.unflatten(full(x).transpose(1, 2), 0, (batch, tracks)), frame_mask
 
     def position(self, steps: int) -> Tensor:
         """pe(t) = [sin, cos](2 pi t g / 100) with the fixed random g: [T', E]."""

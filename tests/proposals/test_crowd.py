@@ -1,5 +1,6 @@
 """Videos that share their steps are tracked as each would be alone."""
 
+import copy
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
@@ -19,9 +20,11 @@ from proposals.crowd import CrowdTracker
 from proposals.features import FeatureStore
 from proposals.prompts import MaskPrompt
 from proposals.propagation import propagate
+from proposals.sam2_tracker import Sam2Tracker
 from proposals.settings import Resources
 
 WEIGHTS = Path(__file__).parents[2] / "miniature" / "weights" / "sam2.safetensors"
+READ_OUT = ("logits", "pointer", "object_score", "predicted_iou")
 SEEDS, FRAMES = (200_041, 200_084, 200_010), 20  # more than the 16 frames after which all is remembered
 
 
@@ -52,22 +55,47 @@ def tracked(video, tracker, resources):
             features.close()
 
 
+def beside_alone(crowd, sizes, apart):
+    """The crowd's step, which also takes each video's alone from the same memories and notes how far they differ."""
+    together = crowd._step_all
+
+    def both(asked):
+        before = [copy.deepcopy(each.cohorts) for each in asked]
+        found = together(asked)
+        sizes.append(len(asked))
+        for each, cohorts, ours in zip(asked, before, found, strict=True):
+            theirs = Sam2Tracker.step(crowd, each.maps, cohorts, each.moment)
+            for a, b, mine, its in zip(ours, theirs, each.cohorts, cohorts, strict=True):
+                pairs = [(getattr(a, name), getattr(b, name)) for name in READ_OUT]
+                pairs.append(tuple(cohort.found[each.moment.frame].kept.float() for cohort in (mine, its)))
+                apart.append([float((x - y).abs().max()) for x, y in pairs])
+        return found
+
+    return both
+
+
 @pytest.mark.parametrize("limit", [512, 3])
-def test_a_crowd_gives_what_each_video_gives_alone(videos, limit):
+def test_a_crowd_gives_what_each_video_gives_alone(videos, limit, monkeypatch):
     torch.set_num_threads(1)
     loaded = load_sam2(str(WEIGHTS))
     shared = Resources(shared=True, objects=limit)
     crowd = loaded.ready(shared)
     assert isinstance(crowd, CrowdTracker)
+    sizes, apart = [], []
+    monkeypatch.setattr(crowd, "_step_all", beside_alone(crowd, sizes, apart))
     with ThreadPoolExecutor(len(videos)) as pool:
         together = list(pool.map(lambda video: tracked(video, crowd, shared), videos))
+    assert max(sizes) == len(videos)
+    *read_out, memory = np.max(apart, axis=0)
+    assert max(read_out) < 1e-4
+    assert memory < 2**-5  # memories are bfloat16: one or two steps of those between 1 and 4
     alone = [tracked(video, loaded.ready(Resources()), Resources()) for video in videos]
     for ours, theirs in zip(together, alone, strict=True):
         assert len(ours) == len(theirs) > 1
         for a, b in zip(ours, theirs, strict=True):
-            assert np.abs(a.object_score - b.object_score).max() < 1e-3
-            # A step of float16, which for numbers from 4 on is .004: batches of other sizes round otherwise.
-            np.testing.assert_allclose(a.tokens.astype(np.float32), b.tokens.astype(np.float32), rtol=1e-3, atol=1e-3)
+            # Memories that were rounded otherwise are read by all later steps: how far that leads, the processor says.
+            assert np.abs(a.object_score - b.object_score).max() < 0.05
+            np.testing.assert_allclose(a.tokens.astype(np.float32), b.tokens.astype(np.float32), rtol=0, atol=0.05)
             same = [rle.decode([x], a.size) == rle.decode([y], a.size) for x, y in zip(a.masks, b.masks, strict=True)]
             assert np.mean(same) > 0.9999
 
