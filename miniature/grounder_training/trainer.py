@@ -225,15 +225,14 @@ class Trainer:
         Raises:
             CheckpointError: where it cannot be read, or holds a grounder of other settings or words.
         """
-        found, record = load_grounder(folder, self.device)
-        own, other = ((g.backbone.tokenizer.get_vocab(), g.backbone.facts["shape"]) for g in (self.grounder, found))
+        found = self._trained(folder)
         wanted = self.settings.grounder
-        if found.settings not in (wanted, replace(wanted, motion_width=0, moving=0)) or own != other:
+        sizes = found.settings in (wanted, replace(wanted, motion_width=0, moving=0))
+        if not sizes or found.backbone.facts["shape"] != self.grounder.backbone.facts["shape"]:
             raise CheckpointError(f"--start {folder}: expected a grounder of the same size and words, got another")
         self.unmoved = found.settings != wanted
         for model in (self.grounder, self.average):
             model.load_state_dict(found.state_dict(), strict=not self.unmoved)
-        self.started = str(record["weights_sha256"])
 
     def borrow(self, folder: Path, parts: Sequence[str]) -> None:
         """Take the first weights of some parts from a grounder's folder; all others stay random.
@@ -243,17 +242,23 @@ class Trainer:
         Raises:
             CheckpointError: where it cannot be read, has other words, or a part of another shape or none.
         """
-        found, record = load_grounder(folder, self.device)
-        theirs = found.state_dict()
+        theirs = self._trained(folder).state_dict()
         for model in (self.grounder, self.average):
             own = model.state_dict()
             taken = {name: theirs.get(name) for name in own if name.startswith(tuple(parts))}
             other = [name for name, value in taken.items() if value is None or value.shape != own[name].shape]
-            if other or model.backbone.tokenizer.get_vocab() != found.backbone.tokenizer.get_vocab():
-                what = f"{other[0]} of shape {list(own[other[0]].shape)}" if other else "the same words"
-                raise CheckpointError(f"--start {folder}: expected {what}, got another")
+            if other:
+                shape = list(own[other[0]].shape)
+                raise CheckpointError(f"--start {folder}: expected {other[0]} of shape {shape}, got another")
             model.load_state_dict(own | taken)
+
+    def _trained(self, folder: Path) -> Grounder:
+        """A folder's grounder, whose hash is noted; CheckpointError where it cannot be read or has other words."""
+        found, record = load_grounder(folder, self.device)
+        if found.backbone.tokenizer.get_vocab() != self.grounder.backbone.tokenizer.get_vocab():
+            raise CheckpointError(f"--start {folder}: expected a grounder of the same size and words, got another")
         self.started = str(record["weights_sha256"])
+        return found
 
     def restore(self, path: Path) -> None:
         """Go on from a saved state.

@@ -63,7 +63,7 @@ def test_what_is_compared_is_not_taken_from_it(trained):
 
 
 def test_a_grounder_of_another_size_is_refused_before_films_are_drawn(run, trained, tmp_path):
-    with pytest.raises(CheckpointError, match=r"--start .*: expected backbone.rows of shape .*, got another"):
+    with pytest.raises(CheckpointError, match=r"--start .*: expected a grounder of the same size and words, got another"):
         run("--out", tmp_path / "x", *QUICK[:-2], "--size", "full", "--device", "cpu", "--start", trained)
     assert not (tmp_path / "x").exists()
 
@@ -86,5 +86,5 @@ def test_unknown_names_are_refused_before_anything_is_drawn(run, tmp_path):
     with pytest.raises(InputError, match="--only: expected some of span queries, pointer"):
         run("--out", tmp_path / "x", *QUICK, "--only", "magic")
     assert not (tmp_path / "x").exists()
-    with pytest.raises(InputError, match="--size: expected one of full, smoke, got 'huge'"):
+    with pytest.raises(InputError, match="--size: expected one of full, small, smoke, got 'huge'"):
         compared("huge")
