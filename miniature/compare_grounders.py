@@ -49,7 +49,7 @@ VARIANTS: Final[Mapping[str, Mapping[str, str | int]]] = {
     "t_selector": {"compressor": "t_selector"},
     "average": {"compressor": "average"},
     "none": {"compressor": "none"},
-    "tracks too": {"track_width": TRACK_WIDTH, "motion_width": 64, "moving": NUMBERS},
+    "tracks too": {"track_width": TRACK_WIDTH, "moving": NUMBERS},
 }
 """What differs from the first, which has guided slots and reads patches alone: first the read-outs, then the
 compressors, then what is read."""
@@ -69,14 +69,13 @@ def compared(size: str) -> Settings:
     sizes = {"full": FULL, "small": SMALL, "smoke": SMOKE}
     if size not in sizes:
         raise InputError(f"--size: expected one of {', '.join(sizes)}, got {size!r}")
-    base = replace(
-        sizes[size], grounder=replace(sizes[size].grounder, track_width=0, motion_width=0, moving=0)
+    chosen = sizes[size]
+    inside = replace(chosen.grounder, track_width=0, moving=0, visual_tokens=4)
+    settings = replace(
+        chosen, grounder=inside, mixture={Task.MOMENTS: 1.0}, short=None, refresh=0, first=chosen.pool,
+        warm_up=min(chosen.warm_up, 100),
     )  # fmt: skip
-    settings = replace(base, mixture={Task.MOMENTS: 1.0}, short=None, refresh=0, warm_up=min(base.warm_up, 100))
-    if size != "full":
-        return settings
-    inside = replace(base.grounder, patches=64, visual_tokens=4)
-    return replace(settings, grounder=inside, grid=8, seconds=60, pool=512, first=512, average=0.99)
+    return replace(settings, seconds=60, pool=512, first=512, average=0.99) if size == "full" else settings
 
 
 def variant(base: Settings, changes: Mapping[str, str | int]) -> Settings:

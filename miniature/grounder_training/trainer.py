@@ -75,7 +75,7 @@ class Trainer:
         seeing = [f"inputs.{name}" for name in self.showing.seen]
         self._seeing = self._pairs(*seeing)
         self._saying = self._pairs("naming.says") if "tracks" in self.showing.seen else []
-        self._moving = self._pairs("inputs.tracks.motion") if settings.grounder.motion_width else []
+        self._moving = self._pairs("inputs.tracks.motion") if settings.grounder.moving else []
         processes = (WRITERS if device.type == "cuda" else 0) if writers is None else writers
         self._desk = Desk(settings, self.grounder, make_grounder, processes)
 
