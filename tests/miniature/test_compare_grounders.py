@@ -62,8 +62,17 @@ def test_what_is_compared_is_not_taken_from_it(trained):
     assert trainer.started
 
 
+def test_a_part_of_another_shape_is_refused_and_nothing_taken(trained):
+    base = compared("smoke")
+    trainer = Trainer(replace(base, grounder=replace(base.grounder, patch_width=48)), torch.device("cpu"))
+    before = {name: value.clone() for name, value in trainer.grounder.state_dict().items()}
+    with pytest.raises(CheckpointError, match=r"--start .*: expected inputs.patches\..* of shape .*48.*, got another"):
+        trainer.borrow(trained, SHARED)
+    assert all(torch.equal(value, before[name]) for name, value in trainer.grounder.state_dict().items())
+
+
 def test_a_grounder_of_another_size_is_refused_before_films_are_drawn(run, trained, tmp_path):
-    with pytest.raises(CheckpointError, match=r"--start .*: expected a grounder of the same size and words, got another"):
+    with pytest.raises(CheckpointError, match=r"--start .*: expected a grounder of the same size and words"):
         run("--out", tmp_path / "x", *QUICK[:-2], "--size", "full", "--device", "cpu", "--start", trained)
     assert not (tmp_path / "x").exists()
 
