@@ -44,11 +44,13 @@ def choose_seeds(
 ) -> Split:  # fmt: skip
     """Seeds, whether shifted, and what is said of a video: by the flags, or else as the miniature's split has it.
 
+    Seeds of one's own under the name of a shifted split are shifted too: other films would pass for that split's.
+
     Raises:
         InputError: for an unknown split without seeds, or flags that contradict the split.
     """
     if seeds is not None:
-        chosen = parse_seeds(seeds)
+        chosen, shifted = parse_seeds(seeds), shifted or (split in SPLITS and SPLITS[split].shifted)
         return Split(
             split, chosen.start, len(chosen), shifted, expressions, NO_TARGET if no_target is None else no_target
         )
@@ -77,7 +79,7 @@ def main(
     out: Annotated[Path, typer.Option(help="Dataset folder; the split becomes OUT/SPLIT.")],
     seeds: Annotated[str | None, typer.Option(help="A:B, seeds from A to B - 1; default: the split's own.")] = None,
     split: Annotated[str, typer.Option(help=f"Name of the split: {', '.join(SPLITS)}, or any with --seeds.")] = "valid",
-    shifted: Annotated[bool, typer.Option("--shifted", help="Unseen backgrounds, textures and wordings.")] = False,
+    shifted: Annotated[bool, typer.Option("--shifted", help="Unseen looks and wordings, as shifted splits have anyway.")] = False,
     long: Annotated[bool, typer.Option("--long", help="The long world: 120 to 150 s at 2 frames a second.")] = False,
     formats: Annotated[
         str | None, typer.Option(help="all, or names with commas, each OUT/SPLIT/NAME; short clips: MeViS's alone.")

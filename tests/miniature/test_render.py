@@ -89,5 +89,8 @@ def test_splits_choose_their_own_seeds():
     assert render.choose_seeds(None, "train", False, False, None, 0.0).no_target == 0
     assert render.choose_seeds(None, "shifted_test", True, False).shifted
     assert render.choose_seeds("3:5", "anything", True, True) == Split("anything", 3, 2, True)
+    assert not render.choose_seeds("3:5", "anything", False, True).shifted
+    assert not render.choose_seeds("400000:400002", "test", False, True).shifted
+    assert render.choose_seeds("500000:500002", "shifted_test", False, True).shifted
     with pytest.raises(InputError, match="--seeds"):
         render.parse_seeds("-1:4")
