@@ -79,7 +79,9 @@ def main(
     out: Annotated[Path, typer.Option(help="Dataset folder; the split becomes OUT/SPLIT.")],
     seeds: Annotated[str | None, typer.Option(help="A:B, seeds from A to B - 1; default: the split's own.")] = None,
     split: Annotated[str, typer.Option(help=f"Name of the split: {', '.join(SPLITS)}, or any with --seeds.")] = "valid",
-    shifted: Annotated[bool, typer.Option("--shifted", help="Unseen looks and wordings, as shifted splits have anyway.")] = False,
+    shifted: Annotated[
+        bool, typer.Option("--shifted", help="Unseen looks and wordings, as shifted splits have anyway.")
+    ] = False,
     long: Annotated[bool, typer.Option("--long", help="The long world: 120 to 150 s at 2 frames a second.")] = False,
     formats: Annotated[
         str | None, typer.Option(help="all, or names with commas, each OUT/SPLIT/NAME; short clips: MeViS's alone.")
