@@ -31,7 +31,7 @@ from llm_grounder.compressors import count_tokens
 from llm_grounder.types import Task
 from miniature.eval_grounder import BLIND, GROUNDER, held_out, measure
 from miniature.grounder_training.films import Film, Order, Sight, Studio
-from miniature.grounder_training.settings import FULL, SMALL, SMOKE, TRACK_WIDTH, Settings
+from miniature.grounder_training.settings import FULL, SMOKE, TRACK_WIDTH, Settings
 from miniature.grounder_training.trainer import Trainer
 from miniature.sam2_training.schedule import Clock
 from miniature.training_run import check_loss
@@ -65,8 +65,8 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_mar
 
 
 def compared(size: str) -> Settings:
-    """The settings that all share: `full` for a GPU, `small` for a CPU, `smoke`; InputError for another size."""
-    sizes = {"full": FULL, "small": SMALL, "smoke": SMOKE}
+    """The settings that all share: `full` for a GPU, `smoke`; InputError for another size."""
+    sizes = {"full": FULL, "smoke": SMOKE}
     if size not in sizes:
         raise InputError(f"--size: expected one of {', '.join(sizes)}, got {size!r}")
     chosen = sizes[size]
@@ -132,7 +132,7 @@ def main(
     out: Annotated[Path, typer.Option(help="Folder for compared.json.")],
     minutes: Annotated[float, typer.Option(help="Minutes of training for each.", min=0.01)] = 1.0,
     steps: Annotated[int | None, typer.Option(help="Steps for each, instead of minutes.", min=1)] = None,
-    size: Annotated[str, typer.Option(help="full (a GPU), small (a CPU) or smoke.")] = "full",
+    size: Annotated[str, typer.Option(help="full (a GPU) or smoke.")] = "full",
     only: Annotated[str, typer.Option(help="Some of them, parted by semicolons.")] = ";".join(VARIANTS),
     videos: Annotated[int, typer.Option(help=f"Films to measure on, from {SPLIT}.", min=1)] = 24,
     start: Annotated[

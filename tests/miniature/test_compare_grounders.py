@@ -91,7 +91,7 @@ def test_variants_differ_from_the_first_in_what_they_are_named_after():
     assert (base.most_tracks, made["tracks too"].most_tracks) == (0, base.grounder.tracks)
 
 
-@pytest.mark.parametrize("size", ["full", "small", "smoke"])
+@pytest.mark.parametrize("size", ["full", "smoke"])
 def test_all_of_a_size_read_the_same_films_and_four_tokens_a_frame_where_they_compress(size):
     base = compared(size)
     made = [variant(base, changes) for changes in VARIANTS.values()]  # settings that do not fit are refused here
@@ -104,5 +104,5 @@ def test_unknown_names_are_refused_before_anything_is_drawn(run, tmp_path):
     with pytest.raises(InputError, match="--only: expected some of span queries, pointer"):
         run("--out", tmp_path / "x", *QUICK, "--only", "magic")
     assert not (tmp_path / "x").exists()
-    with pytest.raises(InputError, match="--size: expected one of full, small, smoke, got 'huge'"):
+    with pytest.raises(InputError, match="--size: expected one of full, smoke, got 'huge'"):
         compared("huge")
