@@ -20,7 +20,7 @@ from tracksift.generate import generate
 from tracksift.jobs import Job, split_jobs
 
 FILMS = 12
-"""Of each split of the long world, unless more are wanted: one takes a hundred seconds of a core to track."""
+"""Of each split of the long world, unless more are wanted: one takes two to ten minutes of a core to track."""
 
 
 @dataclass(frozen=True)
