@@ -130,7 +130,7 @@ def finish(trainer: Trainer, run: Run, sight: Sight) -> Path:
         "steps": trainer.step,
         "started_from": trainer.started,
         "asked": dict(trainer.asked),
-        "data": {"stories_from_seed": FIRST_SEED, "films": trainer.drawn},
+        "data": {"stories_from_seed": FIRST_SEED + settings.passed, "films": trainer.drawn},
         "environment": environment() | {"device": describe_device(trainer.device)},
         "training": json.loads(json.dumps(asdict(settings), default=str)),
         "curve": [line for line in lines if "held_out" in line],
@@ -162,6 +162,9 @@ def main(
     lost_words: Annotated[
         float | None, typer.Option(help="Share of requests' words left out or replaced.", min=0.0, max=1.0)
     ] = None,
+    passed: Annotated[
+        int | None, typer.Option(help="Films to pass over at first: those that --start has seen.", min=0)
+    ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
     workers: Annotated[int, typer.Option(help="Processes that draw; 0 draws once, here.", min=0)] = 14,
     videos: Annotated[int, typer.Option(help="Held-out films of the curve, from valid.", min=1)] = 12,
@@ -178,7 +181,7 @@ def main(
     began, place = time.monotonic(), pick_device(device)
     settings = choose_settings(
         size, seed=seed, films=films, rate=rate, tiles=tiles, lost_words=lost_words, mixture=read_mixture(tasks),
-        compressor=compressor, visual_tokens=visual_tokens, span_rule=span_rule, windows=windows,
+        compressor=compressor, visual_tokens=visual_tokens, span_rule=span_rule, windows=windows, passed=passed,
     )  # fmt: skip
     check(out, resume=resume, minutes=minutes)
     if dry_run:
@@ -196,7 +199,9 @@ def main(
     with (
         named_signals(out),
         closing(begin(settings, place, None if resume else start)) as trainer,
-        closing(Studio(settings.pool, sight, workers=workers, skip=drawn, like=like, short=settings.short)) as studio,
+        closing(
+            Studio(settings.pool, sight, workers=workers, skip=settings.passed + drawn, like=like, short=settings.short)
+        ) as studio,
     ):
         seen = held_out("valid", videos, sight, workers=0, seconds=settings.seconds, tracks=settings.most_tracks)
         run = Run(out, began, MEASURE_EVERY, list(track(seen, "held-out films", videos)))

@@ -26,7 +26,8 @@ class Settings:
     """Sizes and rates of a training.
 
     grid, tiles: how films are seen.   pool, first: films, and those drawn before the first step.   films, asks: of a
-    step, and requests a film.   refresh: films taken a step at most, once the pool is full.   seconds, most: of a
+    step, and requests a film.   refresh: films taken a step at most, once the pool is full.
+    passed: films of the sequence that are passed over at first, since the start has seen them.   seconds, most: of a
     story, and of its moments, questions and expressions.   short, short_share: seconds of every second story, and the
     share of steps at first that take these, several times as many; it falls to nothing at the end.   look_share,
     look_films: of the training, in which the front ends alone learn what patches and tracks show, and films a step
@@ -67,6 +68,7 @@ class Settings:
     films: int = 12
     asks: int = 6
     refresh: int = 1
+    passed: int = 0
     seconds: int | None = None
     most: int | None = 40
     short: int | None = 40

@@ -69,6 +69,7 @@ CHOICES = {
     "values narrow": Choice(narrow=True),
     "one object a batch": Choice(objects=1),
     "one frame an encoder pass": Choice(frames=1),
+    "one object, one frame": Choice(objects=1, frames=1),
     "as the package: flash, wide, one object, one frame": Choice(flash=True, narrow=False, objects=1, frames=1),
     "heads in float32": Choice(fine=True),
 }

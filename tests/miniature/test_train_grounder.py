@@ -16,7 +16,7 @@ from core.images import load_image_encoder
 from llm_grounder.checkpoints import load_grounder, save_grounder
 from miniature import eval_grounder, train_grounder
 from miniature.grounder_training.desk import Desk, write_step
-from miniature.grounder_training.films import Film, Order, Sight, Studio
+from miniature.grounder_training.films import FIRST_SEED, Film, Order, Sight, Studio
 from miniature.grounder_training.settings import SMOKE
 from miniature.grounder_training.shown import KINDS
 from miniature.grounder_training.trainer import Trainer, make_grounder, read_state
@@ -217,6 +217,20 @@ def test_a_signal_ends_a_training_after_its_step_and_it_goes_on(train, short, tm
     assert int(read_state(tmp_path / "run" / "state.pt")["drawn"]) == 2
     whole = train(*words, "--resume")
     assert (whole.code, whole.figures["steps"]) == (0, 4), whole.err
+
+
+def test_films_are_passed_over_at_first(train, short, tmp_path, monkeypatch):
+    plain, seeds = Trainer.advance, set[int]()
+
+    def advance(trainer, studio):
+        seeds.update(film.order.seed for film in studio.films)
+        return plain(trainer, studio)
+
+    monkeypatch.setattr(Trainer, "advance", advance)
+    made = train("--out", tmp_path / "run", *QUICK, "--tasks", "moments", "--passed", 7)
+    assert made.code == 0, made.err
+    assert min(seeds) == FIRST_SEED + 7
+    assert load_grounder(tmp_path / "run" / "grounder")[1]["data"]["stories_from_seed"] == FIRST_SEED + 7
 
 
 def test_a_training_ended_before_its_first_step_says_that_nothing_was_kept(train, short, tmp_path, monkeypatch):

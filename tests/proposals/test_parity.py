@@ -142,8 +142,8 @@ def test_an_object_hides_and_returns(model, wanted, request):
 @pytest.mark.parametrize(
     ("resources", "iou", "cosine"),
     [
-        # As the package does it: on a CPU every bit is the package's.
-        (Resources(encoder_batch=1, objects=1), {"miniature": 0.99, "random": 0.98}, 0.999),
+        # As the package does it: on a CPU every bit is the package's, and on an H200 both were 1.0000.
+        (Resources(encoder_batch=1, objects=1), {"miniature": 0.99, "random": 0.99}, 0.999),
         # Frames are encoded in eights, in sums of another order: how many candidates tie depends on the weights. The
         # miniature's former ones kept .9996, these keep .9979.
         (Resources(objects=1), {"miniature": 0.99, "random": 0.98}, 0.997),
@@ -153,7 +153,9 @@ def test_an_object_hides_and_returns(model, wanted, request):
         (Resources(compiled=True, replayed=True), {"miniature": 0.99, "random": 0.98}, 0.98),
     ],
 )
-def test_in_bfloat16_masks_and_tokens_stay_with_the_packages(model, scene, request, resources, iou, cosine):
+def test_in_bfloat16_masks_and_tokens_stay_with_the_packages(
+    model, scene, request, record_property, resources, iou, cosine
+):
     folder, masks = scene
     on_gpu = model.to("cuda")
     tracker = Sam2Tracker(on_gpu, resources)
@@ -170,7 +172,9 @@ def test_in_bfloat16_masks_and_tokens_stay_with_the_packages(model, scene, reque
         cosines.append(torch.nn.functional.cosine_similarity(tokens, pointers.float().cpu(), dim=1))
     model.to("cpu")
     kind = "miniature" if "miniature" in request.node.callspec.id else "random"
-    assert np.concatenate(ious).mean() >= iou[kind]
     every = torch.cat(cosines)
+    record_property("mask IoU", round(float(np.concatenate(ious).mean()), 5))  # to be read with --junitxml
+    record_property("token cosine", round(float(every.mean()), 5))
+    assert np.concatenate(ious).mean() >= iou[kind]
     assert every.mean() >= cosine
     assert every[every >= SAME].mean() >= 0.999  # where both chose the same candidate mask
