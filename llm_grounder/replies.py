@@ -69,7 +69,8 @@ def followed(clip: Clip, reply: Reply, request: Request | None = None) -> NDArra
     """Where the object of a reply is in each frame, [T, 4] shares, NaN where it is not seen.
 
     With tracks it is where those are that are meant, the likeliest first; without, it is each frame's best box.
-    request: what was asked; a track that it names is meant before all others.
+    request: what was asked; a track that it names is meant before all others. Who is pointed at and has no track is
+    lost everywhere, not taken for another.
 
     Raises:
         InputError: for a reply with neither.
@@ -78,6 +79,8 @@ def followed(clip: Clip, reply: Reply, request: Request | None = None) -> NDArra
         if reply.boxes is None:
             raise InputError(f"reply of clip {clip.id!r}: expected tracks or boxes to follow, got neither")
         return reply.boxes[:, 0]
+    if request is not None and request.region is not None and request.track is None:
+        return np.full((clip.frames, 4), np.nan)
     tracks = clip.track_boxes.double().cpu().numpy()
     chance = reply.tracks.copy()
     if request is not None and request.track is not None:

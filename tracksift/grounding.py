@@ -32,7 +32,10 @@ EVENTFUL: Final = (Task.CAPTIONS, Task.TIMED_QA, Task.REG)
 TOLD: Final = (Task.CAPTIONS, Task.TIMED_QA)
 """Whose replies tell of one window after another."""
 FOLLOWING: Final = (Task.GROUNDING, Task.RSOT, Task.SOT)
-SAME: Final = 0.5  # IoU of boxes from which a track is the object that is pointed at, or followed
+SAME: Final = 0.5  # IoU of boxes from which a track is the object that is followed
+POINTED: Final = (
+    0.25  # IoU from which the nearest track is what a box points at: hidden parts and masks make less of it
+)
 CLIP = 2.0  # seconds, for which saliency is annotated
 LATEST = 0.75  # of an answer's span: when it is said at the latest
 FOUND = 0.5  # score from which a span is told of
@@ -193,7 +196,7 @@ def _with_track(clip: Clip, request: Request) -> Request:
     frame = max(int(np.searchsorted(clip.times, request.region.time + 1e-6, side="right")) - 1, 0)
     overlap = box_iou(clip.track_boxes[:, frame].cpu(), torch.tensor(request.region.box))
     best = int(overlap.argmax())
-    return replace(request, track=best) if overlap[best] >= SAME else request
+    return replace(request, track=best) if overlap[best] >= POINTED else request
 
 
 def _meant(clip: Clip, boxes: Tensor) -> Tensor:

@@ -6,7 +6,7 @@ import torch
 
 from core.errors import InputError
 from llm_grounder.replies import followed
-from llm_grounder.types import Clip, Reply, Request, Task
+from llm_grounder.types import Clip, Region, Reply, Request, Task
 
 FRAMES = 4
 
@@ -42,6 +42,13 @@ def test_a_track_that_the_request_names_is_surely_meant():
     assert tracks_at(followed(clip, reply, named)) == [0, 0, 1, -1]
     assert tracks_at(followed(clip, reply, Request(Task.SOT))) == tracks_at(followed(clip, reply)) == [-1, 1, 1, -1]
     assert reply.tracks.tolist() == [0.1, 1.0, 0.4]
+
+
+def test_who_is_pointed_at_without_a_track_is_lost_and_not_taken_for_another():
+    clip, reply = clip_with((0, 1), (1, 2)), Reply(tracks=np.array([0.1, 1.0]), boxes=np.zeros((FRAMES, 1, 4)))
+    where = Region(0.0, (0.5, 0.5, 0.6, 0.6))
+    assert tracks_at(followed(clip, reply, Request(Task.SOT, region=where))) == [-1] * FRAMES
+    assert tracks_at(followed(clip, reply, Request(Task.SOT, region=where, track=0))) == [0, 0, 1, -1]
 
 
 def test_without_tracks_it_is_the_best_box_of_each_frame():
