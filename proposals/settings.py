@@ -127,3 +127,7 @@ class Resources:
         for name in ("encoder_batch", "objects", "points", "feature_bytes"):
             check_least(f"resources {name}", getattr(self, name), 1)
         check_least("resources host_bytes", self.host_bytes, 0)
+
+
+EXACT = Resources(encoder_batch=1, objects=1)
+"""As the package's predictor computes, object by object and frame by frame (`tests/proposals/test_parity.py`)."""

@@ -49,11 +49,15 @@ class Work(NamedTuple):
     overwrite: bool
 
 
-def check_crew(crew: Crew, *, compiled: bool, one: bool) -> None:
+def check_crew(crew: Crew, *, compiled: bool, one: bool, replayed: bool = False, exact: bool = False) -> None:
     """Refuse flags that contradict each other; `one` for a single video."""
     if compiled and (crew.workers > 1 or crew.ray):
         got = "--ray" if crew.ray else crew.workers
         raise InputError(f"--compile: expected --workers 1, since every process would compile, got {got}")
+    if exact and (compiled or replayed or crew.workers > 1 or crew.ray or crew.together > 1):
+        raise InputError(
+            "--exact: expected one worker, and no --compile, --replay or --together (--shard spreads processes)"
+        )
     if crew.together > 1 and (crew.workers > 1 or crew.ray or one):
         raise InputError("--together: expected --data and one worker with it, got others (--shard spreads processes)")
     if one and (crew.ray or crew.gpu_share is not None or crew.retry_failed):

@@ -109,6 +109,14 @@ def main(
     replayed: Annotated[
         bool, typer.Option("--replay", help="On a GPU, steps of few objects as CUDA graphs: for small trackers.")
     ] = False,
+    exact: Annotated[
+        bool,
+        typer.Option(
+            "--exact",
+            help="One object and one frame at a time, in the order of SAM2's own predictor: slower, and equal to it "
+            "where batches differ by rounding. Files that are there are kept, unless --overwrite.",
+        ),
+    ] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Make every file again.")] = False,
     dry_run: options.DryRun = False,
 ) -> None:
@@ -129,9 +137,9 @@ def main(
     from tracksift.models import Models
 
     jobs = part_of(choose_jobs(video, data, split, cache, fps, limit), shard)
-    pipeline = Pipeline(Models(tracker=tracker, detector=detector), device, compiled, replayed)
+    pipeline = Pipeline(Models(tracker=tracker, detector=detector), device, compiled, replayed, exact)
     crew = Crew(workers, gpu_share, ray or ray_address is not None, ray_address, retry_failed, together)
-    check_crew(crew, compiled=compiled, one=video is not None)
+    check_crew(crew, compiled=compiled, replayed=replayed, exact=exact, one=video is not None)
     user = options.read_user_prompts(box, point, mask)
     sources = _sources([*source, *([Source.USER.value] if user else [])])
     changes = {"box_threshold": box_threshold, "text_threshold": text_threshold, "bin_size": detector_bin_size}
@@ -160,6 +168,7 @@ def main(
             "bin_size": settings.grid.bin_size,
             "preset": preset,
             "order": settings.order,
+            "exact": exact,
             "looks": image_spec is not None,
             "cache": str(cache),
             "dry_run": dry_run,

@@ -23,7 +23,7 @@ from proposals.any_tracker import load_tracker
 from proposals.checkpoints import LoadedTracker
 from proposals.generate import Progress
 from proposals.grounding_dino import DetectorSettings
-from proposals.settings import GridSettings, ProposalSettings, Resources
+from proposals.settings import EXACT, GridSettings, ProposalSettings, Resources
 from selector.checkpoints import load_selector
 from selector.recipes import UNTRAINED
 from selector.relational import RelationalSelector
@@ -61,19 +61,22 @@ class Pipeline:
     """Models by name, loaded when first needed and kept.
 
     compiled: for a tracker whose parts are compiled.   replayed: for one whose small batches are CUDA graphs on a GPU,
-    as those of a compiled one are.
+    as those of a compiled one are.   exact: for one that computes in the order of SAM2's own predictor, object by
+    object and frame by frame, uncompiled.
     """
 
     models: Models = field(default_factory=Models)
     device: str = "auto"
     compiled: bool = False
     replayed: bool = False
+    exact: bool = False
 
     @cached_property
     def tracker(self) -> LoadedTracker:
         """The tracker; CheckpointError when its weights cannot be used."""
         tracker = load_tracker(self.models.tracker_spec, self.device)
-        return replace(tracker, resources=Resources(compiled=self.compiled, replayed=self.compiled or self.replayed))
+        chosen = EXACT if self.exact else Resources(compiled=self.compiled, replayed=self.compiled or self.replayed)
+        return replace(tracker, resources=chosen)
 
     @cached_property
     def image_encoder(self) -> ImageEncoder | None:

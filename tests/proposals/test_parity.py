@@ -22,7 +22,7 @@ from proposals.features import FeatureStore
 from proposals.prompts import MaskPrompt
 from proposals.propagation import propagate
 from proposals.sam2_tracker import Sam2Tracker
-from proposals.settings import Resources
+from proposals.settings import EXACT, Resources
 from tests.proposals.test_propagation import Watched, official
 
 WEIGHTS = Path(__file__).parents[2] / "miniature" / "weights" / "sam2.safetensors"
@@ -118,7 +118,7 @@ def test_in_bfloat16_one_object_and_one_frame_at_a_time_equal_the_packages_to_th
         monkeypatch.setattr(module, "precision", lambda device: half)
     with half:
         wanted = [official(model, folder, masks[o, key], key) for o, key in BIRTHS]
-    assert compare(model, scene, wanted, resources=Resources(encoder_batch=1, objects=1), half=True).max() == 0
+    assert compare(model, scene, wanted, resources=EXACT, half=True).max() == 0
 
 
 def test_the_compared_masks_are_there_and_not_the_whole_frame(wanted):
@@ -143,7 +143,7 @@ def test_an_object_hides_and_returns(model, wanted, request):
     ("resources", "iou", "cosine"),
     [
         # As the package does it: on a CPU every bit is the package's, and on an H200 both were 1.0000.
-        (Resources(encoder_batch=1, objects=1), {"miniature": 0.99, "random": 0.99}, 0.999),
+        (EXACT, {"miniature": 0.99, "random": 0.99}, 0.999),
         # Frames are encoded in eights, in sums of another order: how many candidates tie depends on the weights. The
         # miniature's former ones kept .9996, these keep .9979.
         (Resources(objects=1), {"miniature": 0.99, "random": 0.98}, 0.997),

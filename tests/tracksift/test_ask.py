@@ -4,7 +4,7 @@ import pytest
 
 import proposals.generate as stage
 from core.errors import InputError, TrackSiftError
-from proposals.settings import GridSettings
+from proposals.settings import EXACT, GridSettings
 from tracksift import ask
 from tracksift.ask import MINIATURE_GRID, Pipeline, default_cache
 from tracksift.models import WEIGHTS, Models
@@ -67,6 +67,10 @@ def test_another_tracker_gets_its_own_grid_whatever_reads_its_tracks():
 def test_a_compiled_tracker_replays_small_batches_and_another_where_it_is_asked_to(flags, wanted):
     resources = Pipeline(Models(), "cpu", *flags).tracker.resources
     assert (resources.compiled, resources.replayed) == wanted
+
+
+def test_an_exact_tracker_follows_one_object_and_one_frame_at_a_time():
+    assert Pipeline(Models(), "cpu", exact=True).tracker.resources == EXACT
 
 
 def test_miniature_is_a_name_for_files_of_the_repository():
