@@ -33,9 +33,7 @@ TOLD: Final = (Task.CAPTIONS, Task.TIMED_QA)
 """Whose replies tell of one window after another."""
 FOLLOWING: Final = (Task.GROUNDING, Task.RSOT, Task.SOT)
 SAME: Final = 0.5  # IoU of boxes from which a track is the object that is followed
-POINTED: Final = (
-    0.25  # IoU from which the nearest track is what a box points at: hidden parts and masks make less of it
-)
+POINTED: Final = 0.25  # IoU from which the nearest track is what a box points at, which may be hidden in part
 CLIP = 2.0  # seconds, for which saliency is annotated
 LATEST = 0.75  # of an answer's span: when it is said at the latest
 FOUND = 0.5  # score from which a span is told of
