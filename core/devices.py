@@ -4,7 +4,8 @@ Knows torch devices. Does not know models.
 """
 
 import re
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 import torch
 
@@ -36,6 +37,17 @@ def autocast(device: torch.device) -> AbstractContextManager[object]:
     if device.type == "cuda":
         return torch.autocast("cuda", dtype=torch.bfloat16)
     return nullcontext()
+
+
+@contextmanager
+def tensor_float_32() -> Iterator[None]:
+    """Matrix products of float32 in TF32 (10 bits of mantissa) on GPUs that have it, while this lasts."""
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("high")
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(before)
 
 
 def describe_device(device: torch.device) -> str:

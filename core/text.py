@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -15,6 +16,7 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
+from core.devices import tensor_float_32
 from core.errors import CheckpointError, InputError
 from core.open_clip_folder import (
     MERGES,
@@ -111,13 +113,16 @@ class HiddenStates:
         # The kernels of one text take a GPU less time than launching them.
         alone: Callable[..., Sequence[Tensor]] = self._alone
         self._one = Replay(alone, LONGEST_REPLAYED) if device.type == "cuda" else alone
+        # Products in TF32 take half the time of float32 for one text, and leave states alike to a cosine of .9999995.
+        self._rounding = tensor_float_32 if device.type == "cuda" else nullcontext
 
     def __call__(self, ids: Tensor, mask: Tensor) -> Tensor:
         """See the class."""
-        if len(ids) == 1 and mask.shape[1] <= LONGEST_REPLAYED:  # not padded, so that there is nothing to mask
-            return self._one(ids)[0]
-        states: Tensor = self.model(input_ids=ids, attention_mask=mask.long()).last_hidden_state
-        return states
+        with self._rounding():
+            if len(ids) == 1 and mask.shape[1] <= LONGEST_REPLAYED:  # not padded, so that there is nothing to mask
+                return self._one(ids)[0]
+            states: Tensor = self.model(input_ids=ids, attention_mask=mask.long()).last_hidden_state
+            return states
 
     def _alone(self, ids: Tensor) -> tuple[Tensor]:
         return (self.model(input_ids=ids).last_hidden_state,)

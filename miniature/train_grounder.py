@@ -162,6 +162,10 @@ def main(
     lost_words: Annotated[
         float | None, typer.Option(help="Share of requests' words left out or replaced.", min=0.0, max=1.0)
     ] = None,
+    wide: Annotated[
+        bool | None,
+        typer.Option("--wide/--plain", help="Requests in more wordings than the splits'; plain by default."),
+    ] = None,
     passed: Annotated[
         int | None, typer.Option(help="Films to pass over at first: those that --start has seen.", min=0)
     ] = None,
@@ -182,6 +186,7 @@ def main(
     settings = choose_settings(
         size, seed=seed, films=films, rate=rate, tiles=tiles, lost_words=lost_words, mixture=read_mixture(tasks),
         compressor=compressor, visual_tokens=visual_tokens, span_rule=span_rule, windows=windows, passed=passed,
+        wide=wide,
     )  # fmt: skip
     check(out, resume=resume, minutes=minutes)
     if dry_run:
@@ -195,7 +200,7 @@ def main(
     out.mkdir(parents=True, exist_ok=True)
     sight = Sight(load_image_encoder(str(WEIGHTS / "clip"), place), settings.grid, settings.tiles)
     drawn = int(read_state(out / training_run.STATE)["drawn"]) if resume else 0
-    like = Order(0, 0, seconds=settings.seconds, most=settings.most, tracks=settings.most_tracks)
+    like = Order(0, 0, seconds=settings.seconds, most=settings.most, tracks=settings.most_tracks, wide=settings.wide)
     with (
         named_signals(out),
         closing(begin(settings, place, None if resume else start)) as trainer,

@@ -71,6 +71,27 @@ def masks_of(model: SAM2Base, maps: Maps, size: tuple[int, int], clicks: Sequenc
     return found
 
 
+def decode(
+    model: SAM2Base, coarse: Tensor, fine: Sequence[Tensor], points: Tensor, labels: Tensor, *, several: bool
+) -> tuple[Tensor, Tensor]:
+    """Low-resolution logits [K, M, h, w] and predicted IoU [K, M] of prompts: M is 3 where several are asked for, or 1.
+
+    coarse, fine: features of one frame, [1, C, ., .], the coarse ones with what stands for no memory.
+    points: [K, P, 2] in pixels of the model's image.   labels: [K, P].
+    """
+    sparse, dense = model.sam_prompt_encoder(points=(points, labels), boxes=None, masks=None)
+    logits, scores, _, _ = model.sam_mask_decoder(
+        image_embeddings=coarse,
+        image_pe=model.sam_prompt_encoder.get_dense_pe(),
+        sparse_prompt_embeddings=sparse,
+        dense_prompt_embeddings=dense,
+        multimask_output=several,
+        repeat_image=True,
+        high_res_features=list(fine),
+    )
+    return logits, scores
+
+
 @torch.inference_mode()
 def _decode(model: SAM2Base, maps: Maps, size: tuple[int, int], clicks: Sequence[Clicks]) -> tuple[Tensor, Tensor]:
     """Logits [K, h, w] and predicted IoU [K]."""
@@ -81,17 +102,9 @@ def _decode(model: SAM2Base, maps: Maps, size: tuple[int, int], clicks: Sequence
     coarse = maps[-1]
     if model.directly_add_no_mem_embed:
         coarse = coarse + model.no_mem_embed.view(1, -1, 1, 1)
+    fine = [level.float() for level in maps[:-1]]
     with autocast(device):
-        sparse, dense = model.sam_prompt_encoder(points=(points, labels), boxes=None, masks=None)
-        logits, scores, _, _ = model.sam_mask_decoder(
-            image_embeddings=coarse,
-            image_pe=model.sam_prompt_encoder.get_dense_pe(),
-            sparse_prompt_embeddings=sparse,
-            dense_prompt_embeddings=dense,
-            multimask_output=points.shape[1] == 1,
-            repeat_image=True,
-            high_res_features=[level.float() for level in maps[:-1]],
-        )
+        logits, scores = decode(model, coarse, fine, points, labels, several=points.shape[1] == 1)
     best = scores.float().argmax(dim=1)
     rows = torch.arange(len(clicks), device=device)
     return logits.float().clamp(-CLAMP, CLAMP)[rows, best], scores.float()[rows, best]

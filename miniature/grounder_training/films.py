@@ -36,7 +36,7 @@ PAUSE = 0.01  # seconds between looks for films
 
 @dataclass(frozen=True)
 class Order:
-    """What is to be drawn: the story of a seed, at a side of S pixels; seconds and most as in `make_story`.
+    """What is to be drawn: the story of a seed, at a side of S pixels; seconds, most and wide as in `make_story`.
 
     tracks: the most tracks of the film, 0 for none.
     """
@@ -47,10 +47,11 @@ class Order:
     seconds: int | None = None
     most: int | None = None
     tracks: int = 0
+    wide: bool = False
 
     def story(self) -> Story:
         """The story alone, in milliseconds."""
-        return make_story(self.seed, shifted=self.shifted, seconds=self.seconds, most=self.most)
+        return make_story(self.seed, shifted=self.shifted, seconds=self.seconds, most=self.most, wide=self.wide)
 
 
 @dataclass(frozen=True)

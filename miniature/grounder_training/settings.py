@@ -36,6 +36,7 @@ class Settings:
     that weighs.
     text_weight: of the loss of words, which those of moments and boxes would drown.   trackless_share: of the steps,
     which show no tracks.   lost_words: share of the words of requests that are left out or others (`wording.reword`).
+    wide: stories are asked about in more wordings (`long_world.words.WIDE`).
     average: of the weights kept.   manner: of asking and answering.   mixture: of tasks.
     """
 
@@ -81,6 +82,7 @@ class Settings:
     text_weight: float = 4.0
     trackless_share: float = 0.15
     lost_words: float = 0.0
+    wide: bool = False
     rate: float = 1e-3
     warm_up: int = 300
     weight_decay: float = 0.05

@@ -22,16 +22,22 @@ SHORTEST = 8  # seconds
 STREAM = 2  # sets the seeds' streams apart from those of the short world (0)
 
 
-def make_story(seed: int, *, shifted: bool = False, seconds: int | None = None, most: int | None = None) -> Story:
+def make_story(
+    seed: int, *, shifted: bool = False, seconds: int | None = None, most: int | None = None, wide: bool = False
+) -> Story:
     """The story of a seed: all of a long clip but its pixels, in a few milliseconds.
 
     seconds: its length, instead of 120 to 136 (shifted 138 to 150).   most: as many moments, questions, timed questions
-    and expressions as that at most, instead of 6 to 10, 6 to 10, 2 to 4 and 8 to 12.
+    and expressions as that at most, instead of 6 to 10, 6 to 10, 2 to 4 and 8 to 12.   wide: in more wordings
+    (`words.WIDE`), of ordinary stories alone.
 
     Raises:
-        InputError: for a negative seed, an odd length or one below 8 seconds, or `most` below 1.
+        InputError: for a negative seed, an odd length or one below 8 seconds, `most` below 1, or a shifted story in
+            more wordings.
     """
     _check(seed, seconds, most)
+    if shifted and wide:
+        raise InputError("wide: expected an ordinary story, got a shifted one, which has words of its own")
     streams = np.random.SeedSequence([seed, int(shifted), STREAM]).spawn(12)
     rngs = [np.random.default_rng(s) for s in streams]
     low, high = (138, 150) if shifted else (120, 136)
@@ -39,7 +45,7 @@ def make_story(seed: int, *, shifted: bool = False, seconds: int | None = None, 
     drawn, actors = draw_cast(rngs[1], shifted)
     events = draw_events(rngs[2], duration, actors, shifted)
     objects = lay_paths(rngs[3], drawn, events, int(duration * FPS))
-    teller = Teller(objects, events, dialect(shifted), duration)
+    teller = Teller(objects, events, dialect(shifted, wide), duration)
     importance = rate(rngs[9], teller, events, QUIET)
     return Story(
         seed, shifted, duration, objects, events,

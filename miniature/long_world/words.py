@@ -6,8 +6,8 @@ Knows English. Does not know scenes. Patterns have {s} for a noun phrase without
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Final
+from dataclasses import dataclass, fields
+from typing import Any, Final
 
 Forms = tuple[str, str, str]
 """Base form, third person, gerund: "spin", "spins", "spinning"."""
@@ -29,10 +29,11 @@ ACTS: Final[dict[str, str]] = {
 }
 """Each act's one name, as answers say it."""
 
-_ENDS: Final = {"cross": "crosses"}
+_ENDS: Final = {"cross": "crosses", "pass": "passes"}
 _STEMS: Final = {
     "spin": "spinn", "swing": "swing", "move": "mov", "bounce": "bounc", "get": "gett", "rotate": "rotat",
     "come": "com", "zigzag": "zigzagg", "pulse": "puls", "become": "becom", "circle": "circl", "change": "chang",
+    "run": "runn", "increase": "increas", "decrease": "decreas",
 }  # fmt: skip
 
 
@@ -142,13 +143,87 @@ SHIFTED: Final = Dialect(
     },
 )
 
+_ALSO: Final = Dialect(
+    acts={
+        "stay": ("remain where it is", "remain still", "stand in one place", "rest in one place", "keep still"),
+        "spin": ("turn", "turn in place", "spin around", "turn around and around", "keep rotating"),
+        "sway": ("sway", "move to and fro", "swing to and fro", "swing from side to side", "keep swinging"),
+        "circle": ("move in circles", "go round and round", "run in a circle", "travel in circles", "keep circling"),
+        "bounce": ("bounce", "bounce about", "bounce from wall to wall", "jump off the walls", "keep bouncing"),
+        "zigzag": ("run in a zigzag", "travel in zigzags", "move in zigzags", "keep zigzagging", "zigzag around"),
+        "pulse": ("pulse", "get larger and smaller", "become large and small", "keep changing size"),
+        "grow": ("get larger", "become larger", "increase in size", "turn bigger", "become large", "keep growing"),
+        "shrink": ("get tiny", "become tiny", "decrease in size", "turn smaller", "become small", "keep shrinking"),
+        "cross_0": ("move from left to right", "travel to the right", "pass from the left to the right"),
+        "cross_2": ("move from bottom to top", "travel upwards", "pass from the bottom to the top"),
+        "cross_4": ("move from right to left", "travel to the left", "pass from the right to the left"),
+        "cross_6": ("move from top to bottom", "travel downwards", "pass from the top to the bottom"),
+    },
+    event=(
+        "when a {s} {v}", "the part where the {s} {v}", "show me when the {s} {v}", "look for the {s} {g}",
+        "the {s} {g}", "{s} that {v}", "a {s} {g}", "the {s} which {v}",
+    ),
+    act=(
+        "when something {v}", "the part where something {v}", "show me when an object {v}", "look for something {g}",
+        "anything that {v}", "a thing {g}",
+    ),
+    presence=(
+        "the {s} is there", "when the {s} is in the picture", "the part where the {s} is there", "show me the {s}",
+        "look for the {s}", "when a {s} can be seen",
+    ),
+    order=(
+        "when the {s} {v} for the {n} time", "the {n} time the {s} {v}", "the {s} {g} for the {n} time",
+        "show me the {n} time that the {s} {v}", "look for the {n} time that the {s} {v}",
+    ),
+    caption=(),
+    target=("a {s}", "show me the {s}", "look for the {s}", "this {s}", "that {s}"),
+    target_act=("a {s} that {v}", "the {s} which {v}", "show me the {s} {g}", "look for the {s} that {v}", "a {s} {g}"),
+    target_acts=("the objects that {b}", "all things that {b}", "all that {v}", "every object that {v}", "things {g}"),
+    questions={
+        "yesno": ("is there a {s} {g}?", "is there any {s} that {v}?", "do you see a {s} that {v}?"),
+        "colour": (
+            "what is the colour of the {s} that {v}?", "tell me the colour of the {s} {g}",
+            "what colour has the {s} {g}?",
+        ),
+        "shape": (
+            "what is the shape of the {s} that {v}?", "tell me the shape of the {s} {g}",
+            "what shape has the {s} {g}?",
+        ),
+        "count_act": ("how many things {b}?", "how many of the objects {b}?", "tell me how many objects {b}"),
+        "count_times": (
+            "tell me how often the {s} {v}", "how often is the {s} {g}?", "tell me how many times the {s} {v}",
+        ),
+        "order": (
+            "which comes first, the {s} or the {o}?", "what is there first, the {s} or the {o}?",
+            "which of the {s} and the {o} comes first?",
+        ),
+        "act": ("tell me what the {s} does", "say what the {s} is doing", "what is done by the {s}?"),
+        "timed_look": ("say what the {s} does", "what is done by the {s}?", "show me what the {s} does"),
+        "timed_act": ("which object {v}?", "say which objects {b}", "what are the objects that {b}?"),
+        "timed_all": ("what is happening?", "say what happens", "tell me what happens", "what do all objects do?"),
+    },
+)  # fmt: skip
+
+
+def _with(own: Any, others: Any) -> Any:
+    """What is said by either, kind by kind."""
+    if isinstance(own, dict):
+        return {key: _with(value, others[key]) for key, value in own.items()}
+    return own + others
+
+
+WIDE: Final = Dialect(**{f.name: _with(getattr(TRAIN, f.name), getattr(_ALSO, f.name)) for f in fields(Dialect)})
+"""The ordinary wordings and more, none of them a shifted one: who learns from them bears what nobody said before."""
+
+
 ORDINALS: Final = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth")
 COUNTS: Final = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 
 
-def dialect(shifted: bool) -> Dialect:
-    """The words of ordinary or of shifted clips."""
-    return SHIFTED if shifted else TRAIN
+def dialect(shifted: bool, wide: bool = False) -> Dialect:
+    """The words of ordinary or of shifted clips; of ordinary ones in more wordings where `wide`."""
+    assert not (shifted and wide), "shifted clips have their own words alone"
+    return SHIFTED if shifted else WIDE if wide else TRAIN
 
 
 def fill(pattern: str, act: Forms | None = None, **words: str) -> str:
