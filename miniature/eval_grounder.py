@@ -85,27 +85,28 @@ def _tracked(film: Film, caches: Path, most: int) -> Film:
 
 def measure(
     grounder: Grounder, films: Iterable[Film], *, manner: Manner, motion: bool, tasks: Collection[Task] = TASKS,
-    baselines: bool = True, meteor: Meteor | None = None, done: Callable[[int], None] | None = None,
+    baselines: bool = True, blinded: bool = True, meteor: Meteor | None = None,
+    done: Callable[[int], None] | None = None,
 ) -> tuple[dict[str, Figures], dict[str, float]]:  # fmt: skip
     """Figures by who answered (the grounder first), and the grounder's milliseconds a request in words of each task.
 
-    Every film is read once and then forgotten.   done: is told how many were.
+    Every film is read once and then forgotten.   blinded: among the baselines is the grounder shown nothing, which
+    takes as long again.   done: is told how many films were read.
     """
-    seeing, blinded = (Examiner(grounder, manner, motion=motion, blind=flag) for flag in (False, True))
+    seeing, unseeing = (Examiner(grounder, manner, motion=motion, blind=flag) for flag in (False, True))
     stories, boxes, said, unseen = [], [], [], []
     left = iter(films)
     while part := list(itertools.islice(left, AT_ONCE)):
         stories += [film.story for film in part]
         boxes += [film.boxes for film in part]
         said += seeing.answer(part, tasks)
-        unseen += blinded.answer(part, tasks) if baselines else []
+        unseen += unseeing.answer(part, tasks) if baselines and blinded else []
         if done is not None:
             done(len(stories))
     rows: dict[str, Sequence[Answers]] = {GROUNDER: said}
     if baselines:
-        rows |= {
-            BLIND: unseen, TRIVIAL: blind(stories, boxes), OTHERS: shuffled(stories), ORACLE: oracle(stories, boxes)
-        }  # fmt: skip
+        rows |= {BLIND: unseen} if blinded else {}
+        rows |= {TRIVIAL: blind(stories, boxes), OTHERS: shuffled(stories), ORACLE: oracle(stories, boxes)}
     figures = {name: score(stories, answers, boxes, meteor) for name, answers in rows.items()}
     asked = {task: counts.compute() for task, counts in seeing.failures.items() if counts.replies}
     figures[GROUNDER] |= {f"{task.value}_failure_rate": counts["failure_rate"] for task, counts in asked.items()}
@@ -124,7 +125,7 @@ def show(title: str, figures: Mapping[str, Figures]) -> None:
     if TRIVIAL not in figures:
         print_table(title, ("figure", GROUNDER), [(name, figures[GROUNDER][name]) for name in names])
         return
-    half, columns = bars(figures), (GROUNDER, BLIND, TRIVIAL, OTHERS, ORACLE)
+    half, columns = bars(figures), [who for who in (GROUNDER, BLIND, TRIVIAL, OTHERS, ORACLE) if who in figures]
     rows = [(name, *(figures[who].get(name) for who in columns), half.get(name)) for name in names]
     print_table(title, ("figure", *columns, "half-way"), rows)
 
@@ -137,6 +138,9 @@ def main(
     tasks: Annotated[str, typer.Option(help="Some of them, parted by commas.")] = ",".join(TASKS),
     baselines: Annotated[
         bool, typer.Option(help="Also the grounder shown nothing, the trivial ones, the oracle.")
+    ] = True,
+    shown_nothing: Annotated[
+        bool, typer.Option("--blind/--no-blind", help="Among them the grounder shown nothing, which doubles the time.")
     ] = True,
     with_meteor: Annotated[bool, typer.Option("--meteor", help="SODA_c too (needs Java and METEOR's files).")] = False,
     out: Annotated[Path | None, typer.Option(help="Also write the figures as JSON here.")] = None,
@@ -164,7 +168,7 @@ def main(
         bar = stack.enter_context(progress_bar(f"{split}: videos", count))
         figures, seconds = measure(
             grounder, films, manner=manner_of(record), motion=inputs.motion, tasks=chosen, baselines=baselines,
-            meteor=meteor, done=lambda films: bar(films, count),
+            blinded=shown_nothing, meteor=meteor, done=lambda films: bar(films, count),
         )  # fmt: skip
     source = "none" if not shown else "the world's own" if cache is None else "a tracker's"
     show(f"miniature grounder, {split}, {count} videos, tracks: {source}", figures)

@@ -35,11 +35,12 @@ def train(command):
 
 @pytest.mark.slow
 def test_a_training_leaves_a_grounder_that_is_measured(train, command, tmp_path):
-    made = train("--out", tmp_path / "run", *QUICK, "--tasks", "moments,qa=0.5")
+    made = train("--out", tmp_path / "run", *QUICK, "--tasks", "moments,qa=0.5", "--wide")
     assert (made.code, made.figures["steps"]) == (0, 2), made.err
     _, record = load_grounder(tmp_path / "run" / "grounder")
     assert (read_inputs(record).per_second, manner_of(record).windows) == (2.0, "spans")
     assert set(record["asked"]) <= {"moments", "qa"}
+    assert record["training"]["wide"] is True
     assert {"held_out"} <= record["curve"][-1].keys()
     lines = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
     assert [line["step"] for line in lines if "losses" in line] == [1, 2]
@@ -55,6 +56,10 @@ def test_a_training_leaves_a_grounder_that_is_measured(train, command, tmp_path)
     assert measured.code == 0, measured.err
     figures = json.loads((tmp_path / "f.json").read_text())["figures"]
     assert set(figures) == {"grounder", "shown nothing", "trivial", "another video's", "oracle"}
+    quick = command(tmp_path / "run" / "grounder", *part, "--no-blind", app=eval_grounder.app, name="eval_grounder")
+    assert quick.code == 0, quick.err
+    seen = json.loads((tmp_path / "f.json").read_text())["figures"]
+    assert seen == {who: values for who, values in figures.items() if who != "shown nothing"}
 
 
 def test_a_dry_run_writes_nothing(train, tmp_path):
