@@ -149,6 +149,10 @@ def main(
         typer.Option(help="Folder of the videos' cache files, whose tracks it reads; else the world's own tracks."),
     ] = None,
     trackless: Annotated[bool, typer.Option("--trackless", help="Show it no tracks, as in a stream.")] = False,
+    weigh: Annotated[
+        float | None,
+        typer.Option(help="Power of their frames' relevance that weighs windows; else as its record has it.", min=0.0),
+    ] = None,
     workers: Annotated[int, typer.Option(help="Processes that draw; 0 draws here.", min=0)] = 2,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
 ) -> None:
@@ -158,7 +162,8 @@ def main(
     """
     chosen, place = read_tasks(tasks), pick_device(device)
     grounder, record = load_grounder(folder, place)
-    inputs = read_inputs(record)
+    inputs, manner = read_inputs(record), manner_of(record)
+    manner = manner if weigh is None else replace(manner, weigh=weigh)
     sight = sight_of(inputs, place)
     count = find_split(split, long=True).count if videos is None else videos
     shown = 0 if trackless else inputs.tracks
@@ -167,13 +172,14 @@ def main(
         meteor = stack.enter_context(Meteor()) if with_meteor else None
         bar = stack.enter_context(progress_bar(f"{split}: videos", count))
         figures, seconds = measure(
-            grounder, films, manner=manner_of(record), motion=inputs.motion, tasks=chosen, baselines=baselines,
+            grounder, films, manner=manner, motion=inputs.motion, tasks=chosen, baselines=baselines,
             blinded=shown_nothing, meteor=meteor, done=lambda films: bar(films, count),
         )  # fmt: skip
     source = "none" if not shown else "the world's own" if cache is None else "a tracker's"
     show(f"miniature grounder, {split}, {count} videos, tracks: {source}", figures)
     settings = {
         "split": split, "videos": count, "tracks": source, "weights": record["weights_sha256"],
+        "weigh": manner.weigh,
         "device": describe_device(place),
     }  # fmt: skip
     if out is not None:

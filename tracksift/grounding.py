@@ -77,6 +77,7 @@ class Manner:
     written, too, and replies that TOLD windows take them from there.   step: to whose
     multiples these are rounded, in seconds, since annotators did so; 0 for none.   smooth: seconds
     over which relevance is smoothed to saliency (a normal curve's deviation): what happens is worth most in its middle.
+    weigh: power of its frames' mean relevance by which the score of a span query's window is multiplied; 0 for none.
     """
 
     style: TimeStyle = "tokens"
@@ -86,6 +87,7 @@ class Manner:
     events: bool = False
     step: float = 0.0
     smooth: float = 0.0
+    weigh: float = 0.0
 
     def __post_init__(self) -> None:
         """Refuse windows from nowhere, and seconds below 0."""
@@ -93,6 +95,7 @@ class Manner:
             raise InputError(f"manner: expected windows from one of {get_args(WindowsFrom)}, got {self.windows!r}")
         check_least("manner: step", self.step, 0.0, "seconds")
         check_least("manner: smooth", self.smooth, 0.0, "seconds")
+        check_least("manner: weigh", self.weigh, 0.0)
 
 
 def question(clip: Clip, request: Request, manner: Manner) -> Sample:
@@ -185,6 +188,20 @@ def saliency(clip: Clip, reply: Reply, manner: Manner) -> NDArray[np.float64]:
         return reply.relevance
     pace = clip.frames / (clip.end - float(clip.times[0]))  # frames a second
     return np.asarray(gaussian_filter1d(reply.relevance, manner.smooth * pace)).clip(0, 1)
+
+
+def weighed(clip: Clip, reply: Reply, manner: Manner) -> tuple[TimeSpan, ...]:
+    """The windows of a reply's span queries, best first: two read-outs that were trained apart, spans and each frame's
+    relevance, seldom err alike, so that a window counts for more where its frames do. Without frame heads as they are.
+    """
+    if not manner.weigh or reply.relevance is None:
+        return reply.spans
+    out = []
+    for span in reply.spans:
+        inside = reply.relevance[(clip.times >= span.start) & (clip.times < span.end)]
+        shown = float(inside.mean()) if len(inside) else 0.0
+        out.append(replace(span, score=(span.score or 0.0) * shown**manner.weigh))
+    return tuple(sorted(out, key=lambda span: -(span.score or 0.0)))
 
 
 def _with_track(clip: Clip, request: Request) -> Request:

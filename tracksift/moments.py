@@ -18,7 +18,7 @@ from cache import cache_path
 from core.devices import autocast
 from core.errors import InputError
 from core.reporting import Progress
-from core.types import MomentScores, TimeSpan
+from core.types import MomentScores
 from core.video_files import SUFFIXES
 from llm_grounder.grounder import Grounder
 from llm_grounder.readouts.frames import relevant_spans
@@ -26,7 +26,7 @@ from llm_grounder.tasks.catalog import FORMATS
 from llm_grounder.tasks.failures import Failure, FailureCounts
 from llm_grounder.types import Clip, Reply, Sample
 from tracksift.clips import Inputs, read_clip
-from tracksift.grounding import Example, Manner, question, saliency, terms_of
+from tracksift.grounding import Example, Manner, question, saliency, terms_of, weighed
 from tracksift.jobs import SINGLE
 from tracksift.reply_rules import ReplyRules
 
@@ -95,7 +95,7 @@ def ask_moments(grounder: Grounder, samples: Sequence[Sample], manner: Manner, r
 def _scores(
     example: Example, clip: Clip, reply: Reply, scorer: str, manner: Manner, failures: FailureCounts
 ) -> MomentScores:
-    spans: tuple[TimeSpan, ...] = reply.spans
+    spans = weighed(clip, reply, manner)
     if manner.windows == "words":
         parsed = FORMATS[example.request.task].parse(reply.text, terms_of(clip, example.request, manner))
         failures.update(parsed)

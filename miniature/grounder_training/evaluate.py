@@ -32,7 +32,7 @@ from miniature.grounder_training.films import Film
 from miniature.grounder_training.lessons import clip_of, lessons_of, shown
 from miniature.long_world import Story
 from miniature.long_world.spec import Caption
-from tracksift.grounding import Example, Manner, question, saliency, terms_of
+from tracksift.grounding import Example, Manner, question, saliency, terms_of, weighed
 from tracksift.reply_rules import ReplyRules
 
 MOST: Final[Mapping[Task, int]] = {Task.MOMENTS: 128, Task.CAPTIONS: 400, Task.TIMED_QA: 240, Task.QA: 24, Task.REG: 64}
@@ -99,7 +99,7 @@ class Examiner:
         if self.manner.windows == "words":
             return [found or () for found in words[Task.MOMENTS]]
         if self.manner.windows == "spans":
-            return [reply.spans for _, reply in pairs]
+            return [weighed(clip, reply, self.manner) for _, reply in pairs]
         shown = [reply.relevance for _, reply in pairs]
         return [() if each is None else relevant_spans(each, clip.times, clip.end) for each in shown]
 

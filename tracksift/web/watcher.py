@@ -30,7 +30,7 @@ from llm_grounder.types import Clip, Region, Reply, Sample
 from llm_grounder.window import Window
 from tracksift.clips import read_clip, read_inputs
 from tracksift.features import FeatureSettings, extract
-from tracksift.grounding import question, saliency, terms_of
+from tracksift.grounding import question, saliency, terms_of, weighed
 from tracksift.jobs import Job
 from tracksift.recipes import manner_of
 from tracksift.reply_rules import ReplyRules
@@ -107,7 +107,7 @@ class Watcher:
         if self._manner.windows == "words":
             spans = tuple(self._written(clip, sentence))
         elif self._manner.windows == "spans":
-            spans = self._read(question(clip, sentence, self._manner)).spans
+            spans = weighed(clip, self._read(question(clip, sentence, self._manner)), self._manner)
         else:
             spans = relevant_spans(clip.times, clip.end, _relevance(self._read(question(clip, sentence, self._manner))))
         for span in best_spans(spans):
