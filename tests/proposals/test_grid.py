@@ -1,9 +1,13 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 from sam2.automatic_mask_generator import SAM2AutomaticMaskGenerator
+from sam2.utils.transforms import SAM2Transforms
 
 from core.types import Source
+from proposals import grid
 from proposals.features import FeatureStore
 from proposals.grid import GridPrompter, without_parts
 from proposals.prompts import MaskPrompt
@@ -36,6 +40,26 @@ def test_masks_equal_those_of_the_packages_generator(make_model, moving_squares,
         assert prompt.score == pytest.approx(min(mask["predicted_iou"], 1), abs=1e-6)
         assert prompt.stability == pytest.approx(mask["stability_score"], abs=1e-6)
         assert (prompt.frame, prompt.source) == (3, Source.GRID)
+
+
+def test_masks_of_low_predicted_iou_are_not_enlarged(make_model, moving_squares, monkeypatch):
+    image, model = moving_squares(1)[0][0], make_model()
+    scores = []
+    decode = grid.decode
+    monkeypatch.setattr(grid, "decode", lambda *a, **k: scores.append((made := decode(*a, **k))[1]) or made)
+    enlarged = []
+    enlarge = SAM2Transforms.postprocess_masks
+    monkeypatch.setattr(
+        SAM2Transforms,
+        "postprocess_masks",
+        lambda self, masks, size: enlarged.append(len(masks)) or enlarge(self, masks, size),
+    )
+    GridPrompter(model, ALL, Resources(points=5)).prompts(image, 0)
+    limit = float(torch.cat(scores).median())
+    scores.clear(), enlarged.clear()
+    GridPrompter(model, replace(ALL, pred_iou_thresh=limit), Resources(points=5)).prompts(image, 0)
+    assert enlarged == [int((part > limit).sum()) for part in scores]
+    assert 0 < sum(enlarged) < sum(part.numel() for part in scores)
 
 
 def test_lent_features_give_the_same_masks_without_another_pass(make_model, clip, monkeypatch):
