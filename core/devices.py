@@ -40,8 +40,11 @@ def autocast(device: torch.device) -> AbstractContextManager[object]:
 
 
 @contextmanager
-def tensor_float_32() -> Iterator[None]:
-    """Matrix products of float32 in TF32 (10 bits of mantissa) on GPUs that have it, while this lasts."""
+def tensor_float_32(device: torch.device) -> Iterator[None]:
+    """Float32 matrix products in TensorFloat-32 (10 bits of mantissa) on CUDA while this lasts; a CPU stays exact."""
+    if device.type != "cuda":
+        yield
+        return
     before = torch.get_float32_matmul_precision()
     torch.set_float32_matmul_precision("high")
     try:

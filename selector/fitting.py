@@ -8,8 +8,6 @@ from __future__ import annotations
 import logging
 import shutil
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -20,6 +18,7 @@ from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
 from torch import Tensor
 
 from core.atomic import atomic_path
+from core.devices import tensor_float_32
 from core.errors import InputError
 from core.processes import local_rank_of, rank_of
 from core.training_signals import told_of_signals
@@ -109,27 +108,14 @@ def fit(
         enable_progress_bar=False,
         enable_model_summary=False,
     )
-    with _tensor_cores(device), told_of_signals(state.parent, lambda: _kept(state)), warnings.catch_warnings():
+    # TensorFloat-32 is exact enough to learn, and spares casts of all weights a step.
+    with tensor_float_32(device), told_of_signals(state.parent, lambda: _kept(state)), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Checkpoint directory .* exists")  # it does when a training goes on
         warnings.filterwarnings("ignore", message=".*LeafSpec")  # the library's own use of torch
         warnings.filterwarnings("ignore", message=".*does not have many workers")  # nothing is read while training
         trainer.fit(module, datamodule=data, ckpt_path=last, weights_only=True)
     checkpoint = torch.load(keeper.best_model_path, map_location="cpu", weights_only=True)
     return cast(dict[str, Tensor], checkpoint["state_dict"])
-
-
-@contextmanager
-def _tensor_cores(device: torch.device) -> Iterator[None]:
-    """On a GPU float32 products by TensorFloat-32: exact enough to learn, and without casts of all weights a step."""
-    if device.type != "cuda":
-        yield
-        return
-    before = torch.get_float32_matmul_precision()
-    torch.set_float32_matmul_precision("high")
-    try:
-        yield
-    finally:
-        torch.set_float32_matmul_precision(before)
 
 
 def _kept(state: Path) -> str:

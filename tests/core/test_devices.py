@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from core.devices import autocast, describe_device, pick_device
+from core.devices import autocast, describe_device, pick_device, tensor_float_32
 from core.errors import InputError
 
 
@@ -37,3 +37,13 @@ def test_cuda_index_beyond_the_last_is_refused(monkeypatch):
 def test_autocast_changes_nothing_on_a_cpu():
     with autocast(torch.device("cpu")):
         assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == torch.float32
+
+
+def test_tensor_float_32_lasts_as_long_as_it_is_asked_for():
+    before = torch.get_float32_matmul_precision()
+    with pytest.raises(ZeroDivisionError), tensor_float_32(torch.device("cuda")):
+        assert torch.get_float32_matmul_precision() == "high" != before
+        1 / 0  # noqa: B018
+    assert torch.get_float32_matmul_precision() == before
+    with tensor_float_32(torch.device("cpu")):
+        assert torch.get_float32_matmul_precision() == before
