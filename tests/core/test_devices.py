@@ -41,9 +41,15 @@ def test_autocast_changes_nothing_on_a_cpu():
 
 def test_tensor_float_32_lasts_as_long_as_it_is_asked_for():
     before = torch.get_float32_matmul_precision()
+    seen = []
+
+    def fail():
+        seen.append(torch.get_float32_matmul_precision())
+        raise ZeroDivisionError
+
     with pytest.raises(ZeroDivisionError), tensor_float_32(torch.device("cuda")):
-        assert torch.get_float32_matmul_precision() == "high" != before
-        1 / 0  # noqa: B018
+        fail()
+    assert seen == ["high"] != [before]
     assert torch.get_float32_matmul_precision() == before
     with tensor_float_32(torch.device("cpu")):
         assert torch.get_float32_matmul_precision() == before
