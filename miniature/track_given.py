@@ -1,12 +1,14 @@
 """`python -m miniature.track_given`: tracks of the long world's objects from one box each, as SOT gives them.
 
 The box is that of the first frame in which the object is whole enough to be pointed at; the tracker's masklets of it go
-into a cache file a film, of which `eval_grounder --tasks sot` reads who is meant. No other task may read them: they say
-where all objects are. Knows films, their first boxes and the tracker. Does not know figures.
+into a cache file a film, beside the grid's, since who leaves and comes back may be another track then. `eval_grounder
+--tasks sot` reads it; no other task may: it says where all objects are. Knows films, their first boxes and the tracker.
+Does not know figures.
 """
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -15,6 +17,7 @@ import numpy as np
 import typer
 
 from core import cli
+from core.atomic import atomic_path, check_folder
 from core.devices import describe_device, pick_device
 from core.errors import InputError, TrackSiftError
 from core.reporting import emit, progress_bar
@@ -32,7 +35,7 @@ from tracksift.jobs import Job, shard, split_jobs
 from tracksift.sources import Extra
 
 CACHES = "given"
-"""The caches' folder in WORK, apart from those of proposals that nobody pointed at."""
+"""Folder of these caches in WORK; those of proposals that nobody pointed at lie in another, and are read there."""
 EPILOG = (
     "Examples: [bold]python -m miniature.track_given --work runs/films --split valid --videos 12[/]  |  "
     "[bold]python -m miniature.track_given --work runs/films --split test --shard 0/4 --device cuda[/]"
@@ -53,16 +56,20 @@ def first_boxes(seed: int, *, shifted: bool, seconds: int | None = None) -> tupl
     return tuple(told)
 
 
-def track_film(pipeline: Pipeline, job: Job, prompts: tuple[UserPrompt, ...]) -> JobResult:
-    """The cache file of one film.
+def track_film(pipeline: Pipeline, job: Job, prompts: tuple[UserPrompt, ...], proposed: Path) -> JobResult:
+    """The cache file of one film.   proposed: its file of grid tracks, which are taken from there if it is there.
 
     Raises:
         TrackSiftError: where the film cannot be tracked, or a box means no object to the tracker.
     """
+    if proposed.is_file() and not job.cache.exists():
+        check_folder(job.cache.parent)
+        with atomic_path(job.cache) as path:
+            shutil.copyfile(proposed, path)
+    settings = replace(pipeline.proposals, sources=(Source.GRID, Source.USER))
     made = generate_one(
-        job, pipeline.tracker, replace(pipeline.proposals, sources=(Source.USER,)),
-        image_encoder=pipeline.image_encoder, extra=Extra(user=prompts),
-    )  # fmt: skip
+        job, pipeline.tracker, settings, image_encoder=pipeline.image_encoder, extra=Extra(user=prompts)
+    )
     if made.state == "failed":
         raise TrackSiftError(f"film {made.video_id}: {made.cause}")
     return made
@@ -97,7 +104,8 @@ def main(
     with progress_bar(f"{split}: films", len(mine)) as bar:
         for done, job in enumerate(mine, start=1):
             prompts = first_boxes(seeds[job.video_id], shifted=known.shifted, seconds=seconds)
-            results.append(track_film(pipeline, job, prompts))
+            proposed = work / "caches" / job.cache.relative_to(work / CACHES)
+            results.append(track_film(pipeline, job, prompts, proposed))
             bar(done, len(mine))
     tracks, frames = sum(r.tracks for r in results), sum(r.frames for r in results)
     figures = {"films": len(results), "tracks": tracks, "frames": frames, "seconds": sum(r.seconds for r in results)}

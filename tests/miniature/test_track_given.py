@@ -9,6 +9,9 @@ from core.types import Source
 from miniature import track_given
 from miniature.long_world import make_long_clip
 from miniature.splits import find_split
+from miniature.tracked_splits import World, tracked_split
+from proposals.grid import GridPrompter
+from tracksift.ask import Pipeline
 
 SHORT = ("--split", "valid", "--videos", 1, "--seconds", 8, "--workers", 1, "--device", "cpu")
 
@@ -34,10 +37,11 @@ def test_a_film_has_a_track_for_each_box(track, tmp_path):
     assert made.code == 0, made.err
     seed = find_split("valid", long=True).first_seed
     told = track_given.first_boxes(seed, shifted=False, seconds=8)
-    assert (made.figures["films"], made.figures["tracks"]) == (1, len(told))
-    cache = open_cache(tmp_path / "given" / "mevis" / "valid_u" / f"ml{seed}.h5")
-    tracks = cache.track_set().tracks
-    assert {t.source for t in tracks} == {Source.USER}
+    where = tmp_path / "given" / "mevis" / "valid_u" / f"ml{seed}.h5"
+    everyone = open_cache(where).track_set().tracks
+    tracks = [t for t in everyone if t.source is Source.USER]
+    assert (made.figures["films"], made.figures["tracks"]) == (1, len(everyone))
+    assert len(everyone) > len(tracks) == len(told)
     assert sorted(p.frame for p in told) == [t.prompt.frame for t in tracks]
     clip = make_long_clip(seed, seconds=8)
     by_frame = sorted(told, key=lambda prompt: prompt.frame)
@@ -51,3 +55,16 @@ def test_no_split_is_left_by_mistake(track, tmp_path):
     assert not list(tmp_path.iterdir())
     with pytest.raises(InputError, match="--videos: expected 1 to 100 of split 'valid', got 101"):
         track("--work", tmp_path, "--split", "valid", "--videos", 101)
+
+
+def test_tracks_that_were_proposed_are_taken_as_they_are(track, tmp_path, monkeypatch):
+    (job,) = tracked_split(Pipeline(device="cpu"), "valid", tmp_path, 1, 1, World(True, 8))
+    proposed = open_cache(job.cache).track_set().tracks
+    monkeypatch.setattr(GridPrompter, "prompts", lambda *_: pytest.fail("the grid was asked again"))
+    made = track("--work", tmp_path, *SHORT)
+    assert made.code == 0, made.err
+    both = open_cache(tmp_path / "given" / job.cache.relative_to(tmp_path / "caches")).track_set().tracks
+    assert len(both) > len(proposed) > 0
+    for old, new in zip(proposed, both, strict=False):
+        assert (old.source, old.masks) == (new.source, new.masks)
+    assert len(open_cache(job.cache).track_set().tracks) == len(proposed)  # the file itself is as it was
