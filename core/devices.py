@@ -41,7 +41,10 @@ def autocast(device: torch.device) -> AbstractContextManager[object]:
 
 @contextmanager
 def tensor_float_32(device: torch.device) -> Iterator[None]:
-    """Float32 matrix products in TensorFloat-32 (10 bits of mantissa) on CUDA while this lasts; a CPU stays exact."""
+    """Float32 matrix products in TensorFloat-32 (10 bits of mantissa) on CUDA while this lasts; a CPU stays exact.
+
+    It holds for the whole process, other threads included.
+    """
     if device.type != "cuda":
         yield
         return

@@ -91,6 +91,7 @@ def main(
     count = known.count if videos is None else videos
     if count > known.count:
         raise InputError(f"--videos: expected 1 to {known.count} of split {split!r}, got {count}")
+    shard([], part)  # another form of it is refused before anything is drawn
     if dry_run:
         typer.echo(f"would track {count} films of {split}, part {part or '0/1'}, into {work / CACHES}")
         return

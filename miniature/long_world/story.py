@@ -35,9 +35,7 @@ def make_story(
         InputError: for a negative seed, an odd length or one below 8 seconds, `most` below 1, or a shifted story in
             more wordings.
     """
-    _check(seed, seconds, most)
-    if shifted and wide:
-        raise InputError("wide: expected an ordinary story, got a shifted one, which has words of its own")
+    _check(seed, seconds, most, shifted and wide)
     streams = np.random.SeedSequence([seed, int(shifted), STREAM]).spawn(12)
     rngs = [np.random.default_rng(s) for s in streams]
     low, high = (138, 150) if shifted else (120, 136)
@@ -65,10 +63,13 @@ def paint_stream(seed: int, shifted: bool) -> np.random.Generator:
     return np.random.default_rng(np.random.SeedSequence([seed, int(shifted), STREAM]).spawn(12)[11])
 
 
-def _check(seed: int, seconds: int | None, most: int | None) -> None:
+def _check(seed: int, seconds: int | None, most: int | None, both: bool) -> None:
+    """both: whether a shifted story is wanted in more wordings."""
     if seed < 0:
         raise InputError(f"seed: expected a whole number from 0, got {seed}")
     if seconds is not None and (seconds < SHORTEST or seconds % CLIP):
         raise InputError(f"seconds: expected an even number from {SHORTEST}, got {seconds}")
     if most is not None and most < 1:
         raise InputError(f"most: expected at least 1, got {most}")
+    if both:
+        raise InputError("wide: expected an ordinary story, got a shifted one, which has words of its own")

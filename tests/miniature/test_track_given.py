@@ -55,6 +55,9 @@ def test_no_split_is_left_by_mistake(track, tmp_path):
     assert not list(tmp_path.iterdir())
     with pytest.raises(InputError, match="--videos: expected 1 to 100 of split 'valid', got 101"):
         track("--work", tmp_path, "--split", "valid", "--videos", 101)
+    with pytest.raises(InputError, match="--shard: expected i/n with i from 0 and below n, got '2/2'"):
+        track("--work", tmp_path, *SHORT, "--shard", "2/2")
+    assert not list(tmp_path.iterdir())
 
 
 def test_tracks_that_were_proposed_are_taken_as_they_are(track, tmp_path, monkeypatch):
