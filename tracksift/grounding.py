@@ -13,7 +13,6 @@ from typing import Any, Final, Literal, get_args
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter1d
 from torch import Tensor
 
 from core.errors import InputError
@@ -74,10 +73,11 @@ class Manner:
     style: of times in words.   windows: from span queries, said in words, or of each frame's relevance alone.   live:
     timed answers are said when they become due; else all at the end, with their times.   wording: which of the tasks'
     wordings, -1 for one that follows from the request.   events: span queries find events before EVENTFUL replies are
-    written, too, and replies that TOLD windows take them from there.   step: to whose
-    multiples these are rounded, in seconds, since annotators did so; 0 for none.   smooth: seconds
+    written, too, and replies that TOLD windows take them from there; a summary keeps their middles first.   step: to
+    whose multiples these are rounded, in seconds, since annotators did so; 0 for none.   smooth: seconds
     over which relevance is smoothed to saliency (a normal curve's deviation): what happens is worth most in its middle.
-    weigh: power of its frames' mean relevance by which the score of a span query's window is multiplied; 0 for none.
+    weigh: power of its frames' mean relevance, and of the fit of the track that fits them best, by which the score of
+    a span query's window is multiplied; 0 for none.
     """
 
     style: TimeStyle = "tokens"
@@ -174,34 +174,6 @@ def _rounded(start: float, end: float, step: float, last: float) -> tuple[float,
 def _gives(sample: Sample, manner: Manner) -> bool:
     """Whether the windows of a reply come from read-outs: runs of tracks that fit, or span queries."""
     return manner.events and Read.SPANS in sample.reads and sample.request.task in TOLD
-
-
-def saliency(clip: Clip, reply: Reply, manner: Manner) -> NDArray[np.float64]:
-    """How much each frame is worth, [T] in 0..1: its relevance, smoothed as the manner has it.
-
-    Raises:
-        InputError: for a reply of a grounder without frame heads.
-    """
-    if reply.relevance is None:
-        raise InputError("grounder: expected one with frame heads, got one without")
-    if not manner.smooth:
-        return reply.relevance
-    pace = clip.frames / (clip.end - float(clip.times[0]))  # frames a second
-    return np.asarray(gaussian_filter1d(reply.relevance, manner.smooth * pace)).clip(0, 1)
-
-
-def weighed(clip: Clip, reply: Reply, manner: Manner) -> tuple[TimeSpan, ...]:
-    """The windows of a reply's span queries, best first: two read-outs that were trained apart, spans and each frame's
-    relevance, seldom err alike, so that a window counts for more where its frames do. Without frame heads as they are.
-    """
-    if not manner.weigh or reply.relevance is None:
-        return reply.spans
-    out = []
-    for span in reply.spans:
-        inside = reply.relevance[(clip.times >= span.start) & (clip.times < span.end)]
-        shown = float(inside.mean()) if len(inside) else 0.0
-        out.append(replace(span, score=(span.score or 0.0) * shown**manner.weigh))
-    return tuple(sorted(out, key=lambda span: -(span.score or 0.0)))
 
 
 def _with_track(clip: Clip, request: Request) -> Request:

@@ -26,8 +26,9 @@ from llm_grounder.tasks.catalog import FORMATS
 from llm_grounder.tasks.failures import Failure, FailureCounts
 from llm_grounder.types import Clip, Reply, Sample
 from tracksift.clips import Inputs, read_clip
-from tracksift.grounding import Example, Manner, question, saliency, terms_of, weighed
+from tracksift.grounding import Example, Manner, question, terms_of
 from tracksift.jobs import SINGLE
+from tracksift.reading import saliency, weighed
 from tracksift.reply_rules import ReplyRules
 
 TOGETHER: Final = 8

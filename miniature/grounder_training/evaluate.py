@@ -10,6 +10,7 @@ import itertools
 import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any, Final
 
 import numpy as np
@@ -32,7 +33,8 @@ from miniature.grounder_training.films import Film
 from miniature.grounder_training.lessons import clip_of, lessons_of, shown
 from miniature.long_world import Story
 from miniature.long_world.spec import Caption
-from tracksift.grounding import Example, Manner, question, saliency, terms_of, weighed
+from tracksift.grounding import Example, Manner, question, terms_of
+from tracksift.reading import saliency, weighed, worth_keeping
 from tracksift.reply_rules import ReplyRules
 
 MOST: Final[Mapping[Task, int]] = {Task.MOMENTS: 128, Task.CAPTIONS: 400, Task.TIMED_QA: 240, Task.QA: 24, Task.REG: 64}
@@ -59,8 +61,13 @@ class Examiner:
         """What it says about each film to everything that the tasks ask; films are asked side by side."""
         clips = [clip_of(film, motion=self.motion, blind=self.blind) for film in films]
         said: list[dict[Task, list[tuple[Example, Reply]]]] = [{} for _ in films]
+        worth: list[NDArray[np.float64] | None] = [None for _ in films]
         for task in tasks:
             began = time.monotonic()
+            if task is Task.SUMMARY:
+                worth = [worth_keeping(clip, self.manner, partial(self._ask, task)) for clip in clips]
+                self.seconds[task] += time.monotonic() - began
+                continue
             asked = [lessons_of(film.story, film.boxes, task) for film in films]
             samples = [
                 question(clip, example.request, self.manner)
@@ -73,7 +80,7 @@ class Examiner:
                 # As it was asked: a request may name the track that it points at.
                 here[task] = [(replace(example, request=s.request), reply) for example, (s, reply) in answered]
             self.seconds[task] += time.monotonic() - began
-        return [self._collect(*each) for each in zip(films, clips, said, strict=True)]
+        return [self._collect(*each) for each in zip(films, clips, said, worth, strict=True)]
 
     def _ask(self, task: Task, samples: Sequence[Sample]) -> list[Reply]:
         replies: list[Reply] = []
@@ -106,18 +113,21 @@ class Examiner:
     def _saliency(self, clip: Clip, reply: Reply, story: Story) -> NDArray[np.float64]:
         return clip_saliency(clip.times, saliency(clip, reply, self.manner), story.clips)
 
-    def _collect(self, film: Film, clip: Clip, said: Mapping[Task, Sequence[tuple[Example, Reply]]]) -> Answers:
+    def _collect(
+        self, film: Film, clip: Clip, said: Mapping[Task, Sequence[tuple[Example, Reply]]],
+        worth: NDArray[np.float64] | None,
+    ) -> Answers:  # fmt: skip
         story, words = film.story, dict[Task, list[Any]]()
         for task, pairs in said.items():
             if task in self.failures:
                 words[task] = [self._read(task, clip, example, reply) for example, reply in pairs]
         told = words.get(Task.CAPTIONS)
-        summary, moments = said.get(Task.SUMMARY), said.get(Task.MOMENTS)
+        moments = said.get(Task.MOMENTS)
         return Answers(
             moments=None if moments is None else tuple(map(_windows, self._spans(clip, moments, words))),
             saliency=None if moments is None else tuple(self._saliency(clip, reply, story) for _, reply in moments),
             captions=None if told is None else tuple(Caption(t.text, t.start, t.end) for t in told[0] or ()),
-            importance=None if summary is None else self._saliency(clip, summary[0][1], story),
+            importance=None if worth is None else clip_saliency(clip.times, worth, story.clips),
             questions=_texts(words.get(Task.QA)),
             timed=None if Task.TIMED_QA not in words else tuple(
                 tuple(Said(answer.text, answer.time) for answer in said_once(answers or ()))

@@ -17,7 +17,7 @@ from selector.settings import BOX_WIDTH, OUTLINE_WIDTH
 from tests.factories import make_track_set
 from tests.llm_grounder.tiny_grounder import make_clip
 from tracksift.clips import Inputs, read_clip, read_inputs, read_track_clip, see
-from tracksift.grounding import Manner, Truth, lesson, question, saliency, told_terms, weighed
+from tracksift.grounding import Manner, Truth, lesson, question, told_terms
 
 ENCODER = "a" * 64
 WINDOWS = Truth(np.array([[1.0, 2.5]]), np.array([0.0, 1.0]))
@@ -256,36 +256,6 @@ def test_events_are_found_before_words_about_them_where_the_manner_says_so():
 def test_windows_from_nowhere_are_refused():
     with pytest.raises(InputError, match=r"expected windows from one of .*, got 'air'"):
         Manner(windows="air")
-
-
-def test_saliency_is_relevance_smoothed_over_seconds():
-    clip = make_clip(frames=40, rate=2.0)
-    relevance = np.zeros(40)
-    relevance[10:20] = 1.0
-    plain = saliency(clip, Reply(relevance=relevance), Manner())
-    assert plain is relevance
-    smooth = saliency(clip, Reply(relevance=relevance), Manner(smooth=1.5))
-    assert smooth.argmax() in (14, 15)  # the middle of what is relevant
-    assert (np.diff(smooth[10:15]) > 0).all()
-    assert smooth.sum() == pytest.approx(relevance.sum(), abs=1e-6)
-    slower = make_clip(frames=40, rate=1.0)
-    np.testing.assert_allclose(saliency(slower, Reply(relevance=relevance), Manner(smooth=3.0)), smooth)
-    with pytest.raises(InputError, match="expected one with frame heads"):
-        saliency(clip, Reply(), Manner())
-
-
-def test_windows_count_for_more_where_their_frames_are_relevant():
-    clip = make_clip(frames=40, rate=2.0)
-    relevance = np.full(40, 0.04)
-    relevance[20:30] = 0.64  # seconds 10 to 15
-    spans = (TimeSpan(0.0, 5.0, 0.8), TimeSpan(10.0, 15.0, 0.5), TimeSpan(3.01, 3.02, 0.1))
-    reply = Reply(spans=spans, relevance=relevance)
-    assert weighed(clip, reply, Manner()) is spans
-    assert weighed(clip, Reply(spans=spans), Manner(weigh=0.5)) is spans  # no frame heads
-    best, second, last = weighed(clip, reply, Manner(weigh=0.5))
-    assert (best.start, best.end, best.score) == (10.0, 15.0, pytest.approx(0.5 * 0.8))
-    assert (second.start, second.end, second.score) == (0.0, 5.0, pytest.approx(0.8 * 0.2))
-    assert (last.start, last.score) == (3.01, 0.0)  # between two frames nothing is seen
 
 
 def test_told_windows_are_those_of_tracks_that_fit_rounded_as_annotators_did():

@@ -7,6 +7,7 @@ decoded under their task's grammar, so that each can be read. Axis letters: T fr
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -30,8 +31,9 @@ from llm_grounder.types import Clip, Region, Reply, Sample
 from llm_grounder.window import Window
 from tracksift.clips import read_clip, read_inputs
 from tracksift.features import FeatureSettings, extract
-from tracksift.grounding import question, saliency, terms_of, weighed
+from tracksift.grounding import question, terms_of
 from tracksift.jobs import Job
+from tracksift.reading import saliency, weighed, worth_keeping
 from tracksift.recipes import manner_of
 from tracksift.reply_rules import ReplyRules
 from tracksift.web.grounders import Remark, Request, Task
@@ -121,8 +123,14 @@ class Watcher:
         task = asked.Task.MOMENTS if request.words else asked.Task.SUMMARY
         if task not in self._learnt:
             raise InputError(f"highlights: expected {'none' if request.words else 'a few'} words, got the other")
-        reply = self._read(question(clip, asked.Request(task, request.words), self._manner))
-        for span in highlights(clip.times, clip.end, saliency(clip, reply, self._manner)):
+        if request.words:
+            worth = saliency(
+                clip, self._read(question(clip, asked.Request(task, request.words), self._manner)), self._manner
+            )
+        else:
+            manner = replace(self._manner, events=self._manner.events and asked.Task.CAPTIONS in self._learnt)
+            worth = worth_keeping(clip, manner, lambda samples: [self._read(sample) for sample in samples])
+        for span in highlights(clip.times, clip.end, worth):
             yield Remark(request.words or "highlight", span)
 
     def _question(self, clip: Clip, request: Request) -> Iterator[Remark]:
