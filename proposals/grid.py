@@ -1,8 +1,8 @@
-"""Grid prompts: the package's own automatic mask generator on a key frame, then SOLA's part suppression.
+"""Grid prompts: what the package's automatic mask generator finds on a key frame, then SOLA's part suppression.
 
 Knows SAM2's image side. Does not know other frames or tracks.
-The generator is the package's class; only the features of its image come from elsewhere where they are the same, and
-masks that it would enlarge and throw away are not enlarged.
+The masks are those of the package's generator without crops; but the features of its image come from elsewhere where
+they are the same, masks that it would make or enlarge and throw away are not, and runs are not counted.
 """
 
 from __future__ import annotations
@@ -15,15 +15,17 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from sam2.automatic_mask_generator import SAM2AutomaticMaskGenerator
+from sam2.modeling.sam.mask_decoder import MaskDecoder
 from sam2.modeling.sam2_base import SAM2Base
 from sam2.sam2_image_predictor import SAM2ImagePredictor
-from sam2.utils.amg import MaskData
+from sam2.utils.amg import batched_mask_to_box, build_point_grid, calculate_stability_score
 from torch import Tensor
+from torchvision.ops import batched_nms  # type: ignore[import-untyped]
 
 from core.types import Source, VideoMeta
-from proposals.clicks import CLAMP, ON, decode
+from proposals.clicks import ON, decode
 from proposals.features import precision
+from proposals.folded_decoder import FoldedDecoder
 from proposals.prompts import MaskPrompt, Prompter, by_area
 from proposals.settings import GridSettings, Resources, key_frames
 from proposals.tracker import Maps
@@ -51,20 +53,11 @@ class GridPrompter:
     """Prompts of key frames, made with one set of settings."""
 
     def __init__(self, model: SAM2Base, settings: GridSettings, resources: Resources) -> None:
-        self._settings = settings
+        self._settings, self._batch = settings, resources.points
+        self._grid = build_point_grid(settings.points_per_side)  # [points, 2], shares of the image
         with _SCRIPTING, warnings.catch_warnings():
             warnings.filterwarnings("ignore", message=".*torch.jit.script.*", category=FutureWarning)  # the package's
             self._predictor = _Predictor(model)
-            self._generator = _Generator(
-                model,
-                points_per_side=settings.points_per_side,
-                points_per_batch=resources.points,
-                pred_iou_thresh=settings.pred_iou_thresh,
-                stability_score_thresh=settings.stability_score_thresh,
-                stability_score_offset=settings.stability_score_offset,
-                box_nms_thresh=settings.box_nms_thresh,
-            )
-        self._generator.predictor = self._predictor
 
     def prompts(self, image: NDArray[np.uint8], frame: int, features: Maps | None = None) -> list[MaskPrompt]:
         """Prompts of one key frame, largest first, parts and scenery left out.
@@ -75,20 +68,41 @@ class GridPrompter:
         side = int(self._predictor.model.image_size)
         self._predictor.lent = features if image.shape[:2] == (side, side) else None
         with torch.inference_mode(), precision(self._predictor.model.device):
-            found = self._generator.generate(image)
+            masks, figures = self._found(image)
         limit = self._settings.max_area * image.shape[0] * image.shape[1]
         prompts = [
-            MaskPrompt(
-                frame,
-                np.asarray(mask["segmentation"], dtype=bool),
-                Source.GRID,
-                score=float(np.clip(mask["predicted_iou"], 0, 1)),
-                stability=float(np.clip(mask["stability_score"], 0, 1)),
-            )
-            for mask in found
-            if 0 < mask["area"] <= limit
+            MaskPrompt(frame, mask, Source.GRID, score=score, stability=stability)
+            for mask, (score, stability) in zip(masks, figures.clip(0, 1).tolist(), strict=True)
+            if 0 < mask.sum() <= limit
         ]
         return without_parts(by_area(prompts), self._settings.part_overlap)
+
+    def _found(self, image: NDArray[np.uint8]) -> tuple[NDArray[np.bool_], NDArray[np.float32]]:
+        """The masks [K, H, W] that pass the thresholds and overlap no better one, best first; predicted IoU and
+        stability [K, 2]."""
+        self._predictor.set_image(image)
+        points = self._grid * np.array(image.shape[1::-1])
+        parts = [self._passing(points[i : i + self._batch]) for i in range(0, len(points), self._batch)]
+        logits, boxes, figures = (torch.cat(each) for each in zip(*parts, strict=True))
+        kept = batched_nms(
+            boxes.float(), figures[:, 0], torch.zeros_like(boxes[:, 0]), iou_threshold=self._settings.box_nms_thresh
+        )
+        # What is left is enlarged again, which costs less than to keep every mask at the image's size, or its runs.
+        masks = self._predictor.enlarged(logits[kept]) > self._predictor.mask_threshold
+        self._predictor.reset_predictor()
+        return masks.cpu().numpy(), figures[kept].cpu().numpy()
+
+    def _passing(self, points: NDArray[np.float64]) -> tuple[Tensor, Tensor, Tensor]:
+        """The masks of some points that pass the thresholds: logits [K, h, w], boxes [K, 4], and predicted IoU and
+        stability [K, 2]."""
+        settings, threshold = self._settings, self._predictor.mask_threshold
+        logits, scores = self._predictor.look(points, settings.pred_iou_thresh)
+        fine = self._predictor.enlarged(logits)
+        stability = calculate_stability_score(fine, threshold, settings.stability_score_offset)
+        if settings.stability_score_thresh > 0:
+            kept = stability >= settings.stability_score_thresh
+            logits, scores, stability, fine = logits[kept], scores[kept], stability[kept], fine[kept]
+        return logits, batched_mask_to_box(fine > threshold), torch.stack([scores, stability], dim=1)
 
 
 def without_parts(prompts: Sequence[MaskPrompt], share: float) -> list[MaskPrompt]:
@@ -109,20 +123,6 @@ def without_parts(prompts: Sequence[MaskPrompt], share: float) -> list[MaskPromp
     return [prompt for prompt, is_part in zip(prompts, part, strict=True) if not is_part]
 
 
-class _Generator(SAM2AutomaticMaskGenerator):  # type: ignore[misc]
-    """The package's generator, which here drops masks of low predicted IoU before they are enlarged, not after."""
-
-    predictor: _Predictor
-
-    def _process_batch(
-        self, points: NDArray[np.float64], im_size: tuple[int, int], crop_box: list[int], orig_size: tuple[int, int],
-        normalize: bool = False,
-    ) -> MaskData:  # fmt: skip
-        """The masks of some points that pass the thresholds; a point stands in `points` once for each of its masks."""
-        rows = self.predictor.look(points, im_size, normalize, max(self.pred_iou_thresh, 0.0))
-        return super()._process_batch(points[rows], im_size, crop_box, orig_size, normalize)
-
-
 class _Predictor(SAM2ImagePredictor):  # type: ignore[misc]
     """The package's image predictor for any input size (it knows 1024 alone), which can take features as a loan."""
 
@@ -131,7 +131,8 @@ class _Predictor(SAM2ImagePredictor):  # type: ignore[misc]
         side = int(model.image_size) // int(model.backbone_stride)
         self._bb_feat_sizes = [(side * 4, side * 4), (side * 2, side * 2), (side, side)]
         self.lent: Maps | None = None
-        self._seen: tuple[Tensor, Tensor] | None = None
+        own = isinstance(model.sam_mask_decoder, MaskDecoder)  # EdgeTAM's is transformers'
+        self.folded = FoldedDecoder(model) if own and model.device.type == "cpu" else None
 
     def set_image(self, image: NDArray[np.uint8]) -> None:
         """Take the loan for the image's features where there is one, else encode the image."""
@@ -146,26 +147,24 @@ class _Predictor(SAM2ImagePredictor):  # type: ignore[misc]
         self._features = {"image_embed": coarse, "high_res_feats": list(self.lent[:-1])}
         self._is_image_set = True
 
-    def look(
-        self, points: NDArray[np.float64], size: tuple[int, int], normalize: bool, limit: float
-    ) -> NDArray[np.int64]:
-        """Which of the points each mask is of whose predicted IoU is above `limit` (0: of all three masks a point).
+    def look(self, points: NDArray[np.float64], limit: float) -> tuple[Tensor, Tensor]:
+        """The masks whose predicted IoU is above `limit` (0: all three of a point), point by point: low-resolution
+        logits [K, h, w] and predicted IoU [K].
 
-        points: [K, 2], pixels of an image of `size` where they are to be normalised.
+        points: [N, 2] in pixels of the image.
         """
         features: dict[str, Any] = self._features
         given = torch.as_tensor(points, dtype=torch.float32, device=self.device)
-        placed = self._transforms.transform_coords(given, normalize=normalize, orig_hw=size)[:, None]
+        placed = self._transforms.transform_coords(given, normalize=True, orig_hw=self._orig_hw[-1])[:, None]
         labels = torch.full(placed.shape[:2], ON, dtype=torch.int32, device=self.device)
-        logits, scores = decode(
-            self.model, features["image_embed"], features["high_res_feats"], placed, labels, several=True
-        )
-        rows, masks = (scores > limit if limit > 0 else torch.ones_like(scores, dtype=torch.bool)).nonzero().unbind(1)
-        self._seen = logits[rows, masks][:, None], scores[rows, masks][:, None]
-        return rows.cpu().numpy()
+        maps = features["image_embed"], features["high_res_feats"]
+        if self.folded is not None:
+            return self.folded(*maps, placed, labels, limit)
+        logits, scores = decode(self.model, *maps, placed, labels, several=True)
+        wanted = scores > limit if limit > 0 else torch.ones_like(scores, dtype=torch.bool)
+        return logits[wanted], scores[wanted]
 
-    def _predict(self, *_: object, **__: object) -> tuple[Tensor, Tensor, Tensor]:
-        """The masks that `look` found, one a row: logits at the image's size, predicted IoU, low-resolution logits."""
-        assert self._seen is not None, "points are looked at first"
-        (logits, scores), self._seen = self._seen, None
-        return self._transforms.postprocess_masks(logits, self._orig_hw[-1]), scores, logits.clamp(-CLAMP, CLAMP)
+    def enlarged(self, logits: Tensor) -> Tensor:
+        """Logits [K, h, w] at the image's size, [K, H, W]."""
+        fine: Tensor = self._transforms.postprocess_masks(logits[:, None], self._orig_hw[-1])[:, 0]
+        return fine

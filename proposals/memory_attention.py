@@ -4,7 +4,8 @@ Exactly the package's result, rounding apart: (1) until the first memory is read
 all objects and go through layer 0's self-attention once; (2) softmax weights sum to 1, so memory values can stay as
 narrow as they are stored (64) and be projected after the attention, bias included; (3) memory plus position is the
 same in every layer, and added once, rounded where the package rounds it; (4) where asked for,
-rotary pairs are stored as halves, by the same permutation of query and key weights, and rotated in real numbers.
+rotary pairs are stored as halves, by the same permutation of query and key weights, and rotated in real numbers; (5) on
+a CPU an object's scores are one product that its cache holds, whose values may be narrow.
 Knows tensors and weights. Does not know frames or videos.
 Axis letters: N objects, P pixels of the coarsest map, F memory frames, R pointer tokens, C model width, M memory width.
 """
@@ -30,6 +31,7 @@ from proposals.rotary_keys import Turn, rotate
 # slower than FlashAttention for one object (185 and 317 TFLOP/s); it is for many objects with many keys alone.
 FEW = 2
 MANY_KEYS = 4096
+SCORES = 2**20  # of one object, up to which a CPU makes them at once: a quarter less time than with torch's tiles
 QUICK_TO_START = [SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION, SDPBackend.CUDNN_ATTENTION]
 QUICK_AT_LENGTH = [SDPBackend.CUDNN_ATTENTION, SDPBackend.EFFICIENT_ATTENTION]
 
@@ -122,7 +124,8 @@ class SharedAttention:
         """positions: [memories, P, M], of memory tokens by age.   side: P is side squared.
 
         plain: products of the package's shapes, and rotary pairs as it stores and turns them, so that queries and keys
-        are summed in its order; else pairs are halves, which compile and have a kernel for keys.
+        are summed in its order; else pairs are halves, which compile and have a kernel for keys, but for a CPU, which
+        turns complex numbers in place.
         narrow: whether memory values stay narrow in the attention; None for wherever that is quicker.
         backends: of attention on a GPU, in order of preference; None for what is quickest at each size, or for torch's
         own choice where `plain`.
@@ -136,10 +139,12 @@ class SharedAttention:
             raise CheckpointError("memory attention: expected layers that take the batch first, got another order")
         device = positions.device
         angles = module.layers[0].self_attn.compute_cis(end_x=side, end_y=side)  # [P, C / 2], complex
-        self._turn: Turn = angles.to(device) if plain else (angles.real.to(device), angles.imag.to(device))
+        self._dense = device.type == "cpu" and dtype == torch.float32 and not plain
+        pairs = plain or (self._dense and not compiled)
+        self._turn: Turn = angles.to(device) if pairs else (angles.real.to(device), angles.imag.to(device))
         self._narrow, self._places, self._backends, self._plain = narrow, positions, backends, plain
         self._at_input = module.pos_enc_at_input
-        self._layers = [_weights(layer, dtype, plain) for layer in module.layers]
+        self._layers = [_weights(layer, dtype, pairs) for layer in module.layers]
         self._last = _norm(module.norm)
         self._begin = compilable(_begin, compiled)
         self._query = compilable(_query, compiled)
@@ -150,24 +155,28 @@ class SharedAttention:
     def frame(self, features: Tensor, position: Tensor) -> Frame:
         """What depends on the frame alone; features and position code [1, P, C]."""
         first = self._layers[0]
-        x, q, k, v = self._begin(features, position if self._at_input else None, first.own, self._turn)
+        x, q, k, v = self._begin(features, position if self._at_input else None, first.own, self._turn, self._plain)
         return Frame(*self._query(x, self._attend(q, k, v), first.cross, self._turn))
 
     def __call__(self, frame: Frame, memory: Memory) -> Tensor:
         """Features of the frame conditioned on each object's memory, [N, P, C]."""
         objects, length = memory.tokens.shape[:2]
-        narrow = _large(objects, length) if self._narrow is None else self._narrow
+        # Autocast, which a CPU may be under in tests of a GPU's precision, halves queries and not what is given room.
+        dense = self._dense and frame.queries.dtype == torch.float32 and length * frame.queries.shape[1] <= SCORES
+        narrow = self._narrow
+        if narrow is None:
+            narrow = dense if frame.queries.device.type == "cpu" else _large(objects, length)
         x = frame.features.expand(objects, -1, -1)
         q = frame.queries.expand(objects, -1, -1).contiguous()
         places = self._places[memory.ages].flatten(0, 1)  # [F P, M]
         placed = _placed(memory.tokens, places, memory.pointers)
         for number, layer in enumerate(self._layers):
             if number:
-                own_q, own_k, own_v = self._own(x, layer.own, self._turn)
+                own_q, own_k, own_v = self._own(x, layer.own, self._turn, self._plain)
                 x, q = self._query(x, self._attend(own_q, own_k, own_v), layer.cross, self._turn)
             keys = rotary_keys.make_keys(placed, *layer.key, self._turn, len(places))
             values = memory.tokens if narrow else functional.linear(memory.tokens, *layer.wide)
-            found = self._attend(q, keys, values, memory.mask)
+            found = (_densely if dense else self._attend)(q, keys, values, memory.mask)
             x = self._mix(x, found, layer.mix if narrow else layer.wide_mix, self._plain)
         return self._finish(x, self._last)
 
@@ -186,6 +195,18 @@ class SharedAttention:
             return functional.scaled_dot_product_attention(q, k, v).squeeze(1)
 
 
+def _densely(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None) -> Tensor:
+    """As `SharedAttention._attend`: object by object in two products, with the same room for the scores of each."""
+    found, scores = q.new_empty(*q.shape[:2], v.shape[-1]), q.new_empty(q.shape[1], k.shape[1])
+    q = q * q.shape[-1] ** -0.5
+    for i in range(len(q)):
+        torch.mm(q[i], k[i].t(), out=scores)
+        if mask is not None:
+            scores.masked_fill_(~mask[i], -torch.inf)
+        torch.mm(torch.softmax(scores, dim=-1, out=scores), v[i], out=found[i])
+    return found
+
+
 def _placed(tokens: Tensor, places: Tensor, pointers: Tensor) -> Tensor:
     """Memories of [N, F P + R, M] with positions [F P, M], rounded once as under autocast, and pointers with theirs."""
     spatial, placed = len(places), torch.empty_like(tokens)
@@ -195,18 +216,18 @@ def _placed(tokens: Tensor, places: Tensor, pointers: Tensor) -> Tensor:
 
 
 def _begin(
-    features: Tensor, position: Tensor | None, own: SelfWeights, turn: Turn
+    features: Tensor, position: Tensor | None, own: SelfWeights, turn: Turn, plain: bool
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """The residual stream's start and layer 0's queries, keys and values."""
     # The stream stays in float32, as under autocast: what is added up in it decides between masks that score alike.
     x = features.float() if position is None else features.float() + 0.1 * position
-    return x, *_own(x, own, turn)
+    return x, *_own(x, own, turn, plain)
 
 
-def _own(x: Tensor, weights: SelfWeights, turn: Turn) -> tuple[Tensor, Tensor, Tensor]:
+def _own(x: Tensor, weights: SelfWeights, turn: Turn, plain: bool) -> tuple[Tensor, Tensor, Tensor]:
     """Queries, keys and values of self-attention."""
     normed = _normed(x, weights.norm, weights.qkv.weight.dtype)
-    if isinstance(turn, Tensor):
+    if plain:
         q, k, v = (
             functional.linear(normed, *each) for each in zip(*(part.chunk(3) for part in weights.qkv), strict=True)
         )
@@ -261,9 +282,9 @@ def _check(layer: MemoryAttentionLayer) -> None:
         raise CheckpointError(f"memory attention: expected the activation relu, got {layer.activation_str}")
 
 
-def _weights(layer: MemoryAttentionLayer, dtype: torch.dtype, plain: bool) -> LayerWeights:
-    """A layer's weights, rearranged."""
-    order = torch.arange if plain else _halves
+def _weights(layer: MemoryAttentionLayer, dtype: torch.dtype, pairs: bool) -> LayerWeights:
+    """A layer's weights, rearranged; rotary `pairs` as neighbours, or as halves."""
+    order = torch.arange if pairs else _halves
     own, cross = layer.self_attn, layer.cross_attn_image
     turned = order(own.internal_dim)
     stacked = [own.q_proj.weight[turned], own.k_proj.weight[turned], own.v_proj.weight]

@@ -67,6 +67,10 @@ def make_keys(tokens: Tensor, weight: Tensor, bias: Tensor, turn: Turn, spatial:
     keys = functional.linear(tokens, weight, bias)
     pixels = len(turn if isinstance(turn, Tensor) else turn[0])
     memories = keys[:, :spatial].view(len(keys), -1, pixels, len(weight))
+    if isinstance(turn, Tensor) and keys.device.type == "cpu" and keys.dtype == torch.float32:
+        pairs = torch.view_as_complex(memories.view(*memories.shape[:-1], -1, 2))
+        pairs *= turn  # where they are: a fifth of the time
+        return keys
     return torch.cat([rotate(memories, turn).flatten(1, 2), keys[:, spatial:]], dim=1)
 
 

@@ -77,7 +77,7 @@ class Sam2Tracker:
         with torch.no_grad():
             self._attention = SharedAttention(
                 model.memory_attention, self._positions(side), side, self._dtype,
-                narrow=False if narrow is None and not on_gpu else narrow, compiled=self._compiled,
+                narrow=narrow, compiled=self._compiled,
                 plain=plain, backends=backends,
             )  # fmt: skip
             self._place = (

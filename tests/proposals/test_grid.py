@@ -7,7 +7,6 @@ from sam2.automatic_mask_generator import SAM2AutomaticMaskGenerator
 from sam2.utils.transforms import SAM2Transforms
 
 from core.types import Source
-from proposals import grid
 from proposals.features import FeatureStore
 from proposals.grid import GridPrompter, without_parts
 from proposals.prompts import MaskPrompt
@@ -26,12 +25,22 @@ def packages_own(model, image):
     return sorted(generator.generate(image), key=lambda mask: -mask["area"])
 
 
+def prompts_of(model, settings, image, folded, points=5):
+    """Prompts by the folded decoder, as on a CPU, or by the package's, as on a GPU."""
+    prompter = GridPrompter(model, settings, Resources(points=points))
+    assert prompter._predictor.folded is not None
+    if not folded:
+        prompter._predictor.folded = None
+    return prompter.prompts(image, 3)
+
+
+@pytest.mark.parametrize("folded", [True, False])
 @pytest.mark.parametrize("points", [64, 5])
 @pytest.mark.parametrize("size", [(64, 64), (48, 80)])
-def test_masks_equal_those_of_the_packages_generator(make_model, moving_squares, size, points):
+def test_masks_equal_those_of_the_packages_generator(make_model, moving_squares, size, points, folded):
     image = moving_squares(1, size)[0][0]
     model = make_model()
-    prompts = GridPrompter(model, ALL, Resources(points=points)).prompts(image, 3)
+    prompts = prompts_of(model, ALL, image, folded, points)
     want = packages_own(model, image)
     assert len(want) > 1
     assert len(prompts) == len(want)
@@ -42,24 +51,23 @@ def test_masks_equal_those_of_the_packages_generator(make_model, moving_squares,
         assert (prompt.frame, prompt.source) == (3, Source.GRID)
 
 
-def test_masks_of_low_predicted_iou_are_not_enlarged(make_model, moving_squares, monkeypatch):
+@pytest.mark.parametrize("folded", [True, False])
+def test_masks_of_low_predicted_iou_are_not_enlarged(make_model, moving_squares, monkeypatch, folded):
     image, model = moving_squares(1)[0][0], make_model()
-    scores = []
-    decode = grid.decode
-    monkeypatch.setattr(grid, "decode", lambda *a, **k: scores.append((made := decode(*a, **k))[1]) or made)
-    enlarged = []
-    enlarge = SAM2Transforms.postprocess_masks
+    enlarged, enlarge = [], SAM2Transforms.postprocess_masks
     monkeypatch.setattr(
         SAM2Transforms,
         "postprocess_masks",
         lambda self, masks, size: enlarged.append(len(masks)) or enlarge(self, masks, size),
     )
-    GridPrompter(model, ALL, Resources(points=5)).prompts(image, 0)
-    limit = float(torch.cat(scores).median())
-    scores.clear(), enlarged.clear()
-    GridPrompter(model, replace(ALL, pred_iou_thresh=limit), Resources(points=5)).prompts(image, 0)
-    assert enlarged == [int((part > limit).sum()) for part in scores]
-    assert 0 < sum(enlarged) < sum(part.numel() for part in scores)
+    scores = [prompt.score for prompt in prompts_of(model, ALL, image, folded)]
+    assert sum(enlarged[:-1]) == 3 * 16  # three masks a point; last those that are left
+    limit = sorted(scores)[len(scores) // 2]
+    enlarged.clear()
+    left = prompts_of(model, replace(ALL, pred_iou_thresh=limit), image, folded)
+    assert [prompt.score for prompt in left] == [score for score in scores if score > limit]
+    assert enlarged[-1] == len(left)
+    assert len(left) <= sum(enlarged[:-1]) < 3 * 16
 
 
 def test_lent_features_give_the_same_masks_without_another_pass(make_model, clip, monkeypatch):
