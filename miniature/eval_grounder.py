@@ -151,7 +151,7 @@ def main(
     trackless: Annotated[bool, typer.Option("--trackless", help="Show it no tracks, as in a stream.")] = False,
     weigh: Annotated[
         float | None,
-        typer.Option(help="Power of their frames' relevance that weighs windows; else as its record has it.", min=0.0),
+        typer.Option(help="Power of what their frames show that weighs windows; else as its record has it.", min=0.0),
     ] = None,
     workers: Annotated[int, typer.Option(help="Processes that draw; 0 draws here.", min=0)] = 2,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",

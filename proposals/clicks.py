@@ -92,6 +92,11 @@ def decode(
     return logits, scores
 
 
+def promising(scores: Tensor, limit: float) -> Tensor:
+    """Which predicted IoUs are above `limit`, bool; all where it is 0."""
+    return scores > limit if limit > 0 else torch.ones_like(scores, dtype=torch.bool)
+
+
 @torch.inference_mode()
 def _decode(model: SAM2Base, maps: Maps, size: tuple[int, int], clicks: Sequence[Clicks]) -> tuple[Tensor, Tensor]:
     """Logits [K, h, w] and predicted IoU [K]."""

@@ -18,6 +18,7 @@ from sam2.modeling.sam2_base import SAM2Base
 from torch import Tensor, nn
 from torch.nn import functional
 
+from proposals.clicks import promising
 from proposals.memory_attention import Linear
 from proposals.tracker import Maps
 
@@ -52,10 +53,10 @@ class FoldedDecoder:
         image = coarse + self._prompts.no_mask_embed.weight.view(1, -1, 1, 1)
         hidden, image = self._transformer(image.flatten(2).transpose(1, 2), tokens)
         scores = decoder.iou_prediction_head(hidden[:, self._first])[:, 1:]
-        wanted = scores > limit if limit > 0 else torch.ones_like(scores, dtype=torch.bool)
+        wanted = promising(scores, limit)
         levels, side = self._enlarger.fine(fine), (coarse.shape[-2], coarse.shape[-1])
         made = [scores.new_zeros(0, *fine[0].shape[-2:])]
-        for some in wanted.any(dim=1).nonzero()[:, 0].split(AT_ONCE):
+        for some in torch.split(wanted.any(dim=1).nonzero()[:, 0], AT_ONCE):
             mlps = enumerate(decoder.output_hypernetworks_mlps)
             weights = torch.stack([mlp(hidden[some, self._first + 1 + i]) for i, mlp in mlps if i], dim=1)
             made.append(self._enlarger.logits(image[some], weights, levels, side)[wanted[some]])

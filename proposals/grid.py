@@ -20,10 +20,10 @@ from sam2.modeling.sam2_base import SAM2Base
 from sam2.sam2_image_predictor import SAM2ImagePredictor
 from sam2.utils.amg import batched_mask_to_box, build_point_grid, calculate_stability_score
 from torch import Tensor
-from torchvision.ops import batched_nms  # type: ignore[import-untyped]
+from torchvision.ops import nms  # type: ignore[import-untyped]
 
 from core.types import Source, VideoMeta
-from proposals.clicks import ON, decode
+from proposals.clicks import ON, decode, promising
 from proposals.features import precision
 from proposals.folded_decoder import FoldedDecoder
 from proposals.prompts import MaskPrompt, Prompter, by_area
@@ -84,9 +84,7 @@ class GridPrompter:
         points = self._grid * np.array(image.shape[1::-1])
         parts = [self._passing(points[i : i + self._batch]) for i in range(0, len(points), self._batch)]
         logits, boxes, figures = (torch.cat(each) for each in zip(*parts, strict=True))
-        kept = batched_nms(
-            boxes.float(), figures[:, 0], torch.zeros_like(boxes[:, 0]), iou_threshold=self._settings.box_nms_thresh
-        )
+        kept = nms(boxes.float(), figures[:, 0], self._settings.box_nms_thresh)
         # What is left is enlarged again, which costs less than to keep every mask at the image's size, or its runs.
         masks = self._predictor.enlarged(logits[kept]) > self._predictor.mask_threshold
         self._predictor.reset_predictor()
@@ -161,7 +159,7 @@ class _Predictor(SAM2ImagePredictor):  # type: ignore[misc]
         if self.folded is not None:
             return self.folded(*maps, placed, labels, limit)
         logits, scores = decode(self.model, *maps, placed, labels, several=True)
-        wanted = scores > limit if limit > 0 else torch.ones_like(scores, dtype=torch.bool)
+        wanted = promising(scores, limit)
         return logits[wanted], scores[wanted]
 
     def enlarged(self, logits: Tensor) -> Tensor:

@@ -18,7 +18,7 @@ from tracksift.grounding import Manner
 
 PATCH_WIDTH, LOOK_WIDTH = 192, 128  # of the miniature's image tower
 SMOOTH = 7.0  # seconds, chosen on ten films of valid, where 5 to 8 were as good
-WEIGH = 0.5  # chosen on 60 films each of valid and shifted_dev, as was that there is any
+WEIGH = 0.5  # chosen on 60 films each of valid and shifted_dev, beside .25 and none
 TRACK_WIDTH = NUMBERS + LOOK_WIDTH
 
 

@@ -7,6 +7,7 @@ from sam2.automatic_mask_generator import SAM2AutomaticMaskGenerator
 from sam2.utils.transforms import SAM2Transforms
 
 from core.types import Source
+from proposals import grid
 from proposals.features import FeatureStore
 from proposals.grid import GridPrompter, without_parts
 from proposals.prompts import MaskPrompt
@@ -60,11 +61,15 @@ def test_masks_of_low_predicted_iou_are_not_enlarged(make_model, moving_squares,
         "postprocess_masks",
         lambda self, masks, size: enlarged.append(len(masks)) or enlarge(self, masks, size),
     )
+    parts, look = [], grid._Predictor.look
+    monkeypatch.setattr(grid._Predictor, "look", lambda *a: parts.append((found := look(*a))[1]) or found)
     scores = [prompt.score for prompt in prompts_of(model, ALL, image, folded)]
+    every = list(parts)
     assert sum(enlarged[:-1]) == 3 * 16  # three masks a point; last those that are left
     limit = sorted(scores)[len(scores) // 2]
     enlarged.clear()
     left = prompts_of(model, replace(ALL, pred_iou_thresh=limit), image, folded)
+    assert enlarged[:-1] == [int((part > limit).sum()) for part in every]
     assert [prompt.score for prompt in left] == [score for score in scores if score > limit]
     assert enlarged[-1] == len(left)
     assert len(left) <= sum(enlarged[:-1]) < 3 * 16
